@@ -1,0 +1,1 @@
+//! Critics: what is in a picture, and where.

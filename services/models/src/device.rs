@@ -1,0 +1,1 @@
+//! Devices: what was found, and which one is used.

@@ -1,0 +1,1 @@
+//! Language models: decoder, tokenizer, sampling, grammar.

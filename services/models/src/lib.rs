@@ -1,0 +1,12 @@
+//! Native implementations of the model families on libtorch, behind the engine seam.
+//!
+//! Synchronous: no async runtime and no network in here, and no tensor leaves the crate except towards the trainer.
+
+pub mod critic;
+pub mod device;
+pub mod language;
+pub mod nn;
+pub mod planner;
+pub mod props;
+pub mod renderer;
+pub mod weights;

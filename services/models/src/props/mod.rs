@@ -1,0 +1,1 @@
+//! The prop library: pictures of things, found by name and meaning.

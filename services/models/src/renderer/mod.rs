@@ -1,0 +1,1 @@
+//! The FLUX.2 [klein] family: transformer, autoencoder, schedule, regions.

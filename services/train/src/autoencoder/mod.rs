@@ -1,0 +1,10 @@
+//! Recipe: autoencoder.
+
+/// Options of the command.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not written yet")
+}
