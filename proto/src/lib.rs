@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Every byte that crosses a process boundary of the farm: ids, plans, jobs, reports, subjects, object keys, HTTP bodies.
+//!
+//! No I/O and no async in here. Messages are MessagePack with named fields, encoded and decoded by one pair of functions.
+
+pub mod artifact;
+pub mod envelope;
+pub mod http;
+pub mod ids;
+pub mod job;
+pub mod object_key;
+pub mod plan;
+pub mod report;
+pub mod review;
+pub mod signal;
+pub mod subject;
+pub mod trace;
+
+pub use artifact::{ArtifactRef, MediaType, Sha256};
+pub use envelope::{DecodeError, Envelope, decode, encode};
+pub use ids::{JobId, RequestId, WorkerId};

@@ -1,0 +1,89 @@
+//! Artifacts: immutable objects in the store, named by the SHA-256 of their bytes.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A SHA-256 digest; 64 lower-case hexadecimal digits in every text form.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256(pub [u8; 32]);
+
+/// The text is not a SHA-256 digest.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a SHA-256 digest is 64 lower-case hexadecimal digits")]
+pub struct BadDigest;
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sha256({self})")
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = BadDigest;
+
+    fn from_str(text: &str) -> Result<Self, BadDigest> {
+        let digits = text.as_bytes();
+        let lower_hex = |c: &u8| c.is_ascii_digit() || (b'a'..=b'f').contains(c);
+        if digits.len() != 64 || !digits.iter().all(lower_hex) {
+            return Err(BadDigest);
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| BadDigest)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| BadDigest)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What the bytes of an artifact are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MediaType {
+    /// A picture.
+    #[serde(rename = "image/png")]
+    Png,
+    /// A plan, a review or a trace.
+    #[serde(rename = "application/json")]
+    Json,
+}
+
+impl MediaType {
+    /// The name that HTTP and the object store use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Where an artifact is and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// Digest of the bytes, and so the name.
+    pub sha256: Sha256,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// What the bytes are.
+    pub media_type: MediaType,
+}

@@ -1,0 +1,218 @@
+//! HTTP bodies of the coordinator's API under `/v1/requests`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ArtifactRef, RequestId,
+    job::{JobKind, Priority, Size, Think},
+    review::Score,
+};
+
+/// Longest prompt, in bytes.
+pub const MAX_PROMPT_BYTES: usize = 4_000;
+/// Most pictures a request may bring.
+pub const MAX_REFERENCES: usize = 8;
+/// Largest picture a request may bring, in bytes of its file.
+pub const MAX_REFERENCE_BYTES: usize = 8 << 20;
+
+/// `POST /v1/requests`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// What to draw.
+    pub prompt: String,
+    /// Everything derives from it; none lets the coordinator choose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// How much to think.
+    #[serde(default)]
+    pub think: Think,
+    /// How urgent.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Denoise steps; none is the model's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Size in pixels; none is the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// Most passes of render and critique, 1..=4; none is 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rounds: Option<u32>,
+    /// The user's own pictures of things.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<UploadedReference>,
+}
+
+/// A picture that comes with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadedReference {
+    /// The noun of the prompt it stands for.
+    pub name: String,
+    /// PNG, JPEG or WebP file, base64.
+    pub data: String,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// Being worked on.
+    Active,
+    /// A picture was made.
+    Succeeded,
+    /// It could not be done.
+    Failed,
+    /// The user stopped it.
+    Canceled,
+}
+
+impl RequestState {
+    /// The word used in tables, metrics and output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Whether it never changes again.
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Active)
+    }
+}
+
+/// `GET /v1/requests/{id}`, and the answer to a submit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestView {
+    /// Its id.
+    pub id: RequestId,
+    /// What was asked for.
+    pub prompt: String,
+    /// Where it stands.
+    pub state: RequestState,
+    /// Why, when it failed or was canceled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The seed everything derives from.
+    pub seed: u64,
+    /// The round it is in, from 1.
+    pub round: u32,
+    /// The result so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ArtifactRef>,
+    /// How the result did in its critique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// Its jobs in the order they were made.
+    pub jobs: Vec<JobView>,
+    /// When it was accepted, RFC 3339.
+    pub created_at: String,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+/// One job of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its kind.
+    pub kind: JobKind,
+    /// The stage it draws, of a render job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Its round.
+    pub round: u32,
+    /// `waiting`, `ready`, `dispatched`, `done`, `failed` or `canceled`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `GET /v1/requests`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestList {
+    /// Newest first.
+    pub requests: Vec<RequestSummary>,
+    /// Pass as `before` to get the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<RequestId>,
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestSummary {
+    /// Its id.
+    pub id: RequestId,
+    /// What was asked for.
+    pub prompt: String,
+    /// Where it stands.
+    pub state: RequestState,
+    /// When it was accepted, RFC 3339.
+    pub created_at: String,
+}
+
+/// One server-sent event of `GET /v1/requests/{id}/events`; `event:` carries the same word as `type`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The request as it stands; sent first and after every change.
+    Request {
+        /// The whole view.
+        request: Box<RequestView>,
+    },
+    /// A step of a running job.
+    Progress {
+        /// What is being done.
+        kind: JobKind,
+        /// Steps done.
+        step: u32,
+        /// Steps in all; 0 when unknown.
+        total: u32,
+        /// A small PNG, base64.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preview: Option<String>,
+    },
+}
+
+/// Body of every error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What is wrong.
+    pub error: ErrorDetail,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// A stable word for programs, for example `not_found`.
+    pub code: String,
+    /// A sentence for people that says what to do.
+    pub message: String,
+    /// The field of the body it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// `GET /v1/workers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Name for people.
+    pub name: String,
+    /// Kinds of jobs it takes.
+    pub roles: Vec<JobKind>,
+    /// Model it has loaded.
+    pub model: String,
+    /// Device it computes on.
+    pub device: String,
+    /// Jobs in its hands.
+    pub busy: u32,
+    /// Milliseconds since its last heartbeat.
+    pub seen_ms_ago: u64,
+}

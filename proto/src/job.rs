@@ -1,0 +1,182 @@
+//! Jobs: what the coordinator publishes on the JOBS stream and a worker carries out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArtifactRef, JobId, RequestId};
+
+/// Kind of a job; also the role a worker needs for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Turns the prompt into a plan.
+    Plan,
+    /// Draws one stage.
+    Render,
+    /// Answers the plan's checks about a picture.
+    Critique,
+}
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Plan, Self::Render, Self::Critique];
+
+    /// The word used in subjects, tables, metrics and flags.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Render => "render",
+            Self::Critique => "critique",
+        }
+    }
+}
+
+impl std::str::FromStr for JobKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is not a kind of job: plan, render, critique"))
+    }
+}
+
+/// How urgent a request is. Smaller sorts first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Somebody is waiting.
+    Interactive,
+    /// The default.
+    #[default]
+    Normal,
+    /// When there is time.
+    Batch,
+}
+
+impl Priority {
+    /// Every priority, most urgent first.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Normal, Self::Batch];
+
+    /// The word used in subjects, tables, metrics and flags.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Normal => "normal",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// How much is thought before drawing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Think {
+    /// The raw prompt, one stage, no critique.
+    Off,
+    /// Plan directly.
+    #[default]
+    Fast,
+}
+
+/// One attempt at one job, as published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobOffer {
+    /// The job.
+    pub job: JobId,
+    /// Which execution this is, from 1; fences late answers.
+    pub attempt: u32,
+    /// The request it belongs to.
+    pub request: RequestId,
+    /// How long the coordinator waits for a sign of life, in milliseconds.
+    pub lease_ms: u64,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What a job asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Make a plan.
+    Plan(PlanWork),
+    /// Draw a stage.
+    Render(RenderWork),
+    /// Look at a picture.
+    Critique(CritiqueWork),
+}
+
+impl Work {
+    /// The kind of this work.
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Plan(_) => JobKind::Plan,
+            Self::Render(_) => JobKind::Render,
+            Self::Critique(_) => JobKind::Critique,
+        }
+    }
+}
+
+/// A picture that the user sent for a thing of the prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedReference {
+    /// The noun it stands for, as in `--ref cat=my-cat.png`.
+    pub name: String,
+    /// The picture.
+    pub picture: ArtifactRef,
+}
+
+/// Width and height of a picture in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Size {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Input of a plan job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanWork {
+    /// What the user wrote.
+    pub prompt: String,
+    /// Seed of the layout and of sampling.
+    pub seed: u64,
+    /// Pictures that elements may use.
+    #[serde(default)]
+    pub references: Vec<NamedReference>,
+}
+
+/// Input of a render job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RenderWork {
+    /// The plan (JSON).
+    pub plan: ArtifactRef,
+    /// Which of its stages.
+    pub stage: String,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Denoise steps; none is the model's own default.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// Size of the picture; none is the model's own.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// Pictures of the stages this one reads, in the stage's order.
+    #[serde(default)]
+    pub inputs: Vec<ArtifactRef>,
+    /// Pictures that elements may use.
+    #[serde(default)]
+    pub references: Vec<NamedReference>,
+}
+
+/// Input of a critique job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CritiqueWork {
+    /// The plan (JSON).
+    pub plan: ArtifactRef,
+    /// The picture to look at.
+    pub image: ArtifactRef,
+}

@@ -1,0 +1,109 @@
+//! Reports: how an attempt ended. A NATS request that a coordinator answers only after its commit.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ArtifactRef, JobId, RequestId, WorkerId,
+    job::Size,
+    plan::Plan,
+    review::{Review, Score},
+};
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt; anything but the current one is superseded.
+    pub attempt: u32,
+    /// The request it belongs to.
+    pub request: RequestId,
+    /// Who did it.
+    pub worker: WorkerId,
+    /// Time on the device, in milliseconds.
+    pub device_ms: u64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// A plan was made.
+    Planned {
+        /// The plan, so that the coordinator need not fetch it.
+        plan: Box<Plan>,
+        /// The same as an artifact.
+        artifact: ArtifactRef,
+        /// How it came about.
+        thought: Thought,
+    },
+    /// A stage was drawn.
+    Rendered {
+        /// The picture.
+        image: ArtifactRef,
+        /// Its size in pixels.
+        size: Size,
+        /// Denoise steps done.
+        steps: u32,
+        /// What was drawn with which picture: element id and digest or prop name.
+        #[serde(default)]
+        references: Vec<UsedReference>,
+    },
+    /// A picture was looked at.
+    Reviewed {
+        /// The answers (also stored as the artifact).
+        review: Box<Review>,
+        /// The same as an artifact.
+        artifact: ArtifactRef,
+        /// Their counts.
+        score: Score,
+    },
+    /// It went wrong.
+    Failed {
+        /// What went wrong, for people.
+        reason: String,
+        /// Whether another attempt may do better.
+        retry: bool,
+    },
+    /// Given back undone (the worker drains); does not count as a failure.
+    Returned,
+}
+
+/// How a plan came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Thought {
+    /// What the model wrote.
+    pub text: String,
+    /// Tokens chosen by the model.
+    pub tokens_sampled: u32,
+    /// Tokens that the grammar forced.
+    pub tokens_forced: u32,
+    /// Words of the prompt that nothing in the plan cites, and other remarks.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// The picture an element was drawn with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedReference {
+    /// Element id.
+    pub element: String,
+    /// `props/NAME` or `refs/NAME`.
+    pub reference: String,
+    /// SHA-256 of the picture's bytes.
+    pub sha256: crate::Sha256,
+}
+
+/// The coordinator's answer to a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum ReportAnswer {
+    /// The outcome is in PostgreSQL.
+    Committed,
+    /// Another attempt or the request's end came first; the outcome was not needed.
+    Superseded,
+    /// The report breaks a rule; sending it again will not help.
+    Refused,
+}

@@ -1,0 +1,94 @@
+//! The trace: everything that led to a result, enough to replay it. Stored as JSON beside the picture.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ArtifactRef, RequestId,
+    http::{RequestState, SubmitRequest},
+    job::JobKind,
+    plan::Plan,
+    report::{Thought, UsedReference},
+    review::Review,
+};
+
+/// Everything that led to a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Format of this document, 1.
+    pub version: u32,
+    /// The request.
+    pub request: RequestId,
+    /// What was asked, without the bytes of its pictures.
+    pub submitted: SubmitRequest,
+    /// The seed everything derives from.
+    pub seed: u64,
+    /// Model that planned, drew and looked.
+    pub model: String,
+    /// How it ended.
+    pub state: RequestState,
+    /// Why, when it failed or was canceled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ArtifactRef>,
+    /// The plan that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// How the plan came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought: Option<Thought>,
+    /// Every job, in the order they were made.
+    pub jobs: Vec<TraceJob>,
+    /// When it was accepted, RFC 3339.
+    pub created_at: String,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+/// One job of a trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceJob {
+    /// Its kind.
+    pub kind: JobKind,
+    /// Its round.
+    pub round: u32,
+    /// The stage it drew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// What the stage did: generate, edit, blend, repair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub op: Option<String>,
+    /// Seed of the noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Denoise steps done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// How it ended.
+    pub state: String,
+    /// Attempts it took.
+    pub attempts: u32,
+    /// Name or id of the worker that did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// Milliseconds between being ready and its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// Milliseconds on the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_ms: Option<u64>,
+    /// What it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactRef>,
+    /// Pictures it was drawn with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<UsedReference>,
+    /// Answers of a critique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
