@@ -1,1 +1,129 @@
-//! Placeholder.
+//! The seam between the farm and the networks: what a worker asks of a model, in plain types.
+//!
+//! No tensors, no async, no network. `models` implements [`Engine`] on libtorch; [`double`] is the deterministic test double;
+//! [`planning`] is the pure code that turns what a model named into a plan.
+
+pub mod double;
+pub mod planning;
+
+use atelier_proto::{
+    job::{JobKind, Size},
+    plan::Plan,
+    report::{Thought, UsedReference},
+    review::Review,
+};
+use image::RgbImage;
+
+/// What a worker asks of its models. One thread owns an engine.
+pub trait Engine {
+    /// Name of the loaded model, as in subjects: letters, digits, `-` and `_`.
+    fn model(&self) -> &str;
+
+    /// What it computes on, for example `cpu` or `cuda:0`.
+    fn device(&self) -> String;
+
+    /// Kinds of jobs that it has loaded what they need.
+    fn roles(&self) -> Vec<JobKind>;
+
+    /// Makes a plan of a prompt; the plan is valid.
+    fn plan(&mut self, input: &PlanInput, control: &mut dyn Control) -> Result<PlanOutput, EngineError>;
+
+    /// Draws one stage.
+    fn render(&mut self, input: &RenderInput, control: &mut dyn Control) -> Result<RenderOutput, EngineError>;
+
+    /// Answers the checks of a plan about a picture, in the plan's order.
+    fn critique(&mut self, input: &CritiqueInput, control: &mut dyn Control) -> Result<Review, EngineError>;
+}
+
+/// How running work talks to the worker around it. Called between steps, often; must be cheap.
+pub trait Control {
+    /// Whether to stop now.
+    fn canceled(&self) -> bool;
+
+    /// Step `step` of `total` is done (`total` 0 when unknown), with a small picture of how it looks so far.
+    fn progress(&mut self, step: u32, total: u32, preview: Option<RgbImage>);
+}
+
+/// A picture that the user sent for a noun of the prompt.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// The noun.
+    pub name: String,
+    /// The picture with its transparency.
+    pub picture: image::RgbaImage,
+    /// SHA-256 of the file's bytes.
+    pub sha256: atelier_proto::Sha256,
+}
+
+/// Input of [`Engine::plan`].
+#[derive(Clone, Debug)]
+pub struct PlanInput {
+    /// What the user wrote.
+    pub prompt: String,
+    /// Seed of layout and sampling.
+    pub seed: u64,
+    /// Nouns that the user sent pictures of.
+    pub reference_names: Vec<String>,
+}
+
+/// Output of [`Engine::plan`].
+#[derive(Clone, Debug)]
+pub struct PlanOutput {
+    /// A valid plan.
+    pub plan: Plan,
+    /// How it came about.
+    pub thought: Thought,
+}
+
+/// Input of [`Engine::render`].
+#[derive(Clone, Debug)]
+pub struct RenderInput {
+    /// A valid plan.
+    pub plan: Plan,
+    /// Id of one of its stages.
+    pub stage: String,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Denoise steps; none is the model's own default.
+    pub steps: Option<u32>,
+    /// Size; none is the model's own.
+    pub size: Option<Size>,
+    /// Pictures of the stages this one reads, in the stage's order.
+    pub inputs: Vec<RgbImage>,
+    /// The user's pictures.
+    pub references: Vec<Reference>,
+}
+
+/// Output of [`Engine::render`].
+#[derive(Clone, Debug)]
+pub struct RenderOutput {
+    /// The picture.
+    pub image: RgbImage,
+    /// Denoise steps done.
+    pub steps: u32,
+    /// Pictures that things were drawn with.
+    pub references: Vec<UsedReference>,
+}
+
+/// Input of [`Engine::critique`].
+#[derive(Clone, Debug)]
+pub struct CritiqueInput {
+    /// A valid plan.
+    pub plan: Plan,
+    /// The picture to look at.
+    pub image: RgbImage,
+}
+
+/// Why an engine did not do its work. Says what happens next.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// [`Control::canceled`] said so.
+    #[error("canceled")]
+    Canceled,
+    /// The input cannot be done by this engine; another attempt would end the same.
+    #[error("{0}")]
+    Impossible(String),
+    /// Something went wrong on the way; another attempt may do better.
+    #[error("{0}")]
+    Failed(String),
+}

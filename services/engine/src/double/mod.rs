@@ -1,0 +1,1 @@
+//! Deterministic test double of the engine: for tests of the farm without libtorch. Never a default.
