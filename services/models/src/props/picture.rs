@@ -1,0 +1,106 @@
+//! Pictures of things as the renderer is shown them: fitted into a square, standing on its bottom edge, on flat grey.
+
+use image::{RgbImage, Rgba, RgbaImage, imageops};
+
+/// The grey behind reference pictures.
+pub const REFERENCE_GREY: u8 = 128;
+
+/// Longest side that [`fit`] makes, in pixels: more is never asked for by a model.
+pub const MAX_SIDE: u32 = 4096;
+
+/// `picture` scaled so that its longest side is `side` pixels, with colours multiplied by alpha.
+///
+/// Transparent pixels have colours too, often odd ones; multiplied first they cannot bleed into the edge.
+pub fn fit(picture: &RgbaImage, side: u32) -> RgbaImage {
+    let side = side.clamp(1, MAX_SIDE);
+    let (w, h) = picture.dimensions();
+    if w == 0 || h == 0 {
+        return RgbaImage::new(1, 1);
+    }
+    let scale = f64::from(side) / f64::from(w.max(h));
+    let scaled = |length: u32| ((f64::from(length) * scale).round() as u32).clamp(1, side);
+    let mut flat = picture.clone();
+    for Rgba([r, g, b, a]) in flat.pixels_mut() {
+        let alpha = u16::from(*a);
+        for channel in [r, g, b] {
+            *channel = ((u16::from(*channel) * alpha + 127) / 255) as u8;
+        }
+    }
+    if scaled(w) == w && scaled(h) == h {
+        return flat;
+    }
+    let mut fitted = imageops::resize(
+        &flat,
+        scaled(w),
+        scaled(h),
+        imageops::FilterType::CatmullRom,
+    );
+    for Rgba([r, g, b, a]) in fitted.pixels_mut() {
+        // The filter overshoots at edges; a channel above its alpha would glow.
+        for channel in [r, g, b] {
+            *channel = (*channel).min(*a);
+        }
+    }
+    fitted
+}
+
+/// What [`fit`] made, in the middle of the bottom edge of a grey square of `side` pixels.
+pub fn on_grey(fitted: &RgbaImage, side: u32) -> RgbImage {
+    let mut square = RgbImage::from_pixel(side, side, image::Rgb([REFERENCE_GREY; 3]));
+    let (w, h) = fitted.dimensions();
+    let (left, top) = (side.saturating_sub(w) / 2, side.saturating_sub(h));
+    for (x, y, &Rgba([r, g, b, a])) in fitted.enumerate_pixels() {
+        if left + x < side && top + y < side {
+            let behind = (u16::from(REFERENCE_GREY) * u16::from(255 - a) + 127) / 255;
+            let over = |channel: u8| (u16::from(channel) + behind).min(255) as u8;
+            square.put_pixel(left + x, top + y, image::Rgb([over(r), over(g), over(b)]));
+        }
+    }
+    square
+}
+
+/// The picture of a thing that the renderer is shown for a box of `side` pixels: cropped to its content, fitted, bottom-aligned, on flat grey.
+pub fn reference_picture(picture: &RgbaImage, side: u32) -> RgbImage {
+    on_grey(&fit(&crop(picture), side), side)
+}
+
+/// `picture` without its transparent margin; all of it when nothing is visible.
+pub fn crop(picture: &RgbaImage) -> RgbaImage {
+    let visible = || {
+        picture
+            .enumerate_pixels()
+            .filter(|(_, _, pixel)| pixel[3] > 16)
+    };
+    let (Some(x0), Some(x1)) = (visible().map(|p| p.0).min(), visible().map(|p| p.0).max()) else {
+        return picture.clone();
+    };
+    let y0 = visible().map(|p| p.1).min().unwrap_or(0);
+    let y1 = visible().map(|p| p.1).max().unwrap_or(0);
+    imageops::crop_imm(picture, x0, y0, x1 - x0 + 1, y1 - y0 + 1).to_image()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_stands_on_the_bottom_edge_without_its_margin() {
+        let mut picture = RgbaImage::new(40, 40);
+        for y in 10..30 {
+            for x in 15..25 {
+                picture.put_pixel(x, y, Rgba([200, 10, 10, 255]));
+            }
+        }
+        let square = reference_picture(&picture, 64);
+        assert_eq!(square.dimensions(), (64, 64));
+        assert_eq!(square.get_pixel(32, 63).0, [200, 10, 10]);
+        assert_eq!(square.get_pixel(32, 1).0, [200, 10, 10]);
+        assert_eq!(square.get_pixel(4, 40).0, [REFERENCE_GREY; 3]);
+    }
+
+    #[test]
+    fn an_invisible_picture_is_all_grey() {
+        let square = reference_picture(&RgbaImage::new(3, 5), 16);
+        assert!(square.pixels().all(|pixel| pixel.0 == [REFERENCE_GREY; 3]));
+    }
+}
