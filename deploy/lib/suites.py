@@ -1,0 +1,211 @@
+"""The work behind `deploy/test`: one build of every test and binary, then the chosen suites.
+
+Cargo resolves features for the crates that it is asked for, so `cargo test -p one-crate` would
+compile half of the dependencies a second time. Hence everything is built as one workspace,
+exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
+after another from here. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
+(`farm`, ...), or `doc`, the examples in the documentation.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM_TESTS = "atelier-tests"
+# A test program that is silent for ever must not take the run along; seconds.
+LIMIT = int(os.environ.get("ATELIER_TEST_LIMIT_S", "1800"))
+CARGO = ["--release", "--locked", "--workspace"]
+RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
+# What cannot be compiled twice for it: the examples are built by the test runner itself.
+DOC = "doc"
+
+
+def main() -> int:
+    options = parse_options()
+    suites = all_suites()
+    if options.suite == "list":
+        for name, about in suites.items():
+            print(f"{name:16} {about}")
+        return 0
+    if options.suite and options.suite not in suites:
+        say(f"error: there is no suite '{options.suite}'; there are: {', '.join(suites)}")
+        return 2
+    started = time.monotonic()
+    programs = []
+    if options.suite != DOC:
+        programs = [p for p in build() if options.suite in (None, p["suite"])]
+        say(f"test: built in {time.monotonic() - started:.0f} s; {len(programs)} test programs")
+    commands = [
+        (program["label"], [program["path"], *options.args], program["folder"])
+        for program in programs
+    ]
+    if options.suite in (None, DOC):
+        commands.append((DOC, ["cargo", "test", *CARGO, "--doc", "--", *options.args], ROOT))
+    return report([run(*command) for command in commands], started)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="deploy/test",
+        description="Builds everything once and runs the tests: all, or those of one suite.",
+        epilog="Examples: deploy/test; deploy/test domain; deploy/test farm -- --nocapture drain. "
+        "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
+    )
+    parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")
+    parser.add_argument("args", nargs=argparse.REMAINDER,
+                        help="handed to the test programs: a filter, --nocapture, ...")
+    options = parser.parse_args()
+    options.args = [a for i, a in enumerate(options.args) if not (i == 0 and a == "--")]
+    return options
+
+
+def all_suites() -> dict:
+    """Name and first line of documentation of every suite, from the workspace as it is."""
+    answer = subprocess.run(
+        ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"],
+        cwd=ROOT, stdout=subprocess.PIPE, check=True,
+    )
+    suites = {}
+    for package in json.loads(answer.stdout)["packages"]:
+        for target in package["targets"]:
+            name = suite_of(package["name"], target["kind"], target["name"])
+            suites.setdefault(name, first_doc_line(Path(target["src_path"])))
+    suites[DOC] = "the examples in the documentation"
+    return suites
+
+
+def suite_of(package: str, kind, target: str) -> str:
+    if package == SYSTEM_TESTS and "test" in kind:
+        return target
+    return package.replace("atelier-", "", 1) if package != SYSTEM_TESTS else "sandbox"
+
+
+def first_doc_line(file: Path) -> str:
+    for line in file.read_text(errors="replace").splitlines():
+        if line.startswith("//!"):
+            return line[3:].strip()
+        if line.strip():
+            break
+    return ""
+
+
+def build() -> list:
+    """Compiles every binary and every test program; the programs in the order of the suites."""
+    command = ["cargo", "build", *CARGO, "--lib", "--bins", "--tests",
+               "--message-format=json-render-diagnostics"]
+    say("test: " + " ".join(command[:-1]))
+    programs = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as cargo:
+        for line in cargo.stdout:
+            message = json.loads(line)
+            if message.get("reason") != "compiler-artifact" or not message.get("executable"):
+                continue
+            if not message["profile"]["test"]:
+                continue
+            manifest = Path(message["manifest_path"])
+            package = package_name(manifest)
+            target = message["target"]
+            suite = suite_of(package, target["kind"], target["name"])
+            programs.append({
+                "suite": suite,
+                "label": f"{suite} ({'/'.join(target['kind'])} {target['name']})",
+                "path": message["executable"],
+                # As cargo does it: relative paths in tests start at their crate.
+                "folder": manifest.parent,
+            })
+    if cargo.returncode != 0:
+        say("error: the build failed; no test was run")
+        sys.exit(cargo.returncode)
+    # Small and fast first, the real servers last.
+    return sorted(programs, key=lambda p: ("tests" in p["folder"].parts[-1:], p["label"]))
+
+
+def package_name(manifest: Path) -> str:
+    return re.search(r'^name = "(.+)"$', manifest.read_text(), re.MULTILINE)[1]
+
+
+def run(label: str, command, folder: Path) -> dict:
+    """One test program in its own session, so that nothing it started outlives it by accident."""
+    say(f"\n--- {label}")
+    started = time.monotonic()
+    environment = {**os.environ, "CARGO_MANIFEST_DIR": str(folder)}
+    child = subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, errors="replace",
+        stdout=subprocess.PIPE, start_new_session=True,
+    )
+    timed_out = []
+    signal.signal(signal.SIGALRM, lambda *_: (timed_out.append(True), end(child)))
+    signal.alarm(LIMIT)
+    passed = failed = 0
+    try:
+        for line in child.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            counts = RESULT.match(line)
+            if counts:
+                passed, failed = passed + int(counts[1]), failed + int(counts[2])
+        code = child.wait()
+    finally:
+        signal.alarm(0)
+        end(child)
+    if timed_out:
+        say(f"error: {label} was ended: it ran for more than {LIMIT} s")
+    elif code < 0:
+        say(f"error: {label} died of {signal.Signals(-code).name}")
+    return {"label": label, "code": code, "passed": passed, "failed": failed,
+            "seconds": time.monotonic() - started}
+
+
+def end(child) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.2)
+
+
+def report(results, started: float) -> int:
+    bad = [r for r in results if r["code"] != 0]
+    passed = sum(r["passed"] for r in results)
+    # A program that died counts as one failure at least.
+    failed = sum(max(r["failed"], 1 if r in bad else 0) for r in results)
+    say("\nslowest: " + ", ".join(
+        f"{r['label']} {r['seconds']:.0f} s"
+        for r in sorted(results, key=lambda r: -r["seconds"])[:5]
+    ))
+    for result in bad:
+        say(f"FAILED: {result['label']}")
+    say(f"test: {time.monotonic() - started:.0f} s in all")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    if passed + failed == 0:
+        say("error: no test was run; does the filter name one?")
+        return 3
+    return 1 if bad else 0
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def on_terminate(*_):
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, on_terminate)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("\ntest: stopped")
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        say(f"error: {' '.join(error.cmd)} failed")
+        sys.exit(1)
