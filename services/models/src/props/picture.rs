@@ -5,6 +5,9 @@ use image::{RgbImage, Rgba, RgbaImage, imageops};
 /// The grey behind reference pictures.
 pub const REFERENCE_GREY: u8 = 128;
 
+/// Longest side that sprites were kept at in training, in pixels; references pass through it, so that they look the same when drawing.
+pub const SPRITE_SIDE: u32 = 128;
+
 /// Longest side that [`fit`] makes, in pixels: more is never asked for by a model.
 pub const MAX_SIDE: u32 = 4096;
 
@@ -61,7 +64,26 @@ pub fn on_grey(fitted: &RgbaImage, side: u32) -> RgbImage {
 
 /// The picture of a thing that the renderer is shown for a box of `side` pixels: cropped to its content, fitted, bottom-aligned, on flat grey.
 pub fn reference_picture(picture: &RgbaImage, side: u32) -> RgbImage {
-    on_grey(&fit(&crop(picture), side), side)
+    on_grey(
+        &fit(&shrink(&crop(picture), SPRITE_SIDE.max(side)), side),
+        side,
+    )
+}
+
+/// `picture` with a longest side of at most `side`, colours not multiplied by alpha.
+pub fn shrink(picture: &RgbaImage, side: u32) -> RgbaImage {
+    if picture.width().max(picture.height()) <= side {
+        return picture.clone();
+    }
+    let mut fitted = fit(picture, side);
+    for Rgba([r, g, b, a]) in fitted.pixels_mut() {
+        if *a > 0 {
+            for channel in [r, g, b] {
+                *channel = (u32::from(*channel) * 255 / u32::from(*a)).min(255) as u8;
+            }
+        }
+    }
+    fitted
 }
 
 /// `picture` without its transparent margin; all of it when nothing is visible.

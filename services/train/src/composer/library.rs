@@ -1,7 +1,7 @@
 //! The sprites as things with names: decoded once, kept small, fitted to the sides that scenes use on first need.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -13,51 +13,8 @@ use serde::Deserialize;
 
 use super::catalog;
 
-/// Longest side that sprites are kept at, in pixels.
-const KEPT_SIDE: u32 = 128;
-
 /// Pixels of a token at the default model's size; the cached sides are multiples of it.
 const TOKEN: u32 = 16;
-
-/// Words of the keyword lists that name a mood, a place or a kind and not one thing.
-const TOO_WIDE: &[&str] = &[
-    "fun",
-    "shine",
-    "cold",
-    "hot",
-    "warm",
-    "cute",
-    "dead",
-    "death",
-    "tired",
-    "party",
-    "travel",
-    "vacation",
-    "holiday",
-    "weather",
-    "sky",
-    "night",
-    "music",
-    "sport",
-    "sports",
-    "game",
-    "play",
-    "school",
-    "office",
-    "money",
-    "baby",
-    "big",
-    "small",
-    "light",
-    "power",
-    "fast",
-    "speed",
-    "win",
-    "hollywood",
-    "japan",
-    "asia",
-    "america",
-];
 
 /// Why the sprites could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +45,8 @@ pub struct Prop {
     pub article: bool,
     /// The picture, cropped to its content, longest side at most 128 pixels, colours not multiplied by alpha.
     pub image: RgbaImage,
+    /// File of the sprite.
+    pub file: PathBuf,
     fitted: [OnceLock<RgbaImage>; 8],
 }
 
@@ -120,36 +79,37 @@ struct UnicodeName {
 }
 
 impl Library {
-    /// Opens the folder with `fluent-emoji-3d`, `unicode-emoji-json` and `emojilib` and decodes every sprite of the catalogue.
+    /// Opens the folder with `fluent-emoji-3d` and `unicode-emoji-json` and decodes every sprite of the catalogue.
     pub fn open(sprites: &Path) -> Result<Self, LibraryError> {
         let names: HashMap<String, UnicodeName> =
             read_json(&sprites.join("unicode-emoji-json/data-by-emoji.json"))?;
-        let keywords: HashMap<String, Vec<String>> =
-            read_json(&sprites.join("emojilib/dist/emoji-en-US.json"))?;
         let assets = sprites.join("fluent-emoji-3d/assets");
         let characters: HashMap<&str, &str> = names
             .iter()
             .map(|(emoji, entry)| (entry.name.as_str(), emoji.as_str()))
             .collect();
         let entries = catalog::entries();
-        let synonyms = synonyms(&entries, &characters, &keywords);
         let props = entries
             .iter()
-            .zip(synonyms)
-            .map(|(entry, synonyms)| {
+            .map(|entry| {
                 let file = characters
                     .get(entry.source)
                     .and_then(|emoji| asset(&assets, emoji))
                     .ok_or(LibraryError::Missing(entry.name, entry.source))?;
                 let whole = image::open(&file)
-                    .map_err(|error| LibraryError::Decode(file, error))?
+                    .map_err(|error| LibraryError::Decode(file.clone(), error))?
                     .into_rgba8();
                 Ok(Prop {
                     name: entry.name.to_owned(),
-                    synonyms,
+                    synonyms: entry
+                        .synonyms
+                        .iter()
+                        .map(|word| (*word).to_owned())
+                        .collect(),
                     held_out: entry.held_out,
                     article: entry.article,
-                    image: shrink(&picture::crop(&whole), KEPT_SIDE),
+                    image: picture::shrink(&picture::crop(&whole), picture::SPRITE_SIDE),
+                    file,
                     fitted: Default::default(),
                 })
             })
@@ -198,73 +158,4 @@ fn asset(assets: &Path, emoji: &str) -> Option<PathBuf> {
         .into_iter()
         .map(|stem| assets.join(format!("{stem}.webp")))
         .find(|file| file.is_file())
-}
-
-/// The catalogue's synonyms, then those keywords of the lists that belong to one thing alone.
-fn synonyms(
-    entries: &[catalog::Entry],
-    characters: &HashMap<&str, &str>,
-    keywords: &HashMap<String, Vec<String>>,
-) -> Vec<Vec<String>> {
-    let words = |entry: &catalog::Entry| -> Vec<String> {
-        let found = characters
-            .get(entry.source)
-            .and_then(|emoji| keywords.get(*emoji));
-        found
-            .into_iter()
-            .flatten()
-            .map(|word| word.replace('_', " ").to_lowercase())
-            .filter(|word| {
-                word.len() >= 3
-                    && word.len() <= 24
-                    && word.chars().all(|c| c.is_ascii_lowercase() || c == ' ')
-            })
-            .filter(|word| !TOO_WIDE.contains(&word.as_str()))
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .collect()
-    };
-    let mut owners: HashMap<String, usize> = HashMap::new();
-    for entry in entries {
-        for word in words(entry) {
-            *owners.entry(word).or_default() += 1;
-        }
-    }
-    let taken: HashSet<String> = entries
-        .iter()
-        .flat_map(|entry| entry.synonyms.iter().copied().chain([entry.name]))
-        .map(str::to_lowercase)
-        .collect();
-    entries
-        .iter()
-        .map(|entry| {
-            let mut found: Vec<String> = words(entry)
-                .into_iter()
-                .filter(|word| owners[word] == 1 && !taken.contains(word))
-                .collect();
-            found.sort();
-            entry
-                .synonyms
-                .iter()
-                .map(|word| (*word).to_owned())
-                .chain(found)
-                .collect()
-        })
-        .collect()
-}
-
-/// `picture` with a longest side of at most `side`, colours not multiplied by alpha.
-fn shrink(picture: &RgbaImage, side: u32) -> RgbaImage {
-    if picture.width().max(picture.height()) <= side {
-        return picture.clone();
-    }
-    let mut fitted = picture::fit(picture, side);
-    for image::Rgba([r, g, b, a]) in fitted.pixels_mut() {
-        if *a > 0 {
-            for channel in [r, g, b] {
-                *channel = (u32::from(*channel) * 255 / u32::from(*a)).min(255) as u8;
-            }
-        }
-    }
-    fitted
 }

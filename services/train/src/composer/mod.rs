@@ -6,6 +6,7 @@ mod draw;
 mod library;
 mod scene;
 mod sheet;
+mod ship;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -27,6 +28,9 @@ pub struct Args {
     /// Write a sheet of 36 random scenes to this PNG.
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
+    /// Write the prop library that is shipped with the model to this folder.
+    #[arg(long, value_name = "DIR")]
+    props: Option<PathBuf>,
     /// Seed of the scenes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -70,6 +74,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Scene::random(&library, &mut rng, 4).draw(&library, args.size, &mut rng);
         }
         println!("{:.2?} a scene", start.elapsed() / 500);
+    }
+    if let Some(dir) = &args.props {
+        let (number, bytes) = ship::write(&library, dir)?;
+        println!(
+            "{number} props, {bytes} bytes, written to {}",
+            dir.display()
+        );
     }
     Ok(())
 }
