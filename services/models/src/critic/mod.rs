@@ -1,1 +1,4 @@
 //! Critics: what is in a picture, and where.
+
+pub mod detector;
+pub mod review;
