@@ -152,10 +152,11 @@ impl Critic<'_> {
             return Finding::unknown("no such element");
         };
         let Some(name) = &self.names[index] else {
-            return Finding::unknown(format!(
+            let found = format!(
                 "{} is not a thing that this critic knows",
                 self.plan.elements[index].noun
-            ));
+            );
+            return Finding::unknown(found).at(self.found(element).map(Detection::place));
         };
         let Match {
             thing, evidence, ..

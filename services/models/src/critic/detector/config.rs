@@ -48,7 +48,7 @@ impl DetectorConfig {
     /// Reads and checks the bytes of `config.json`; the error says what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let config: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if config.side % 16 != 0 || !(64..=512).contains(&config.side) {
+        if !config.side.is_multiple_of(16) || !(64..=512).contains(&config.side) {
             return Err(format!(
                 "side {} must be a multiple of 16 from 64 to 512",
                 config.side

@@ -2,8 +2,11 @@
 
 use atelier_proto::plan::Plan;
 
-use super::MAYBE;
+use super::{FOUND, MAYBE};
 use crate::critic::detector::Detection;
+
+/// Overlap from which a thing stands in an element's place.
+const IN_PLACE: f32 = 0.4;
 
 /// What was found for an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +53,32 @@ pub fn assign(plan: &Plan, names: &[Option<String>], things: &[Detection]) -> Ve
             taken[thing] = true;
         }
     }
+    by_place(plan, names, things, &mut matches, &mut taken);
     matches
+}
+
+/// Elements that the detector has no name for take what stands in their place, without any evidence that it is theirs.
+fn by_place(
+    plan: &Plan,
+    names: &[Option<String>],
+    things: &[Detection],
+    matches: &mut [Match],
+    taken: &mut [bool],
+) {
+    for (element, found) in matches.iter_mut().enumerate() {
+        let (None, Some(wanted)) = (&names[element], plan.elements[element].bbox) else {
+            continue;
+        };
+        let best = (0..things.len())
+            .filter(|index| !taken[*index] && things[*index].score >= FOUND)
+            .map(|index| (index, things[index].place().iou(&wanted)))
+            .filter(|(_, overlap)| *overlap >= IN_PLACE)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((index, _)) = best {
+            found.thing = Some(index);
+            taken[index] = true;
+        }
+    }
 }
 
 /// Indices of the things that no element has.

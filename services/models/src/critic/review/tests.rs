@@ -222,6 +222,22 @@ fn what_is_out_of_reach_is_unknown() {
     );
 }
 
+#[test]
+fn what_stands_in_the_place_of_an_unknown_thing_is_taken_for_it_but_proves_nothing() {
+    let elements = vec![
+        element("axolotl", "axolotl", LEFT),
+        element("dog", "dog", RIGHT),
+    ];
+    let relation = Question::Relation {
+        subject: "axolotl".into(),
+        predicate: Predicate::LeftOf,
+        object: "dog".into(),
+    };
+    let things = [thing("fish", 0.9, 0.9, LEFT), thing("dog", 0.9, 0.9, RIGHT)];
+    let found = answers(elements, vec![presence("axolotl"), relation], &things);
+    assert_eq!((found[0].0, found[1].0), (Answer::Unknown, Answer::Pass));
+}
+
 proptest! {
     #[test]
     fn every_check_is_answered_whatever_was_seen(

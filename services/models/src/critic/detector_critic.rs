@@ -1,0 +1,86 @@
+//! The default model's critic: the small detector, with the prop library to tell which of its names a plan's noun means.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use atelier_proto::{
+    plan::{Element, Plan},
+    review::Review,
+};
+use image::RgbImage;
+use tch::Device;
+
+use super::{
+    detector::{Detector, DetectorError, Seen},
+    review::{self, Words},
+};
+use crate::props::{PropLibrary, vocabulary::Color};
+
+/// Any text embedding of one fixed length, for nouns that no name matches.
+pub type Embed<'a> = &'a dyn Fn(&str) -> Vec<f32>;
+
+/// Looks at pictures and answers plans' checks about them.
+pub struct DetectorCritic {
+    detector: Detector,
+    props: Arc<PropLibrary>,
+    names: HashSet<String>,
+}
+
+impl DetectorCritic {
+    /// Loads the detector of a folder.
+    pub fn load(
+        dir: &Path,
+        props: Arc<PropLibrary>,
+        device: Device,
+    ) -> Result<Self, DetectorError> {
+        Ok(Self::of(Detector::load(dir, device)?, props))
+    }
+
+    /// A critic of a detector that is there already.
+    pub fn of(detector: Detector, props: Arc<PropLibrary>) -> Self {
+        let names = detector.config().names.iter().cloned().collect();
+        Self {
+            detector,
+            props,
+            names,
+        }
+    }
+
+    /// What is in a picture.
+    pub fn see(&self, picture: &RgbImage) -> Seen {
+        self.detector.see(picture)
+    }
+
+    /// Answers every check of the plan about a picture.
+    pub fn review(&self, plan: &Plan, picture: &RgbImage, embed: Option<Embed<'_>>) -> Review {
+        let seen = self.see(picture);
+        let known = |name: &str| self.names.contains(name).then(|| name.to_owned());
+        let name_of_noun = |noun: &str| {
+            let prop = match embed {
+                Some(embed) => self.props.find_by_meaning(noun, embed),
+                None => self.props.find(noun),
+            };
+            prop.and_then(|prop| known(&prop.name))
+        };
+        // A user's own picture of a cat may look like no cat of ours: then only its place is judged.
+        let name_of = |element: &Element| match element.reference.as_deref() {
+            Some(reference) if reference.starts_with("refs/") => None,
+            Some(reference) => reference
+                .strip_prefix("props/")
+                .and_then(known)
+                .or_else(|| name_of_noun(&element.noun)),
+            None => name_of_noun(&element.noun),
+        };
+        let words = Words {
+            name_of: &name_of,
+            name_of_noun: &name_of_noun,
+            color_of: &|color| Color::find(color).map(|color| color.name().to_owned()),
+            is_own_color: &|name, color| {
+                self.detector
+                    .own_colors(name)
+                    .iter()
+                    .any(|own| own == color)
+            },
+        };
+        review::review(plan, &seen.things, &words)
+    }
+}
