@@ -1,5 +1,6 @@
 //! Recipe of the detector: things, colours, background and time in scenes of the composer and in the renderer's own pictures.
 
+mod judged;
 mod loss;
 mod master;
 mod own_color;
@@ -25,6 +26,7 @@ use tch::{
 };
 
 use crate::composer::{self, Library, Scene};
+use judged::Judged;
 use loss::Loss;
 use master::Master;
 use sample::{SIDE, Sample, Targets};
@@ -54,6 +56,9 @@ pub struct Args {
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: i32,
+    /// The shipped prop library, to measure the critic's answers with.
+    #[arg(long, default_value = "deploy/models/atelier-mini/props")]
+    props: PathBuf,
     /// Write the shipped detector to this folder at the end.
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
@@ -72,15 +77,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut master = Master::fresh(&config);
     let first = resume(&mut master, &args.run)?;
     train(&args, &library, &config, &mut master, first)?;
-    let score = measure(
+    let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
+    let score = score_of(
+        &detector,
         &library,
-        &config,
-        &master,
         1_000,
         Some(&args.run.join("found.png")),
     )?;
-    println!("fresh scenes: {score}");
-    fs::write(args.run.join("score.txt"), format!("{score}\n"))
+    let judged = judge(detector, &library, &args.props, 500)?;
+    println!("fresh scenes: {score}\n{judged}");
+    fs::write(args.run.join("score.txt"), format!("{score}\n{judged}"))
         .context("cannot write the score")?;
     if let Some(dir) = &args.export {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -195,27 +201,41 @@ fn train(
             master.save(&args.run.join("master.safetensors"))?;
             fs::write(args.run.join("step.txt"), (step + 1).to_string())
                 .context("cannot write the step")?;
-            println!(
-                "step {}: {}",
-                step + 1,
-                measure(library, config, master, 200, None)?
-            );
+            println!("step {}: {}", step + 1, measure(library, config, master)?);
             clock = Instant::now();
         }
     }
     Ok(())
 }
 
-/// Scores the moving average on scenes of another seed.
-fn measure(
-    library: &Library,
-    config: &DetectorConfig,
-    master: &Master,
-    pictures: u32,
-    sheet: Option<&Path>,
-) -> anyhow::Result<Score> {
+/// Scores the moving average on some scenes of another seed.
+fn measure(library: &Library, config: &DetectorConfig, master: &Master) -> anyhow::Result<Score> {
     let detector = Detector::of(config.clone(), master.average_net(config)?, Device::Cpu);
-    score_of(&detector, library, pictures, sheet)
+    score_of(&detector, library, 200, None)
+}
+
+/// How right the critic's answers are about scenes of another seed.
+fn judge(
+    detector: Detector,
+    library: &Library,
+    props: &Path,
+    pictures: u32,
+) -> anyhow::Result<Judged> {
+    let classes = classes(library);
+    let names = detector.config().names.clone();
+    let critic = judged::critic(detector, props)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX - 2);
+    let mut judged = Judged::default();
+    for _ in 0..pictures {
+        let sample = Sample::of(
+            &Scene::random(library, &mut rng, 4),
+            library,
+            &classes,
+            &mut rng,
+        );
+        judged.add(&critic, &sample, &names, &mut rng);
+    }
+    Ok(judged)
 }
 
 fn score_of(
