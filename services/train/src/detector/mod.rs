@@ -1,5 +1,6 @@
 //! Recipe of the detector: things, colours, background and time in scenes of the composer and in the renderer's own pictures.
 
+pub mod drawn;
 mod judged;
 mod loss;
 mod master;
@@ -18,7 +19,7 @@ use atelier_models::{
     critic::detector::{Detector, DetectorConfig, to_tensor},
     props::vocabulary::Color,
 };
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{
     Device, Kind,
@@ -56,6 +57,9 @@ pub struct Args {
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: i32,
+    /// Folder of the renderer's own pictures with their truth beside them; they make up half of every batch.
+    #[arg(long, value_name = "DIR")]
+    drawn: Option<PathBuf>,
     /// The shipped prop library, to measure the critic's answers with.
     #[arg(long, default_value = "deploy/models/atelier-mini/props")]
     props: PathBuf,
@@ -86,6 +90,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     )?;
     let judged = judge(detector, &library, &args.props, 500)?;
     println!("fresh scenes: {score}\n{judged}");
+    let (_, kept) = drawn_of(&args, &config)?;
+    if !kept.is_empty() {
+        let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
+        let sheet = args.run.join("found_drawn.png");
+        println!(
+            "the renderer's own pictures: {}",
+            score_samples(&detector, &kept, Some(&sheet))?
+        );
+    }
     fs::write(args.run.join("score.txt"), format!("{score}\n{judged}"))
         .context("cannot write the score")?;
     if let Some(dir) = &args.export {
@@ -149,6 +162,7 @@ fn train(
     first: u32,
 ) -> anyhow::Result<()> {
     let classes = classes(library);
+    let (drawn, _) = drawn_of(args, config)?;
     let adam = nn::AdamW {
         wd: 0.02,
         ..nn::AdamW::default()
@@ -162,14 +176,18 @@ fn train(
         optimizer.set_lr(args.rate * warm * (0.5 + 0.5 * (std::f64::consts::PI * way).cos()));
         let mut rng = ChaCha8Rng::seed_from_u64(args.seed.wrapping_add(u64::from(step)) << 16);
         let samples: Vec<Sample> = (0..args.batch)
-            .map(|_| {
-                Sample::of(
-                    &Scene::random(library, &mut rng, 4),
-                    library,
-                    &classes,
-                    &mut rng,
-                )
-                .varied(&mut rng)
+            .map(|index| {
+                let sample = if index % 2 == 1 && !drawn.is_empty() {
+                    drawn[rng.random_range(0..drawn.len())].clone()
+                } else {
+                    Sample::of(
+                        &Scene::random(library, &mut rng, 4),
+                        library,
+                        &classes,
+                        &mut rng,
+                    )
+                };
+                sample.varied(&mut rng)
             })
             .collect();
         let targets = Targets::of(&samples);
@@ -238,6 +256,21 @@ fn judge(
     Ok(judged)
 }
 
+/// The renderer's own pictures: those to train on, and every tenth, kept for measuring.
+fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>, Vec<Sample>)> {
+    let Some(dir) = &args.drawn else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let all = drawn::read(dir, &config.names)?;
+    let (kept, rest): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .enumerate()
+        .partition(|(index, _)| index % 10 == 0);
+    let bare =
+        |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, sample)| sample).collect();
+    Ok((bare(rest), bare(kept)))
+}
+
 fn score_of(
     detector: &Detector,
     library: &Library,
@@ -246,20 +279,33 @@ fn score_of(
 ) -> anyhow::Result<Score> {
     let classes = classes(library);
     let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX - 1);
+    let samples: Vec<Sample> = (0..pictures)
+        .map(|_| {
+            Sample::of(
+                &Scene::random(library, &mut rng, 4),
+                library,
+                &classes,
+                &mut rng,
+            )
+        })
+        .collect();
+    score_samples(detector, &samples, sheet)
+}
+
+/// Scores a detector; the sheet shows what it found in the first 24.
+fn score_samples(
+    detector: &Detector,
+    samples: &[Sample],
+    sheet: Option<&Path>,
+) -> anyhow::Result<Score> {
     let names = &detector.config().names;
     let mut score = Score::default();
     let mut framed = Vec::new();
-    for index in 0..pictures {
-        let sample = Sample::of(
-            &Scene::random(library, &mut rng, 4),
-            library,
-            &classes,
-            &mut rng,
-        );
+    for sample in samples {
         let seen = detector.see(&sample.picture);
-        score.add(&sample, &seen, names);
-        if index < 24 {
-            framed.push(score::framed(&sample, &seen, names));
+        score.add(sample, &seen, names);
+        if framed.len() < 24 {
+            framed.push(score::framed(sample, &seen, names));
         }
     }
     if let Some(path) = sheet {
