@@ -4,6 +4,7 @@ pub mod drawn;
 mod judged;
 mod loss;
 mod master;
+mod measure;
 mod own_color;
 mod sample;
 mod score;
@@ -27,11 +28,10 @@ use tch::{
 };
 
 use crate::composer::{self, Library, Scene};
-use judged::Judged;
 use loss::Loss;
 use master::Master;
+use measure::{classes, judge, measure, score_of, score_samples};
 use sample::{SIDE, Sample, Targets};
-use score::Score;
 
 /// Options of the command.
 #[derive(clap::Args)]
@@ -131,12 +131,6 @@ fn config(library: &Library) -> DetectorConfig {
     )
 }
 
-/// The class of every prop.
-fn classes(library: &Library) -> Vec<Option<usize>> {
-    let class = |prop| library.drawn().iter().position(|drawn| *drawn == prop);
-    (0..library.props().len()).map(class).collect()
-}
-
 /// Takes up a run: loads its parameters and says which step comes next.
 fn resume(master: &mut Master, run: &Path) -> anyhow::Result<u32> {
     let (weights, step) = (run.join("master.safetensors"), run.join("step.txt"));
@@ -226,36 +220,6 @@ fn train(
     Ok(())
 }
 
-/// Scores the moving average on some scenes of another seed.
-fn measure(library: &Library, config: &DetectorConfig, master: &Master) -> anyhow::Result<Score> {
-    let detector = Detector::of(config.clone(), master.average_net(config)?, Device::Cpu);
-    score_of(&detector, library, 200, None)
-}
-
-/// How right the critic's answers are about scenes of another seed.
-fn judge(
-    detector: Detector,
-    library: &Library,
-    props: &Path,
-    pictures: u32,
-) -> anyhow::Result<Judged> {
-    let classes = classes(library);
-    let names = detector.config().names.clone();
-    let critic = judged::critic(detector, props)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX - 2);
-    let mut judged = Judged::default();
-    for _ in 0..pictures {
-        let sample = Sample::of(
-            &Scene::random(library, &mut rng, 4),
-            library,
-            &classes,
-            &mut rng,
-        );
-        judged.add(&critic, &sample, &names, &mut rng);
-    }
-    Ok(judged)
-}
-
 /// The renderer's own pictures: those to train on, and every tenth, kept for measuring.
 fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>, Vec<Sample>)> {
     let Some(dir) = &args.drawn else {
@@ -269,49 +233,4 @@ fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>
     let bare =
         |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, sample)| sample).collect();
     Ok((bare(rest), bare(kept)))
-}
-
-fn score_of(
-    detector: &Detector,
-    library: &Library,
-    pictures: u32,
-    sheet: Option<&Path>,
-) -> anyhow::Result<Score> {
-    let classes = classes(library);
-    let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX - 1);
-    let samples: Vec<Sample> = (0..pictures)
-        .map(|_| {
-            Sample::of(
-                &Scene::random(library, &mut rng, 4),
-                library,
-                &classes,
-                &mut rng,
-            )
-        })
-        .collect();
-    score_samples(detector, &samples, sheet)
-}
-
-/// Scores a detector; the sheet shows what it found in the first 24.
-fn score_samples(
-    detector: &Detector,
-    samples: &[Sample],
-    sheet: Option<&Path>,
-) -> anyhow::Result<Score> {
-    let names = &detector.config().names;
-    let mut score = Score::default();
-    let mut framed = Vec::new();
-    for sample in samples {
-        let seen = detector.see(&sample.picture);
-        score.add(sample, &seen, names);
-        if framed.len() < 24 {
-            framed.push(score::framed(sample, &seen, names));
-        }
-    }
-    if let Some(path) = sheet {
-        composer::sheet(&framed, 6)
-            .save(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(score)
 }
