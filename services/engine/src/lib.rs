@@ -26,13 +26,25 @@ pub trait Engine {
     fn roles(&self) -> Vec<JobKind>;
 
     /// Makes a plan of a prompt; the plan is valid.
-    fn plan(&mut self, input: &PlanInput, control: &mut dyn Control) -> Result<PlanOutput, EngineError>;
+    fn plan(
+        &mut self,
+        input: &PlanInput,
+        control: &mut dyn Control,
+    ) -> Result<PlanOutput, EngineError>;
 
     /// Draws one stage.
-    fn render(&mut self, input: &RenderInput, control: &mut dyn Control) -> Result<RenderOutput, EngineError>;
+    fn render(
+        &mut self,
+        input: &RenderInput,
+        control: &mut dyn Control,
+    ) -> Result<RenderOutput, EngineError>;
 
     /// Answers the checks of a plan about a picture, in the plan's order.
-    fn critique(&mut self, input: &CritiqueInput, control: &mut dyn Control) -> Result<Review, EngineError>;
+    fn critique(
+        &mut self,
+        input: &CritiqueInput,
+        control: &mut dyn Control,
+    ) -> Result<Review, EngineError>;
 }
 
 /// How running work talks to the worker around it. Called between steps, often; must be cheap.
