@@ -4,7 +4,7 @@ mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use validate::{MAX_ELEMENTS, MAX_STAGES, PlanError};
+pub use validate::{MAX_CHECKS, MAX_ELEMENTS, MAX_RELATIONS, MAX_STAGES, PlanError};
 
 /// Version of the schema that this build writes and reads.
 pub const PLAN_VERSION: u32 = 1;

@@ -1,0 +1,87 @@
+//! Words of a plan: background, light, caption and reasoning.
+
+use atelier_proto::plan::Plan;
+
+use super::{Draft, elements::Group};
+
+/// Longest background or light in characters.
+const MAX_WORDS: usize = 120;
+
+/// What is behind, in the draft's words; `plain` when the prompt names nothing.
+pub fn background(draft: &Draft) -> String {
+    let named: String = draft
+        .background
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_WORDS)
+        .collect();
+    if named.is_empty() {
+        "plain".into()
+    } else {
+        named
+    }
+}
+
+/// The light: the draft's time, `day` when the prompt names none.
+pub fn lighting(draft: &Draft) -> String {
+    match draft.time.as_str() {
+        "" => "day".into(),
+        time => time
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_WORDS)
+            .collect(),
+    }
+}
+
+/// The full picture in one sentence.
+pub fn caption(groups: &[Group], background: &str, lighting: &str) -> String {
+    let things: Vec<String> = groups.iter().map(phrase).collect();
+    let things = match things.as_slice() {
+        [] => "An empty scene".to_owned(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    };
+    let mut caption = format!("{things}; background: {background}, light: {lighting}.");
+    if let Some(first) = caption.get(..1) {
+        let upper = first.to_uppercase();
+        caption.replace_range(..1, &upper);
+    }
+    caption
+}
+
+/// `a red cat in a spacesuit`, `3 red cats`.
+fn phrase(group: &Group) -> String {
+    let mut words: Vec<&str> = group.color.iter().map(String::as_str).collect();
+    words.push(&group.noun);
+    let mut phrase = words.join(" ");
+    let count = group.instances.len();
+    phrase = if count > 1 {
+        format!("{count} x {phrase}")
+    } else {
+        format!("one {phrase}")
+    };
+    if !group.attributes.is_empty() {
+        phrase = format!("{phrase} {}", group.attributes.join(", "));
+    }
+    phrase
+}
+
+/// What was decided, in at most 60 words.
+pub fn reasoning(plan: &Plan, groups: &[Group]) -> String {
+    let mut text = format!(
+        "{} things on {} by {}.",
+        plan.elements.len(),
+        plan.background,
+        plan.lighting
+    );
+    for group in groups {
+        let element = &plan.elements[group.instances.start];
+        let Some(bbox) = element.bbox else { continue };
+        let (x, y) = bbox.center();
+        text.push_str(&format!(" {} at {x:.2}, {y:.2}.", element.id));
+    }
+    let words: Vec<&str> = text.split_whitespace().take(60).collect();
+    words.join(" ")
+}

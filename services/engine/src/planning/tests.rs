@@ -1,0 +1,198 @@
+use atelier_proto::plan::{Predicate, Question, StageOp};
+use proptest::prelude::*;
+
+use super::*;
+
+fn thing(noun: &str) -> DraftElement {
+    DraftElement {
+        noun: noun.into(),
+        ..DraftElement::default()
+    }
+}
+
+fn studio<'a>(names: &'a [String], prop_of: &'a dyn Fn(&str) -> Option<String>) -> Studio<'a> {
+    Studio {
+        reference_names: names,
+        prop_of,
+    }
+}
+
+fn known(noun: &str) -> Option<String> {
+    ["cat", "coffee", "hat", "radio", "bicycle"]
+        .into_iter()
+        .find(|name| noun.split(' ').any(|word| word == *name))
+        .map(|name| {
+            if name == "coffee" {
+                "cup of coffee".into()
+            } else {
+                name.to_owned()
+            }
+        })
+}
+
+#[test]
+fn counts_become_instances_boxes_and_checks() {
+    let draft = Draft {
+        elements: vec![DraftElement {
+            count: Some(3),
+            color: Some("red".into()),
+            ..thing("apple")
+        }],
+        ..Draft::default()
+    };
+    let (plan, notes) = make_plan("three red apples", &draft, &studio(&[], &known), 1);
+    assert_eq!(plan.validate(), Ok(()));
+    assert_eq!(plan.elements.len(), 3);
+    assert!(
+        plan.elements
+            .iter()
+            .all(|element| element.count == 1 && element.bbox.is_some())
+    );
+    let count = plan
+        .checks
+        .iter()
+        .filter(|check| matches!(check.question, Question::Count { expect: 3, .. }))
+        .count();
+    let presence = plan
+        .checks
+        .iter()
+        .filter(|check| matches!(check.question, Question::Presence { .. }))
+        .count();
+    let color = plan
+        .checks
+        .iter()
+        .filter(|check| matches!(check.question, Question::Color { .. }))
+        .count();
+    assert_eq!((count, presence, color), (1, 3, 3));
+    assert_eq!(notes, Vec::<String>::new());
+}
+
+#[test]
+fn what_a_thing_holds_comes_along() {
+    let cat = DraftElement {
+        with: vec!["in a spacesuit".into(), "drinking coffee".into()],
+        ..thing("cat")
+    };
+    let hat = DraftElement {
+        with: vec!["wearing a hat".into()],
+        ..thing("robot")
+    };
+    let draft = Draft {
+        elements: vec![cat, hat, thing("vintage radio")],
+        ..Draft::default()
+    };
+    let (plan, _) = make_plan("-", &draft, &studio(&[], &known), 7);
+    let ids: Vec<&str> = plan
+        .elements
+        .iter()
+        .map(|element| element.id.as_str())
+        .collect();
+    assert_eq!(ids, ["cat", "robot", "vintage-radio", "coffee", "hat"]);
+    assert_eq!(
+        plan.element("coffee").and_then(|e| e.reference.as_deref()),
+        Some("props/cup of coffee")
+    );
+    let on = plan
+        .relations
+        .iter()
+        .find(|relation| relation.predicate == Predicate::On)
+        .expect("a hat on the robot");
+    assert_eq!((on.subject.as_str(), on.object.as_str()), ("hat", "robot"));
+}
+
+#[test]
+fn the_users_picture_comes_before_the_library() {
+    let names = ["Cat".to_owned()];
+    let draft = Draft {
+        elements: vec![thing("fluffy cat"), thing("radio")],
+        ..Draft::default()
+    };
+    let (plan, _) = make_plan("-", &draft, &studio(&names, &known), 7);
+    assert_eq!(plan.elements[0].reference.as_deref(), Some("refs/Cat"));
+    assert_eq!(plan.elements[1].reference.as_deref(), Some("props/radio"));
+}
+
+#[test]
+fn relations_resolve_or_are_noted() {
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("radio")],
+        relations: vec![
+            ("radio".into(), "left_of".into(), "cat".into()),
+            ("radio".into(), "left_of".into(), "dog".into()),
+        ],
+        ..Draft::default()
+    };
+    let (plan, notes) = make_plan("a radio left of a cat", &draft, &studio(&[], &known), 3);
+    assert_eq!(plan.relations.len(), 1);
+    assert_eq!(notes.len(), 1);
+    let x = |id: &str| {
+        plan.element(id)
+            .and_then(|element| element.bbox)
+            .expect("a box")
+            .center()
+            .0
+    };
+    assert!(x("radio") < x("cat"));
+}
+
+#[test]
+fn a_day_to_night_prompt_is_drawn_in_three_stages() {
+    let draft = Draft {
+        elements: vec![thing("cat")],
+        ..Draft::default()
+    };
+    let (plan, _) = make_plan(
+        "a cat, day turning into night",
+        &draft,
+        &studio(&[], &known),
+        3,
+    );
+    assert_eq!(plan.stages.len(), 3);
+    assert!(matches!(
+        plan.sink().map(|stage| &stage.op),
+        Some(StageOp::Blend { .. })
+    ));
+}
+
+#[test]
+fn words_that_nothing_cites_are_noted() {
+    let draft = Draft {
+        elements: vec![thing("cat")],
+        background: "moon surface".into(),
+        ..Draft::default()
+    };
+    let (_, notes) = make_plan(
+        "a cat and a zeppelin on the moon",
+        &draft,
+        &studio(&[], &known),
+        3,
+    );
+    assert_eq!(notes, ["not in the plan: zeppelin"]);
+}
+
+proptest! {
+    #[test]
+    fn any_draft_makes_a_valid_plan(
+        nouns in proptest::collection::vec(("\\PC{0,120}", proptest::option::of(0_u8..=255), proptest::option::of("\\PC{0,90}")), 0..24),
+        relations in proptest::collection::vec((0_usize..24, 0_usize..9, 0_usize..24), 0..40),
+        background in "\\PC{0,300}",
+        seed: u64,
+    ) {
+        let name = |index: usize| nouns.get(index).map_or_else(|| "nothing".to_owned(), |(noun, ..)| noun.clone());
+        let draft = Draft {
+            elements: nouns.iter().map(|(noun, count, words)| DraftElement {
+                count: *count,
+                color: words.clone(),
+                place: words.clone(),
+                with: words.iter().map(|words| format!("wearing {words}")).collect(),
+                ..thing(noun)
+            }).collect(),
+            relations: relations.iter().map(|(a, predicate, b)| (name(*a), PREDICATES[*predicate].1[0].to_owned(), name(*b))).collect(),
+            background,
+            time: "night".into(),
+        };
+        let all = |noun: &str| Some(noun.chars().take(30).filter(|c| c.is_ascii_alphanumeric()).collect::<String>()).filter(|name| !name.is_empty());
+        let (plan, _) = make_plan("any prompt", &draft, &studio(&[], &all), seed);
+        prop_assert_eq!(plan.validate(), Ok(()));
+    }
+}
