@@ -2,6 +2,9 @@
 
 use crate::{Sha256, artifact::MediaType};
 
+/// Folder of all artifacts.
+pub const ARTIFACTS: &str = "artifacts";
+
 /// Key of an artifact: fanned out by the first two digits, so that no folder grows without bound.
 pub fn artifact(sha256: Sha256, media_type: MediaType) -> String {
     let digest = sha256.to_string();
@@ -9,7 +12,7 @@ pub fn artifact(sha256: Sha256, media_type: MediaType) -> String {
         MediaType::Png => "png",
         MediaType::Json => "json",
     };
-    format!("artifacts/{}/{digest}.{extension}", &digest[..2])
+    format!("{ARTIFACTS}/{}/{digest}.{extension}", &digest[..2])
 }
 
 /// Key of the probe that readiness checks write and read.

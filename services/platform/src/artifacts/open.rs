@@ -1,0 +1,57 @@
+//! From the URL of a store to the store.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use object_store::{
+    ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
+};
+
+use super::ArtifactError;
+
+pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
+    let bad = |reason: String| ArtifactError::Url {
+        url: url.to_owned(),
+        reason,
+    };
+    match url.split_once("://") {
+        Some(("file", folder)) if folder.starts_with('/') => open_folder(PathBuf::from(folder)),
+        Some(("file", _)) => Err(bad("a folder is given from the root on".into())),
+        Some(("s3", bucket)) if !bucket.is_empty() && !bucket.contains('/') => {
+            open_bucket(bucket).map_err(|error| bad(error.to_string()))
+        }
+        Some(("s3", _)) => Err(bad("name one bucket and no path".into())),
+        _ => Err(bad("it starts with neither file:// nor s3://".into())),
+    }
+}
+
+fn open_folder(path: PathBuf) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
+    std::fs::create_dir_all(&path).map_err(|source| ArtifactError::Folder {
+        path: path.clone(),
+        source,
+    })?;
+    // PostgreSQL names an artifact durably, so that its bytes must be as durable.
+    let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
+    Ok(Arc::new(store))
+}
+
+/// Region, credentials, endpoint and `AWS_ALLOW_HTTP` come from the environment, as every S3 tool reads them.
+fn open_bucket(bucket: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    // Callers retry for as long as they hold a lease, so that a single call gives up soon.
+    let retry = RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(15),
+        ..RetryConfig::default()
+    };
+    let allow_http = |key: &str| matches!(key, "true" | "1");
+    let plain_http = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| allow_http(&value));
+    let options = ClientOptions::new()
+        .with_timeout(Duration::from_secs(30))
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_allow_http(plain_http);
+    let store = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_retry(retry)
+        .with_client_options(options)
+        .build()?;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,34 @@
+//! Requests that wait for an answer.
+
+use std::time::Duration;
+
+use async_nats::{Request, client::RequestErrorKind};
+use atelier_proto::{Envelope, decode, encode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Bus, BusError};
+
+impl Bus {
+    /// Sends `body` and waits for the answer, at most `patience`. Tells "nobody is there" from "no answer in time"; both may be tried again.
+    pub async fn request<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        subject: String,
+        body: &Q,
+        trace: Option<&str>,
+        patience: Duration,
+    ) -> Result<Envelope<A>, BusError> {
+        let request = Request::new()
+            .payload(encode(body, trace).into())
+            .timeout(Some(patience));
+        let answer = self
+            .client
+            .send_request(subject.clone(), request)
+            .await
+            .map_err(|error| match error.kind() {
+                RequestErrorKind::NoResponders => BusError::NoResponders(subject.clone()),
+                RequestErrorKind::TimedOut => BusError::TimedOut(subject.clone()),
+                _ => BusError::Client(error.to_string()),
+            })?;
+        decode(&answer.payload).map_err(|source| BusError::Answer { subject, source })
+    }
+}
