@@ -1,0 +1,150 @@
+//! What must hold for every request at all times. Shared by the property tests, the store's own checks and simulations.
+
+use atelier_proto::job::JobKind;
+
+use crate::{JobState, Output, Request, State};
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A request that ended still has a job that could run.
+    #[error("job {0} is {1} although the request ended")]
+    JobAfterEnd(atelier_proto::JobId, &'static str),
+    /// An active request that nothing will ever move again.
+    #[error("the request is active, and none of its jobs is ready or dispatched")]
+    Stuck,
+    /// More rounds than allowed.
+    #[error("round {round} is not within 1..={max_rounds}")]
+    Rounds {
+        /// The round.
+        round: u32,
+        /// The limit.
+        max_rounds: u32,
+    },
+    /// The result is not a picture that one of its jobs drew.
+    #[error("the result was not drawn by any of its jobs")]
+    ImageNotRendered,
+    /// It succeeded without a picture.
+    #[error("succeeded without a picture")]
+    NoImage,
+    /// A job runs whose inputs are not drawn.
+    #[error("job {0} left waiting before its inputs were drawn")]
+    InputsMissing(atelier_proto::JobId),
+    /// Two jobs are the same work.
+    #[error("two jobs for {0:?} {1:?} in round {2}")]
+    Twins(JobKind, String, u32),
+    /// A job ended like one of another kind.
+    #[error("job {0} has an output of another kind")]
+    WrongOutput(atelier_proto::JobId),
+    /// A request that had ended changed.
+    #[error("a request that had ended changed")]
+    EndChanged,
+    /// An attempt number, failure count or list of jobs shrank, or a finished job changed.
+    #[error("job {0} went backwards")]
+    Backwards(atelier_proto::JobId),
+    /// A worse picture took the place of a better one.
+    #[error("a picture was replaced by one with no more passed checks")]
+    BestGotWorse,
+}
+
+/// Checks one request by itself.
+pub fn check(request: &Request) -> Result<(), Violation> {
+    let ended = request.state != State::Active;
+    for job in &request.jobs {
+        if ended && !job.state.is_terminal() {
+            return Err(Violation::JobAfterEnd(job.id, job.state.as_str()));
+        }
+        check_inputs(request, job)?;
+        let fits = match (&job.state, job.kind) {
+            (JobState::Done(Output::Plan(_)), kind) => kind == JobKind::Plan,
+            (JobState::Done(Output::Picture(_)), kind) => kind == JobKind::Render,
+            (JobState::Done(Output::Review(..)), kind) => kind == JobKind::Critique,
+            _ => true,
+        };
+        if !fits {
+            return Err(Violation::WrongOutput(job.id));
+        }
+        let twins = request
+            .jobs
+            .iter()
+            .filter(|other| {
+                (other.kind, other.round, other.stage_id()) == (job.kind, job.round, job.stage_id())
+            })
+            .count();
+        if twins > 1 {
+            return Err(Violation::Twins(
+                job.kind,
+                job.stage_id().to_owned(),
+                job.round,
+            ));
+        }
+    }
+    if !(1..=request.max_rounds).contains(&request.round) {
+        return Err(Violation::Rounds {
+            round: request.round,
+            max_rounds: request.max_rounds,
+        });
+    }
+    let moving =
+        |state: &JobState| matches!(state, JobState::Ready { .. } | JobState::Dispatched { .. });
+    if !ended && !request.jobs.iter().any(|job| moving(&job.state)) {
+        return Err(Violation::Stuck);
+    }
+    match request.best {
+        Some(best) if request.result_of(best.round) != Some(best.image) => {
+            Err(Violation::ImageNotRendered)
+        }
+        None if request.state == State::Succeeded => Err(Violation::NoImage),
+        _ => Ok(()),
+    }
+}
+
+fn check_inputs(request: &Request, job: &crate::Job) -> Result<(), Violation> {
+    let begun = matches!(
+        job.state,
+        JobState::Ready { .. } | JobState::Dispatched { .. } | JobState::Done(_)
+    );
+    let there = match (&job.stage, job.kind) {
+        (Some(stage), _) => stage
+            .inputs
+            .iter()
+            .all(|id| request.picture_of(id, job.round).is_some()),
+        (None, JobKind::Critique) => request.result_of(job.round).is_some(),
+        (None, _) => true,
+    };
+    if begun && !there {
+        return Err(Violation::InputsMissing(job.id));
+    }
+    Ok(())
+}
+
+/// Checks that `after` may follow `before`.
+pub fn check_step(before: &Request, after: &Request) -> Result<(), Violation> {
+    if before.state != State::Active && before != after {
+        return Err(Violation::EndChanged);
+    }
+    for (index, old) in before.jobs.iter().enumerate() {
+        let backwards = after.jobs.get(index).is_none_or(|new| {
+            new.id != old.id
+                || new.attempt < old.attempt
+                || new.failures < old.failures
+                || (old.state.is_terminal() && new != old)
+        });
+        if backwards {
+            return Err(Violation::Backwards(old.id));
+        }
+    }
+    if let (Some(old), Some(new)) = (before.best, after.best)
+        && old.image != new.image
+    {
+        let better = match (old.score, new.score) {
+            (Some(old), Some(new)) => new.beats(&old),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if !better {
+            return Err(Violation::BestGotWorse);
+        }
+    }
+    Ok(())
+}

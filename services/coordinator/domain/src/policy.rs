@@ -1,0 +1,53 @@
+//! How often and how late things are tried again.
+
+use atelier_proto::job::Priority;
+
+/// Milliseconds since the Unix epoch by the database's clock, the only clock that all coordinators share.
+pub type Millis = u64;
+
+/// Limits on trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a dispatched job lives without a sign of life, in milliseconds.
+    pub lease_ms: u64,
+    /// Failed attempts after which a job is given up.
+    pub max_failures: u32,
+    /// Different workers that may die over a job before it is parked as poisonous.
+    pub max_dead_workers: u32,
+    /// Delay after the first failure, in milliseconds; doubles with each one.
+    pub backoff_ms: u64,
+    /// Longest delay, in milliseconds.
+    pub max_backoff_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            lease_ms: 10_000,
+            max_failures: 4,
+            max_dead_workers: 2,
+            backoff_ms: 250,
+            max_backoff_ms: 8_000,
+        }
+    }
+}
+
+impl Policy {
+    /// Delay before the next attempt, in milliseconds, after `failures` failed ones (from 1).
+    pub fn backoff(&self, failures: u32) -> u64 {
+        let doublings = failures.saturating_sub(1).min(32);
+        self.backoff_ms
+            .saturating_mul(1 << doublings)
+            .min(self.max_backoff_ms)
+    }
+
+    /// Milliseconds that a job of `priority` queues behind one that was accepted at the same time and is interactive.
+    /// A head start instead of strict classes: urgent work passes, and nothing starves.
+    pub const fn handicap_ms(priority: Priority) -> u64 {
+        match priority {
+            Priority::Interactive => 0,
+            Priority::Normal => 60_000,
+            Priority::Batch => 1_800_000,
+        }
+    }
+}

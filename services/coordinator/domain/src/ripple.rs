@@ -1,0 +1,297 @@
+//! How an event changes a request: first the job that it is about, then what follows from that for the others.
+
+use atelier_proto::{ArtifactRef, JobId, job::JobKind, review::Score};
+
+use crate::{
+    Best, Effect, Event, Graph, Job, JobState, Millis, NotApplied, Outcome, Output, Policy,
+    Request, State, event::lease_until, job::Verdict,
+};
+
+#[cfg(test)]
+mod tests;
+
+impl Request {
+    /// Applies `event`; says what to do once it is saved. An event that comes too late or is wrong changes nothing.
+    pub fn apply(
+        &mut self,
+        event: Event,
+        now: Millis,
+        policy: &Policy,
+    ) -> Result<Vec<Effect>, NotApplied> {
+        let mut effects = Vec::new();
+        if self.state != State::Active {
+            return Err(NotApplied::Superseded);
+        }
+        match event {
+            Event::Dispatched { job } => self.dispatch(job, now, policy)?,
+            Event::Alive {
+                job,
+                attempt,
+                worker,
+            } => {
+                let job = self.running(job, attempt)?;
+                job.state = JobState::Dispatched {
+                    lease_until: lease_until(now, policy.lease_ms),
+                    worker: Some(worker),
+                };
+            }
+            Event::Reported {
+                job,
+                attempt,
+                outcome,
+            } => self.report(job, attempt, outcome, now, policy, &mut effects)?,
+            Event::LeasesChecked => self.check_leases(now, policy, &mut effects)?,
+            Event::MessageLost { job, attempt } => {
+                let lost = self.running(job, attempt)?;
+                let JobState::Dispatched { worker: None, .. } = lost.state else {
+                    return Err(NotApplied::Superseded);
+                };
+                lost.state = JobState::Ready { not_before: now };
+                effects.push(Effect::JobReady(job));
+            }
+            Event::Canceled { reason } => self.end(State::Canceled { reason }, &mut effects),
+        }
+        Ok(effects)
+    }
+
+    fn dispatch(&mut self, id: JobId, now: Millis, policy: &Policy) -> Result<(), NotApplied> {
+        let job = self.job_mut(id)?;
+        match job.state {
+            JobState::Ready { not_before } if not_before <= now => {
+                job.attempt += 1;
+                job.state = JobState::Dispatched {
+                    lease_until: lease_until(now, policy.lease_ms),
+                    worker: None,
+                };
+                Ok(())
+            }
+            _ => Err(NotApplied::Superseded),
+        }
+    }
+
+    fn check_leases(
+        &mut self,
+        now: Millis,
+        policy: &Policy,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), NotApplied> {
+        let lost: Vec<_> = self
+            .jobs
+            .iter()
+            .filter_map(|job| match job.state {
+                JobState::Dispatched {
+                    lease_until,
+                    worker,
+                } if lease_until <= now => Some((job.id, worker)),
+                _ => None,
+            })
+            .collect();
+        if lost.is_empty() {
+            return Err(NotApplied::Superseded);
+        }
+        for (id, worker) in lost {
+            if self.state != State::Active {
+                break;
+            }
+            let job = self.job_mut(id)?;
+            let verdict = job.lose(worker, now, policy);
+            self.follow(id, verdict, now, effects)?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        &mut self,
+        id: JobId,
+        attempt: u32,
+        outcome: Outcome,
+        now: Millis,
+        policy: &Policy,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), NotApplied> {
+        let checks = self.plan.map_or(0, |plan| plan.checks);
+        let job = self.job_mut(id)?;
+        if outcome.kind().is_some_and(|kind| kind != job.kind) {
+            return Err(NotApplied::WrongKind);
+        }
+        if !job.runs(attempt) {
+            return Err(NotApplied::Superseded);
+        }
+        match outcome {
+            Outcome::Returned => {
+                job.state = JobState::Ready { not_before: now };
+                effects.push(Effect::JobReady(id));
+            }
+            Outcome::Failed { reason, retry } => {
+                let verdict = job.fail(&reason, retry, now, policy);
+                self.follow(id, verdict, now, effects)?;
+            }
+            Outcome::Planned { artifact, graph } => {
+                job.state = JobState::Done(Output::Plan(artifact));
+                self.carry_out(artifact, &graph, now);
+                self.announce_ready(effects);
+            }
+            Outcome::Rendered { image } => {
+                job.state = JobState::Done(Output::Picture(image));
+                let (round, sink) = (job.round, self.job(id).is_some_and(|job| self.is_sink(job)));
+                self.rendered(round, image, sink, now, effects);
+            }
+            Outcome::Reviewed { artifact, score } => {
+                let answers = score.pass + score.fail + score.unknown;
+                if answers != checks {
+                    return Err(NotApplied::WrongChecks { answers, checks });
+                }
+                job.state = JobState::Done(Output::Review(artifact, score));
+                self.reviewed(score, now, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// A stage has its picture: those that waited for it become ready, and the last one is the result of the round.
+    fn rendered(
+        &mut self,
+        round: u32,
+        image: ArtifactRef,
+        sink: bool,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        if sink && self.best.is_none() {
+            self.best = Some(Best {
+                image,
+                score: None,
+                round,
+            });
+            effects.push(Effect::BestPicture(image));
+        }
+        if sink && self.plan.is_none_or(|plan| plan.checks == 0) {
+            return self.end(State::Succeeded, effects);
+        }
+        let unblocked: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|job| job.round == round && job.state == JobState::Waiting)
+            .filter(|job| match &job.stage {
+                Some(stage) => stage
+                    .inputs
+                    .iter()
+                    .all(|id| self.picture_of(id, round).is_some()),
+                None => sink,
+            })
+            .map(|job| job.id)
+            .collect();
+        for job in &mut self.jobs {
+            if unblocked.contains(&job.id) {
+                job.state = JobState::Ready { not_before: now };
+                effects.push(Effect::JobReady(job.id));
+            }
+        }
+    }
+
+    /// The picture of this round was looked at: keep the better one, and stop or draw again.
+    fn reviewed(&mut self, score: Score, now: Millis, effects: &mut Vec<Effect>) {
+        let round = self.round;
+        if let Some(image) = self.result_of(round) {
+            let beaten = match self.best {
+                None => true,
+                Some(best) => best.round == round || best.score.is_none_or(|b| score.beats(&b)),
+            };
+            if beaten {
+                if self.best.is_none_or(|best| best.image != image) {
+                    effects.push(Effect::BestPicture(image));
+                }
+                self.best = Some(Best {
+                    image,
+                    score: Some(score),
+                    round,
+                });
+            }
+        }
+        if score.fail == 0 || round >= self.max_rounds {
+            return self.end(State::Succeeded, effects);
+        }
+        self.next_round(now);
+        self.announce_ready(effects);
+    }
+
+    /// What an attempt that did not work out means for the request.
+    fn follow(
+        &mut self,
+        id: JobId,
+        verdict: Verdict,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), NotApplied> {
+        let reason = match verdict {
+            Verdict::Again => {
+                effects.push(Effect::JobReady(id));
+                return Ok(());
+            }
+            Verdict::GivenUp(reason) => reason,
+        };
+        let kind = self.job_mut(id)?.kind;
+        match (kind, self.best) {
+            (JobKind::Plan, _) => {
+                self.notes
+                    .push(format!("drawn from the prompt without a plan: {reason}"));
+                self.carry_out(self.direct_plan, &Graph::direct(), now);
+                self.announce_ready(effects);
+            }
+            (JobKind::Render, None) => self.end(State::Failed { reason }, effects),
+            (JobKind::Render, Some(best)) => {
+                self.notes.push(format!(
+                    "round {} could not be drawn, kept the picture of round {}: {reason}",
+                    self.round, best.round
+                ));
+                self.end(State::Succeeded, effects);
+            }
+            (JobKind::Critique, _) => {
+                self.notes
+                    .push(format!("round {} was not looked at: {reason}", self.round));
+                self.end(State::Succeeded, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the request; what is left of its jobs is not needed any more.
+    fn end(&mut self, state: State, effects: &mut Vec<Effect>) {
+        for job in &mut self.jobs {
+            if matches!(job.state, JobState::Dispatched { .. }) {
+                effects.push(Effect::StopWork(job.id));
+            }
+            if !job.state.is_terminal() {
+                job.state = JobState::Canceled;
+            }
+        }
+        self.state = state.clone();
+        effects.push(Effect::Ended(state));
+    }
+
+    fn announce_ready(&self, effects: &mut Vec<Effect>) {
+        let ready = |job: &&Job| matches!(job.state, JobState::Ready { .. });
+        effects.extend(
+            self.jobs
+                .iter()
+                .filter(ready)
+                .map(|job| Effect::JobReady(job.id)),
+        );
+    }
+
+    fn job_mut(&mut self, id: JobId) -> Result<&mut Job, NotApplied> {
+        self.jobs
+            .iter_mut()
+            .find(|job| job.id == id)
+            .ok_or(NotApplied::UnknownJob)
+    }
+
+    fn running(&mut self, id: JobId, attempt: u32) -> Result<&mut Job, NotApplied> {
+        let job = self.job_mut(id)?;
+        if job.runs(attempt) {
+            Ok(job)
+        } else {
+            Err(NotApplied::Superseded)
+        }
+    }
+}

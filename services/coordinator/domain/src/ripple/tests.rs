@@ -1,0 +1,449 @@
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
+    job::{JobKind, Think},
+    plan::{Check, Plan, Question, Stage, StageOp},
+    review::Score,
+};
+
+use crate::{
+    Effect, Event, Graph, JobState, NewRequest, NotApplied, Outcome, Policy, Request, State,
+};
+
+const POLICY: Policy = Policy {
+    lease_ms: 10_000,
+    max_failures: 4,
+    max_dead_workers: 2,
+    backoff_ms: 250,
+    max_backoff_ms: 8_000,
+};
+
+fn artifact(n: u8) -> ArtifactRef {
+    ArtifactRef {
+        sha256: Sha256([n; 32]),
+        bytes: 1,
+        media_type: MediaType::Png,
+    }
+}
+
+fn start(think: Think, max_rounds: u32) -> Request {
+    let new = NewRequest {
+        id: RequestId::at(1, [7; 10]),
+        seed: 42,
+        think,
+        max_rounds,
+        direct_plan: artifact(1),
+    };
+    Request::start(new, 0)
+}
+
+fn worker(n: u8) -> WorkerId {
+    WorkerId::at(0, [n; 10])
+}
+
+/// Day, and night made from it; two checks.
+fn day_and_night() -> Graph {
+    let mut plan = Plan::direct("a city by day and night");
+    plan.stages[0].id = "day".into();
+    plan.stages.push(Stage {
+        id: "night".into(),
+        op: StageOp::Edit {
+            input: "day".into(),
+            instruction: "at night".into(),
+            strength: 0.7,
+        },
+    });
+    for id in ["k1", "k2"] {
+        let question = Question::Text {
+            expect: "city".into(),
+        };
+        plan.checks.push(Check {
+            id: id.into(),
+            question,
+        });
+    }
+    Graph::of(&plan).unwrap()
+}
+
+fn find(request: &Request, kind: JobKind, stage: &str, round: u32) -> JobId {
+    let wanted = |job: &&crate::Job| (job.kind, job.stage_id(), job.round) == (kind, stage, round);
+    request.jobs.iter().find(wanted).unwrap().id
+}
+
+/// Dispatches the job and reports `outcome`.
+fn run(request: &mut Request, job: JobId, now: u64, outcome: Outcome) -> Vec<Effect> {
+    request
+        .apply(Event::Dispatched { job }, now, &POLICY)
+        .unwrap();
+    let attempt = request.job(job).unwrap().attempt;
+    let event = Event::Reported {
+        job,
+        attempt,
+        outcome,
+    };
+    request.apply(event, now, &POLICY).unwrap()
+}
+
+fn planned(request: &mut Request) {
+    let job = request.jobs[0].id;
+    let outcome = Outcome::Planned {
+        artifact: artifact(2),
+        graph: day_and_night(),
+    };
+    run(request, job, 0, outcome);
+}
+
+/// Draws both stages of `round` and answers its checks.
+fn round(request: &mut Request, number: u32, score: Score) -> Vec<Effect> {
+    for (stage, image) in [("day", 10 * number), ("night", 10 * number + 1)] {
+        let job = find(request, JobKind::Render, stage, number);
+        let image = artifact(image as u8);
+        run(request, job, 0, Outcome::Rendered { image });
+    }
+    let job = find(request, JobKind::Critique, "", number);
+    let outcome = Outcome::Reviewed {
+        artifact: artifact(3),
+        score,
+    };
+    run(request, job, 0, outcome)
+}
+
+const HALF: Score = Score {
+    pass: 1,
+    fail: 1,
+    unknown: 0,
+};
+const ALL: Score = Score {
+    pass: 2,
+    fail: 0,
+    unknown: 0,
+};
+
+#[test]
+fn without_thinking_one_picture_ends_it() {
+    let mut request = start(Think::Off, 2);
+    assert_eq!(request.jobs.len(), 1);
+    let job = request.jobs[0].id;
+    assert_eq!(
+        request.jobs[0].seed, 42,
+        "the first picture uses the request's own seed"
+    );
+    let effects = run(
+        &mut request,
+        job,
+        0,
+        Outcome::Rendered { image: artifact(9) },
+    );
+    assert_eq!(
+        effects,
+        [
+            Effect::BestPicture(artifact(9)),
+            Effect::Ended(State::Succeeded)
+        ]
+    );
+}
+
+#[test]
+fn stages_wait_for_their_inputs() {
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    let day = find(&request, JobKind::Render, "day", 1);
+    let night = find(&request, JobKind::Render, "night", 1);
+    assert_eq!(request.job(night).unwrap().state, JobState::Waiting);
+    let effects = run(
+        &mut request,
+        day,
+        0,
+        Outcome::Rendered { image: artifact(9) },
+    );
+    assert_eq!(effects, [Effect::JobReady(night)]);
+    assert_eq!(request.best, None, "an inner stage is no result");
+}
+
+#[test]
+fn all_checks_passed_ends_it_in_the_first_round() {
+    let mut request = start(Think::Fast, 4);
+    planned(&mut request);
+    round(&mut request, 1, ALL);
+    assert_eq!(
+        (request.state.clone(), request.round),
+        (State::Succeeded, 1)
+    );
+    assert_eq!(request.best.unwrap().score, Some(ALL));
+}
+
+#[test]
+fn a_later_picture_must_be_strictly_better() {
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    round(&mut request, 1, HALF);
+    assert_eq!((request.state.clone(), request.round), (State::Active, 2));
+    round(&mut request, 2, HALF);
+    assert_eq!(request.state, State::Succeeded);
+    assert_eq!(request.best.unwrap().image, artifact(11));
+
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    round(&mut request, 1, HALF);
+    let effects = round(&mut request, 2, ALL);
+    assert_eq!(request.best.unwrap().image, artifact(21));
+    assert!(effects.contains(&Effect::BestPicture(artifact(21))));
+}
+
+#[test]
+fn a_plan_that_fails_for_good_falls_back_to_the_prompt() {
+    let mut request = start(Think::Fast, 2);
+    let job = request.jobs[0].id;
+    for failures in 1..=4_u32 {
+        let outcome = Outcome::Failed {
+            reason: "not a plan".into(),
+            retry: true,
+        };
+        run(&mut request, job, u64::from(failures) * 100_000, outcome);
+    }
+    assert_eq!(request.plan.unwrap().artifact, artifact(1));
+    assert!(
+        request.notes[0].contains("not a plan"),
+        "{:?}",
+        request.notes
+    );
+    let render = find(&request, JobKind::Render, "out", 1);
+    run(
+        &mut request,
+        render,
+        900_000,
+        Outcome::Rendered { image: artifact(9) },
+    );
+    assert_eq!(request.state, State::Succeeded);
+}
+
+#[test]
+fn failures_are_tried_again_later_and_later() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    for delay in [250, 500, 1_000] {
+        let outcome = Outcome::Failed {
+            reason: "store".into(),
+            retry: true,
+        };
+        run(&mut request, job, 100_000, outcome);
+        let not_before = 100_000 + delay;
+        assert_eq!(
+            request.job(job).unwrap().state,
+            JobState::Ready { not_before }
+        );
+        let early = request
+            .clone()
+            .apply(Event::Dispatched { job }, not_before - 1, &POLICY);
+        assert_eq!(early, Err(NotApplied::Superseded));
+        request.jobs[0].state = JobState::Ready { not_before: 0 };
+    }
+    run(
+        &mut request,
+        job,
+        100_000,
+        Outcome::Failed {
+            reason: "store".into(),
+            retry: true,
+        },
+    );
+    assert_eq!(request.state.reason(), Some("store (failed 4 times)"));
+}
+
+#[test]
+fn a_job_that_kills_two_workers_is_parked() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    let mut now = 0;
+    for n in 1..=2 {
+        now += 60_000;
+        request
+            .apply(Event::Dispatched { job }, now, &POLICY)
+            .unwrap();
+        let alive = Event::Alive {
+            job,
+            attempt: u32::from(n),
+            worker: worker(n),
+        };
+        request.apply(alive, now, &POLICY).unwrap();
+        now += 10_000;
+        request.apply(Event::LeasesChecked, now, &POLICY).unwrap();
+    }
+    assert!(
+        request.state.reason().unwrap().starts_with("parked: 2"),
+        "{:?}",
+        request.state
+    );
+}
+
+#[test]
+fn a_lost_message_costs_no_failure() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    for attempt in 1..=20_u32 {
+        let now = u64::from(attempt) * 20_000;
+        request
+            .apply(Event::Dispatched { job }, now, &POLICY)
+            .unwrap();
+        request
+            .apply(Event::LeasesChecked, now + 10_000, &POLICY)
+            .unwrap();
+    }
+    let job = request.job(job).unwrap();
+    assert_eq!((job.attempt, job.failures), (20, 0));
+}
+
+#[test]
+fn a_late_report_changes_nothing() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    request
+        .apply(Event::Dispatched { job }, 0, &POLICY)
+        .unwrap();
+    request
+        .apply(Event::LeasesChecked, 10_000, &POLICY)
+        .unwrap();
+    request
+        .apply(Event::Dispatched { job }, 10_000, &POLICY)
+        .unwrap();
+    let before = request.clone();
+    let outcome = Outcome::Rendered { image: artifact(9) };
+    let late = Event::Reported {
+        job,
+        attempt: 1,
+        outcome,
+    };
+    assert_eq!(
+        request.apply(late, 10_001, &POLICY),
+        Err(NotApplied::Superseded)
+    );
+    assert_eq!(request, before);
+}
+
+#[test]
+fn wrong_reports_are_told_from_late_ones() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    request
+        .apply(Event::Dispatched { job }, 0, &POLICY)
+        .unwrap();
+    let outcome = Outcome::Reviewed {
+        artifact: artifact(3),
+        score: ALL,
+    };
+    let wrong = Event::Reported {
+        job,
+        attempt: 1,
+        outcome,
+    };
+    assert_eq!(request.apply(wrong, 1, &POLICY), Err(NotApplied::WrongKind));
+
+    let mut request = start(Think::Fast, 1);
+    planned(&mut request);
+    for stage in ["day", "night"] {
+        let job = find(&request, JobKind::Render, stage, 1);
+        run(
+            &mut request,
+            job,
+            0,
+            Outcome::Rendered { image: artifact(9) },
+        );
+    }
+    let job = find(&request, JobKind::Critique, "", 1);
+    request
+        .apply(Event::Dispatched { job }, 0, &POLICY)
+        .unwrap();
+    let score = Score { pass: 1, ..ALL };
+    let outcome = Outcome::Reviewed {
+        artifact: artifact(3),
+        score,
+    };
+    let wrong = Event::Reported {
+        job,
+        attempt: 1,
+        outcome,
+    };
+    let refused = NotApplied::WrongChecks {
+        answers: 1,
+        checks: 2,
+    };
+    assert_eq!(request.apply(wrong, 1, &POLICY), Err(refused));
+}
+
+#[test]
+fn cancel_stops_what_runs() {
+    let mut request = start(Think::Fast, 2);
+    let job = request.jobs[0].id;
+    request
+        .apply(Event::Dispatched { job }, 0, &POLICY)
+        .unwrap();
+    let reason = String::from("by the user");
+    let effects = request
+        .apply(
+            Event::Canceled {
+                reason: reason.clone(),
+            },
+            1,
+            &POLICY,
+        )
+        .unwrap();
+    assert_eq!(
+        effects,
+        [
+            Effect::StopWork(job),
+            Effect::Ended(State::Canceled { reason })
+        ]
+    );
+    let report = Event::Reported {
+        job,
+        attempt: 1,
+        outcome: Outcome::Returned,
+    };
+    assert_eq!(
+        request.apply(report, 2, &POLICY),
+        Err(NotApplied::Superseded)
+    );
+}
+
+#[test]
+fn a_critique_that_fails_leaves_the_picture() {
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    for stage in ["day", "night"] {
+        let job = find(&request, JobKind::Render, stage, 1);
+        run(
+            &mut request,
+            job,
+            0,
+            Outcome::Rendered { image: artifact(9) },
+        );
+    }
+    let job = find(&request, JobKind::Critique, "", 1);
+    let outcome = Outcome::Failed {
+        reason: "no eyes".into(),
+        retry: false,
+    };
+    run(&mut request, job, 0, outcome);
+    assert_eq!(request.state, State::Succeeded);
+    assert!(request.notes[0].contains("no eyes"));
+}
+
+#[test]
+fn a_failed_drawing_fails_the_first_round_and_keeps_the_picture_later() {
+    let failed = || Outcome::Failed {
+        reason: "no paint".into(),
+        retry: false,
+    };
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    let day = find(&request, JobKind::Render, "day", 1);
+    run(&mut request, day, 0, failed());
+    assert_eq!(request.state.reason(), Some("no paint"));
+
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    round(&mut request, 1, HALF);
+    let day = find(&request, JobKind::Render, "day", 2);
+    run(&mut request, day, 0, failed());
+    assert_eq!(request.state, State::Succeeded);
+    assert_eq!(request.best.unwrap().image, artifact(11));
+}

@@ -1,0 +1,303 @@
+//! Whatever happens in whatever order, also twice and too late: the invariants hold, and a request that is worked on ends.
+
+use atelier_domain::{
+    Delta, Event, Graph, JobState, NewRequest, Outcome, Policy, Request, State, invariants,
+};
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
+    job::{JobKind, Think},
+    plan::{Check, Mask, Plan, Question, Stage, StageOp},
+    review::Score,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+/// One thing that happens; `job` picks one of the jobs there are.
+#[derive(Clone, Debug)]
+enum Op {
+    Dispatch {
+        job: usize,
+    },
+    Alive {
+        job: usize,
+        worker: u8,
+    },
+    Succeed {
+        job: usize,
+        stale: u32,
+        pass: u32,
+        fail: u32,
+        stages: usize,
+    },
+    Fail {
+        job: usize,
+        stale: u32,
+        retry: bool,
+    },
+    Return {
+        job: usize,
+    },
+    Lose {
+        job: usize,
+    },
+    Wait {
+        ms: u64,
+    },
+    Cancel,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let job = 0..12_usize;
+    let stale = prop_oneof![4 => Just(0_u32), 1 => 1..3_u32];
+    prop_oneof![
+        8 => job.clone().prop_map(|job| Op::Dispatch { job }),
+        3 => (job.clone(), 0..4_u8).prop_map(|(job, worker)| Op::Alive { job, worker }),
+        8 => (job.clone(), stale.clone(), 0..4_u32, 0..3_u32, 1..4_usize)
+            .prop_map(|(job, stale, pass, fail, stages)| Op::Succeed { job, stale, pass, fail, stages }),
+        3 => (job.clone(), stale, any::<bool>()).prop_map(|(job, stale, retry)| Op::Fail { job, stale, retry }),
+        1 => job.clone().prop_map(|job| Op::Return { job }),
+        1 => job.prop_map(|job| Op::Lose { job }),
+        4 => (0..20_000_u64).prop_map(|ms| Op::Wait { ms }),
+        1 => Just(Op::Cancel),
+    ]
+}
+
+fn artifact(n: u64, media_type: MediaType) -> ArtifactRef {
+    let mut sha256 = [0; 32];
+    sha256[..8].copy_from_slice(&n.to_le_bytes());
+    ArtifactRef {
+        sha256: Sha256(sha256),
+        bytes: 1,
+        media_type,
+    }
+}
+
+/// A chain of `stages` whose last one blends when it can, with four checks.
+fn plan(stages: usize) -> Plan {
+    let mut plan = Plan::direct("a cat");
+    plan.stages.clear();
+    for index in 0..stages {
+        let id = format!("s{index}");
+        let op = match index {
+            0 => StageOp::Generate {
+                caption: String::new(),
+            },
+            1 => StageOp::Edit {
+                input: "s0".into(),
+                instruction: "night".into(),
+                strength: 0.5,
+            },
+            _ => StageOp::Blend {
+                inputs: vec![format!("s{}", index - 2), format!("s{}", index - 1)],
+                mask: Mask::Linear {
+                    angle: 0.0,
+                    from: 0.3,
+                    to: 0.7,
+                },
+            },
+        };
+        plan.stages.push(Stage { id, op });
+    }
+    plan.checks = (0..4)
+        .map(|k| Check {
+            id: format!("k{k}"),
+            question: Question::Count {
+                noun: "cat".into(),
+                expect: 1,
+            },
+        })
+        .collect();
+    plan
+}
+
+fn start(think: Think, max_rounds: u32) -> Request {
+    let new = NewRequest {
+        id: RequestId::from_uuid(Uuid::from_u128(7)),
+        seed: 11,
+        think,
+        max_rounds,
+        direct_plan: artifact(0, MediaType::Json),
+    };
+    Request::start(new, 0)
+}
+
+fn worker(n: u8) -> WorkerId {
+    WorkerId::from_uuid(Uuid::from_u128(u128::from(n) + 1))
+}
+
+/// The outcome of `job` if it works out.
+fn success(kind: JobKind, pass: u32, fail: u32, stages: usize, nonce: u64) -> Outcome {
+    match kind {
+        JobKind::Plan => Outcome::Planned {
+            artifact: artifact(nonce, MediaType::Json),
+            graph: Graph::of(&plan(stages)).unwrap(),
+        },
+        JobKind::Render => Outcome::Rendered {
+            image: artifact(nonce, MediaType::Png),
+        },
+        JobKind::Critique => {
+            let pass = pass.min(4);
+            let fail = fail.min(4 - pass);
+            let score = Score {
+                pass,
+                fail,
+                unknown: 4 - pass - fail,
+            };
+            Outcome::Reviewed {
+                artifact: artifact(nonce, MediaType::Json),
+                score,
+            }
+        }
+    }
+}
+
+fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
+    let pick = |index: usize| &request.jobs[index % request.jobs.len()];
+    match *op {
+        Op::Dispatch { job } => Event::Dispatched { job: pick(job).id },
+        Op::Alive { job, worker: n } => Event::Alive {
+            job: pick(job).id,
+            attempt: pick(job).attempt,
+            worker: worker(n),
+        },
+        Op::Succeed {
+            job,
+            stale,
+            pass,
+            fail,
+            stages,
+        } => Event::Reported {
+            job: pick(job).id,
+            attempt: pick(job).attempt.saturating_sub(stale),
+            outcome: success(pick(job).kind, pass, fail, stages, nonce),
+        },
+        Op::Fail { job, stale, retry } => Event::Reported {
+            job: pick(job).id,
+            attempt: pick(job).attempt.saturating_sub(stale),
+            outcome: Outcome::Failed {
+                reason: "no memory".into(),
+                retry,
+            },
+        },
+        Op::Return { job } => Event::Reported {
+            job: pick(job).id,
+            attempt: pick(job).attempt,
+            outcome: Outcome::Returned,
+        },
+        Op::Lose { job } => Event::MessageLost {
+            job: pick(job).id,
+            attempt: pick(job).attempt,
+        },
+        Op::Wait { .. } => Event::LeasesChecked,
+        Op::Cancel => Event::Canceled {
+            reason: "by the user".into(),
+        },
+    }
+}
+
+/// Applies `event` twice; checks every rule after each.
+fn apply_checked(request: &mut Request, event: &Event, now: u64) -> Result<(), TestCaseError> {
+    let policy = Policy::default();
+    for _ in 0..2 {
+        let before = request.clone();
+        let applied = request.apply(event.clone(), now, &policy);
+        invariants::check(request)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        invariants::check_step(&before, request)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        let delta = Delta::between(&before, request);
+        match applied {
+            Err(_) => prop_assert!(delta.is_empty(), "refused events change nothing"),
+            Ok(_) => prop_assert!(
+                !delta.is_empty() || matches!(event, Event::Alive { .. }),
+                "applied events change something"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Works like a farm without faults until nothing is left to do; returns the number of steps.
+fn finish(request: &mut Request, mut now: u64, fail: u32) -> Result<u32, TestCaseError> {
+    let policy = Policy::default();
+    for step in 0..500 {
+        if request.state != State::Active {
+            return Ok(step);
+        }
+        let Some(job) = request
+            .jobs
+            .iter()
+            .find(|job| !job.state.is_terminal() && job.state != JobState::Waiting)
+        else {
+            return Err(TestCaseError::fail("stuck"));
+        };
+        let (job, attempt, kind) = (job.id, job.attempt, job.kind);
+        let event = match &request.job(job).unwrap().state {
+            JobState::Ready { not_before } => {
+                now = now.max(*not_before);
+                Event::Dispatched { job }
+            }
+            _ => Event::Reported {
+                job,
+                attempt,
+                outcome: success(kind, 1, fail, 3, 1_000 + u64::from(step)),
+            },
+        };
+        request
+            .apply(event, now, &policy)
+            .map_err(|refused| TestCaseError::fail(refused.to_string()))?;
+        invariants::check(request)
+            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+    }
+    Err(TestCaseError::fail("did not end in 500 steps"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn invariants_hold_and_requests_end(
+        off in any::<bool>(),
+        max_rounds in 0..7_u32,
+        ops in prop::collection::vec(op(), 0..120),
+        fail in 0..2_u32,
+    ) {
+        let think = if off { Think::Off } else { Think::Fast };
+        let mut request = start(think, max_rounds);
+        invariants::check(&request).unwrap();
+        let mut now = 0;
+        for (nonce, op) in ops.iter().enumerate() {
+            if let Op::Wait { ms } = op {
+                now += ms;
+            }
+            let event = event_of(op, &request, nonce as u64 + 1);
+            apply_checked(&mut request, &event, now)?;
+        }
+        finish(&mut request, now, fail)?;
+        prop_assert!(request.state != State::Active);
+    }
+
+    #[test]
+    fn the_same_request_makes_the_same_jobs(seed in any::<u64>()) {
+        let new = NewRequest {
+            id: RequestId::from_uuid(Uuid::from_u128(u128::from(seed))),
+            seed,
+            think: Think::Fast,
+            max_rounds: 3,
+            direct_plan: artifact(0, MediaType::Json),
+        };
+        let mut pair = [Request::start(new, 5), Request::start(new, 5)];
+        for request in &mut pair {
+            finish(request, 5, 1)?;
+        }
+        prop_assert_eq!(&pair[0], &pair[1]);
+        let mut ids: Vec<JobId> = pair[0].jobs.iter().map(|job| job.id).collect();
+        ids.sort();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), pair[0].jobs.len());
+        let mut seeds: Vec<u64> = pair[0].jobs.iter().filter(|j| j.kind == JobKind::Render).map(|j| j.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        prop_assert_eq!(seeds.len(), pair[0].jobs.iter().filter(|j| j.kind == JobKind::Render).count());
+    }
+}
