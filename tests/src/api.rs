@@ -1,0 +1,160 @@
+//! The coordinator's HTTP API as tests use it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use atelier_proto::{
+    RequestId,
+    http::{RequestState, RequestView, SubmitRequest, WorkerView},
+    trace::Trace,
+};
+use reqwest::{Client, Response, StatusCode};
+
+/// A client of one coordinator.
+#[derive(Clone, Debug)]
+pub struct Api {
+    base: String,
+    client: Client,
+}
+
+/// A request with everything at its default; tests set what they are about.
+pub fn prompt(text: &str) -> SubmitRequest {
+    SubmitRequest {
+        prompt: text.to_owned(),
+        seed: Some(7),
+        think: Default::default(),
+        priority: Default::default(),
+        steps: None,
+        size: None,
+        max_rounds: None,
+        references: Vec::new(),
+    }
+}
+
+impl Api {
+    /// A client of the coordinator at `base`, for example `http://127.0.0.1:8080`.
+    pub fn new(base: &str) -> Result<Self> {
+        // A coordinator that was killed leaves dead connections; a test must not wait for them.
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            client,
+        })
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET of a path, whatever the answer.
+    pub async fn get(&self, path: &str) -> Result<Response> {
+        Ok(self
+            .client
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await?)
+    }
+
+    /// POST of a JSON body, whatever the answer; with an idempotency key if given.
+    pub async fn post(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+        key: Option<&str>,
+    ) -> Result<Response> {
+        let mut request = self.client.post(format!("{}{path}", self.base)).json(body);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        Ok(request.send().await?)
+    }
+
+    /// Submits a request that must be accepted.
+    pub async fn submit(&self, request: &SubmitRequest) -> Result<RequestView> {
+        accepted(self.post("/v1/requests", request, None).await?).await
+    }
+
+    /// Where a request stands.
+    pub async fn view(&self, id: RequestId) -> Result<RequestView> {
+        accepted(self.get(&format!("/v1/requests/{id}")).await?).await
+    }
+
+    /// Cancels a request.
+    pub async fn cancel(&self, id: RequestId) -> Result<RequestView> {
+        let path = format!("/v1/requests/{id}/cancel");
+        accepted(self.post(&path, &serde_json::json!({}), None).await?).await
+    }
+
+    /// The trace of a request that ended.
+    pub async fn trace(&self, id: RequestId) -> Result<Trace> {
+        accepted(self.get(&format!("/v1/requests/{id}/trace")).await?).await
+    }
+
+    /// The picture of a request, PNG.
+    pub async fn picture(&self, id: RequestId) -> Result<Vec<u8>> {
+        let answer = self.get(&format!("/v1/requests/{id}/image")).await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await?;
+        if status != StatusCode::OK {
+            bail!("GET image: {status}: {}", String::from_utf8_lossy(&bytes));
+        }
+        Ok(bytes.into())
+    }
+
+    /// The workers that the coordinator knows.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>> {
+        accepted(self.get("/v1/workers").await?).await
+    }
+
+    /// Asks until `wanted` holds; what goes wrong on the way (a coordinator that is down) is asked again.
+    pub async fn until(
+        &self,
+        id: RequestId,
+        limit: Duration,
+        wanted: impl Fn(&RequestView) -> bool,
+    ) -> Result<RequestView> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let view = self.view(id).await;
+            match view {
+                Ok(view) if wanted(&view) => return Ok(view),
+                Ok(view) if Instant::now() > deadline => {
+                    bail!("after {limit:?} it still is {view:#?}")
+                }
+                Err(error) if Instant::now() > deadline => return Err(error),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Waits for the request's end.
+    pub async fn ended(&self, id: RequestId, limit: Duration) -> Result<RequestView> {
+        self.until(id, limit, |view| view.state.is_terminal()).await
+    }
+
+    /// Waits for the request's end, which must be a picture.
+    pub async fn succeeded(&self, id: RequestId, limit: Duration) -> Result<RequestView> {
+        let view = self.ended(id, limit).await?;
+        if view.state != RequestState::Succeeded {
+            bail!(
+                "it ended {} instead of with a picture: {view:#?}",
+                view.state.as_str()
+            );
+        }
+        Ok(view)
+    }
+}
+
+/// The body of a 2xx answer; anything else is an error that shows the body.
+async fn accepted<T: serde::de::DeserializeOwned>(answer: Response) -> Result<T> {
+    let (status, url) = (answer.status(), answer.url().clone());
+    let body = answer.text().await?;
+    if !status.is_success() {
+        bail!("{url}: {status}: {body}");
+    }
+    serde_json::from_str(&body).with_context(|| format!("{url}: {body}"))
+}
