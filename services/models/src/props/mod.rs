@@ -7,3 +7,4 @@ pub mod picture;
 pub mod vocabulary;
 
 pub use library::{Prop, PropError, PropLibrary};
+pub(crate) use noun::singulars;

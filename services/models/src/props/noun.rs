@@ -117,7 +117,7 @@ fn with_singulars(words: &[&str], readings: &mut Vec<String>) {
 }
 
 /// Singular forms that a plural may come from, and plural forms that a singular may have (`cherry` finds `cherries`).
-fn singulars(word: &str) -> Vec<String> {
+pub fn singulars(word: &str) -> Vec<String> {
     let mut forms: Vec<String> = IRREGULAR
         .iter()
         .filter(|(many, _)| *many == word)
