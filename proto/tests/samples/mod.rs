@@ -1,0 +1,292 @@
+//! One filled-in value of every message, the same at every run.
+
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
+    job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, RenderWork, Size, Work},
+    plan::{
+        BBox, Check, Element, Mask, PLAN_VERSION, Plan, Predicate, Question, Relation, Stage,
+        StageOp,
+    },
+    report::{Outcome, Report, ReportAnswer, Thought, UsedReference},
+    review::{Answer, Review, Sighting, Verdict},
+    signal::{Cancel, Heartbeat, Progress},
+};
+
+pub fn job() -> JobId {
+    JobId::at(1_700_000_000_000, [1; 10])
+}
+
+pub fn request() -> RequestId {
+    RequestId::at(1_700_000_000_001, [2; 10])
+}
+
+pub fn worker() -> WorkerId {
+    WorkerId::at(1_700_000_000_002, [3; 10])
+}
+
+pub fn artifact(byte: u8, media_type: MediaType) -> ArtifactRef {
+    ArtifactRef {
+        sha256: Sha256([byte; 32]),
+        bytes: 1_234,
+        media_type,
+    }
+}
+
+pub fn plan() -> Plan {
+    let element = |id: &str, bbox: [f32; 4]| Element {
+        id: id.into(),
+        noun: id.into(),
+        count: 1,
+        attributes: vec!["in a spacesuit".into()],
+        colors: vec!["orange".into()],
+        bbox: Some(BBox(bbox)),
+        reference: Some(format!("props/{id}")),
+    };
+    let questions = [
+        Question::Presence {
+            element: "cat".into(),
+        },
+        Question::Count {
+            noun: "cat".into(),
+            expect: 1,
+        },
+        Question::Color {
+            element: "cat".into(),
+            expect: "orange".into(),
+        },
+        Question::Position {
+            element: "radio".into(),
+            expect: BBox([0.0, 0.5, 0.25, 0.75]),
+        },
+        Question::Relation {
+            subject: "radio".into(),
+            predicate: Predicate::LeftOf,
+            object: "cat".into(),
+        },
+        Question::Text {
+            expect: "ATELIER".into(),
+        },
+    ];
+    Plan {
+        version: PLAN_VERSION,
+        reasoning: "two things".into(),
+        caption: "a cat and a radio".into(),
+        style: "3D".into(),
+        lighting: "night".into(),
+        background: "moon surface".into(),
+        elements: vec![
+            element("cat", [0.25, 0.25, 0.75, 0.75]),
+            element("radio", [0.0, 0.5, 0.25, 0.75]),
+        ],
+        relations: vec![Relation {
+            subject: "radio".into(),
+            predicate: Predicate::LeftOf,
+            object: "cat".into(),
+        }],
+        stages: vec![
+            Stage {
+                id: "day".into(),
+                op: StageOp::Generate {
+                    caption: "by day".into(),
+                },
+            },
+            Stage {
+                id: "night".into(),
+                op: StageOp::Edit {
+                    input: "day".into(),
+                    instruction: "at night".into(),
+                    strength: 0.75,
+                },
+            },
+            Stage {
+                id: "both".into(),
+                op: StageOp::Blend {
+                    inputs: vec!["day".into(), "night".into()],
+                    mask: Mask::Linear {
+                        angle: 0.0,
+                        from: 0.25,
+                        to: 0.75,
+                    },
+                },
+            },
+            Stage {
+                id: "out".into(),
+                op: StageOp::Repair {
+                    input: "both".into(),
+                    bbox: BBox([0.0, 0.0, 0.5, 0.5]),
+                    instruction: "a cat".into(),
+                },
+            },
+        ],
+        checks: questions
+            .into_iter()
+            .enumerate()
+            .map(|(index, question)| Check {
+                id: format!("k{}", index + 1),
+                question,
+            })
+            .collect(),
+    }
+}
+
+pub fn review() -> Review {
+    Review {
+        verdicts: vec![Verdict {
+            check: "k1".into(),
+            answer: Answer::Pass,
+            confidence: 0.75,
+            found: "1 x cat".into(),
+            boxes: vec![BBox([0.25, 0.25, 0.75, 0.75])],
+        }],
+        seen: vec![Sighting {
+            name: "cat".into(),
+            color: Some("orange".into()),
+            confidence: 0.5,
+            bbox: BBox([0.25, 0.25, 0.75, 0.75]),
+        }],
+    }
+}
+
+fn reference() -> NamedReference {
+    NamedReference {
+        name: "cat".into(),
+        picture: artifact(7, MediaType::Png),
+    }
+}
+
+pub fn offers() -> Vec<(&'static str, JobOffer)> {
+    let offer = |work| JobOffer {
+        job: job(),
+        attempt: 2,
+        request: request(),
+        lease_ms: 10_000,
+        work,
+    };
+    vec![
+        (
+            "offer_plan",
+            offer(Work::Plan(PlanWork {
+                prompt: "a cat".into(),
+                seed: u64::MAX,
+                references: vec![reference()],
+            })),
+        ),
+        (
+            "offer_render",
+            offer(Work::Render(RenderWork {
+                plan: artifact(1, MediaType::Json),
+                stage: "out".into(),
+                seed: 42,
+                steps: Some(12),
+                size: Some(Size {
+                    width: 128,
+                    height: 96,
+                }),
+                inputs: vec![artifact(2, MediaType::Png)],
+                references: vec![reference()],
+            })),
+        ),
+        (
+            "offer_critique",
+            offer(Work::Critique(CritiqueWork {
+                plan: artifact(1, MediaType::Json),
+                image: artifact(2, MediaType::Png),
+            })),
+        ),
+    ]
+}
+
+pub fn reports() -> Vec<(&'static str, Report)> {
+    let report = |outcome| Report {
+        job: job(),
+        attempt: 2,
+        request: request(),
+        worker: worker(),
+        device_ms: 1_500,
+        outcome,
+    };
+    vec![
+        (
+            "report_planned",
+            report(Outcome::Planned {
+                plan: Box::new(plan()),
+                artifact: artifact(1, MediaType::Json),
+                thought: Thought {
+                    text: "{}".into(),
+                    tokens_sampled: 30,
+                    tokens_forced: 60,
+                    notes: vec!["not in the plan: zeppelin".into()],
+                },
+            }),
+        ),
+        (
+            "report_rendered",
+            report(Outcome::Rendered {
+                image: artifact(2, MediaType::Png),
+                size: Size {
+                    width: 128,
+                    height: 128,
+                },
+                steps: 12,
+                references: vec![UsedReference {
+                    element: "cat".into(),
+                    reference: "props/cat".into(),
+                    sha256: Sha256([9; 32]),
+                }],
+            }),
+        ),
+        (
+            "report_reviewed",
+            report(Outcome::Reviewed {
+                review: Box::new(review()),
+                artifact: artifact(3, MediaType::Json),
+                score: review().score(),
+            }),
+        ),
+        (
+            "report_failed",
+            report(Outcome::Failed {
+                reason: "no memory".into(),
+                retry: true,
+            }),
+        ),
+        ("report_returned", report(Outcome::Returned)),
+    ]
+}
+
+pub fn answers() -> Vec<(&'static str, ReportAnswer)> {
+    vec![
+        ("answer_committed", ReportAnswer::Committed),
+        ("answer_superseded", ReportAnswer::Superseded),
+        ("answer_refused", ReportAnswer::Refused),
+    ]
+}
+
+pub fn progress() -> Progress {
+    Progress {
+        job: job(),
+        attempt: 2,
+        request: request(),
+        worker: worker(),
+        kind: JobKind::Render,
+        step: 3,
+        total: 12,
+        preview_png: Some(vec![0x89, b'P', b'N', b'G']),
+    }
+}
+
+pub fn heartbeat() -> Heartbeat {
+    Heartbeat {
+        worker: worker(),
+        name: "host-1:4711".into(),
+        roles: JobKind::ALL.to_vec(),
+        model: "atelier-mini".into(),
+        device: "cpu".into(),
+        holding: vec![(job(), 2)],
+        draining: false,
+    }
+}
+
+pub fn cancel() -> Cancel {
+    Cancel { request: request() }
+}
