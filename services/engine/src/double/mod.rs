@@ -1,1 +1,155 @@
 //! Deterministic test double of the engine: for tests of the farm without libtorch. Never a default.
+//!
+//! It draws coloured boxes from the seed and obeys the words in square brackets of the prompt, so that a test can say
+//! in the request itself what shall go wrong; see [`Directive`].
+
+mod directive;
+mod picture;
+mod plan;
+mod verdict;
+
+use std::{collections::HashSet, time::Duration};
+
+use atelier_proto::{job::JobKind, review::Review};
+
+pub use directive::{Directive, directives};
+
+use crate::{
+    Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
+};
+
+/// Steps of a render that names none.
+const DEFAULT_STEPS: u32 = 4;
+
+/// How the double behaves.
+#[derive(Clone, Debug)]
+pub struct DoubleOptions {
+    /// Name in subjects.
+    pub model: String,
+    /// Roles that it says to have.
+    pub roles: Vec<JobKind>,
+    /// Time that every step takes.
+    pub step: Duration,
+}
+
+/// The test double.
+#[derive(Debug)]
+pub struct DoubleEngine {
+    options: DoubleOptions,
+    /// Prompts that failed once already, for [`Directive::Flaky`].
+    failed_once: HashSet<(JobKind, String)>,
+}
+
+impl DoubleEngine {
+    /// A double.
+    pub fn new(options: DoubleOptions) -> Self {
+        Self {
+            options,
+            failed_once: HashSet::new(),
+        }
+    }
+
+    /// Does what the prompt's directives want of jobs of this kind; returns the time that a step takes.
+    fn obey(&mut self, kind: JobKind, prompt: &str) -> Result<Duration, EngineError> {
+        let mut step = self.options.step;
+        for directive in directives(prompt) {
+            match directive {
+                Directive::Slow(time) => step = time,
+                Directive::Fail(of) if of == kind => {
+                    return Err(EngineError::Failed("told to fail".into()));
+                }
+                Directive::Impossible(of) if of == kind => {
+                    return Err(EngineError::Impossible("told to be impossible".into()));
+                }
+                Directive::Flaky(of) if of == kind => {
+                    if self.failed_once.insert((kind, prompt.to_owned())) {
+                        return Err(EngineError::Failed("told to fail the first time".into()));
+                    }
+                }
+                Directive::Panic(of) if of == kind => panic!("told to panic"),
+                // As a fault in native code would: no unwinding, no report.
+                Directive::Abort(of) if of == kind => std::process::abort(),
+                _ => {}
+            }
+        }
+        Ok(step)
+    }
+}
+
+impl Engine for DoubleEngine {
+    fn model(&self) -> &str {
+        &self.options.model
+    }
+
+    fn device(&self) -> String {
+        "double".into()
+    }
+
+    fn roles(&self) -> Vec<JobKind> {
+        self.options.roles.clone()
+    }
+
+    fn plan(
+        &mut self,
+        input: &PlanInput,
+        control: &mut dyn Control,
+    ) -> Result<PlanOutput, EngineError> {
+        let step = self.obey(JobKind::Plan, &input.prompt)?;
+        work(1, step, control, |_| None)?;
+        Ok(plan::make(input))
+    }
+
+    fn render(
+        &mut self,
+        input: &RenderInput,
+        control: &mut dyn Control,
+    ) -> Result<RenderOutput, EngineError> {
+        let step = self.obey(JobKind::Render, &input.plan.caption)?;
+        let steps = input.steps.unwrap_or(DEFAULT_STEPS).max(1);
+        let image = picture::draw(input)?;
+        work(steps, step, control, |done| {
+            Some(picture::preview(&image, done, steps))
+        })?;
+        let references = picture::used_references(input);
+        Ok(RenderOutput {
+            image,
+            steps,
+            references,
+        })
+    }
+
+    fn critique(
+        &mut self,
+        input: &CritiqueInput,
+        control: &mut dyn Control,
+    ) -> Result<Review, EngineError> {
+        let step = self.obey(JobKind::Critique, &input.plan.caption)?;
+        work(1, step, control, |_| None)?;
+        Ok(verdict::review(input))
+    }
+}
+
+/// Takes its time, step by step; stops within one step when canceled.
+fn work(
+    steps: u32,
+    step: Duration,
+    control: &mut dyn Control,
+    preview: impl Fn(u32) -> Option<image::RgbImage>,
+) -> Result<(), EngineError> {
+    for done in 1..=steps {
+        if control.canceled() {
+            return Err(EngineError::Canceled);
+        }
+        if !step.is_zero() {
+            std::thread::sleep(step);
+        }
+        control.progress(done, steps, preview(done));
+    }
+    if control.canceled() {
+        return Err(EngineError::Canceled);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Words in square brackets of a prompt that tell the double what shall go wrong: `a cat [fail:render] [slow:250]`.
+
+use std::time::Duration;
+
+use atelier_proto::job::JobKind;
+
+/// Longest step that a prompt may ask for.
+const LONGEST_STEP: Duration = Duration::from_secs(60);
+
+/// One directive. Those with a kind are written `[word:kind]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// `[slow:250]`: every step takes so many milliseconds.
+    Slow(Duration),
+    /// `[fail:render]`: fails, another attempt may do better.
+    Fail(JobKind),
+    /// `[impossible:plan]`: fails, another attempt would too.
+    Impossible(JobKind),
+    /// `[flaky:render]`: fails the first time that this process sees the prompt.
+    Flaky(JobKind),
+    /// `[panic:render]`: the engine panics.
+    Panic(JobKind),
+    /// `[abort:render]`: the process dies at once.
+    Abort(JobKind),
+    /// `[blend]`: the plan has three stages, two drawn and one blended.
+    Blend,
+    /// `[hopeless]`: no check ever passes.
+    Hopeless,
+    /// `[misses]`: about half of the checks pass, by seed.
+    Misses,
+    /// `[mends]`: no check passes until the plan has a repair stage.
+    Mends,
+}
+
+/// The directives of a prompt, in their order; brackets with other words are ignored.
+pub fn directives(prompt: &str) -> Vec<Directive> {
+    prompt
+        .split('[')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']'))
+        .filter_map(|(inside, _)| parse(inside))
+        .collect()
+}
+
+/// The prompt without its brackets.
+pub(super) fn without(prompt: &str) -> String {
+    let mut depth = 0_u32;
+    prompt
+        .chars()
+        .filter(|&c| {
+            match c {
+                '[' => depth += 1,
+                ']' => {
+                    depth = depth.saturating_sub(1);
+                    return false;
+                }
+                _ => {}
+            }
+            depth == 0
+        })
+        .collect()
+}
+
+fn parse(inside: &str) -> Option<Directive> {
+    let Some((word, detail)) = inside.split_once(':') else {
+        return match inside {
+            "blend" => Some(Directive::Blend),
+            "hopeless" => Some(Directive::Hopeless),
+            "misses" => Some(Directive::Misses),
+            "mends" => Some(Directive::Mends),
+            _ => None,
+        };
+    };
+    if word == "slow" {
+        let step = Duration::from_millis(detail.parse().ok()?);
+        return Some(Directive::Slow(step.min(LONGEST_STEP)));
+    }
+    let kind: JobKind = detail.parse().ok()?;
+    match word {
+        "fail" => Some(Directive::Fail(kind)),
+        "impossible" => Some(Directive::Impossible(kind)),
+        "flaky" => Some(Directive::Flaky(kind)),
+        "panic" => Some(Directive::Panic(kind)),
+        "abort" => Some(Directive::Abort(kind)),
+        _ => None,
+    }
+}

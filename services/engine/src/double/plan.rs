@@ -1,0 +1,105 @@
+//! The double's plans: the first words of the prompt side by side, one presence check each.
+
+use atelier_proto::{
+    plan::{BBox, Check, Element, Mask, Plan, Question, Stage, StageOp},
+    report::Thought,
+};
+
+use super::{
+    Directive,
+    directive::{directives, without},
+};
+use crate::{PlanInput, PlanOutput};
+
+/// Words that are no things.
+const SMALL_WORDS: [&str; 14] = [
+    "the", "and", "with", "from", "into", "over", "under", "near", "left", "right", "above",
+    "below", "for", "its",
+];
+
+/// Most elements of a plan of the double.
+const MOST_ELEMENTS: usize = 4;
+
+pub(super) fn make(input: &PlanInput) -> PlanOutput {
+    let nouns = nouns(&input.prompt);
+    let mut plan = Plan::direct(&input.prompt);
+    plan.reasoning = "test double: the first words side by side".into();
+    plan.elements = nouns
+        .iter()
+        .enumerate()
+        .map(|(index, noun)| Element {
+            id: noun.clone(),
+            noun: noun.clone(),
+            count: 1,
+            attributes: Vec::new(),
+            colors: Vec::new(),
+            bbox: Some(column(index, nouns.len())),
+            reference: input
+                .reference_names
+                .contains(noun)
+                .then(|| format!("refs/{noun}")),
+        })
+        .collect();
+    plan.checks = nouns
+        .iter()
+        .map(|noun| Check {
+            id: format!("{noun}-is-there"),
+            question: Question::Presence {
+                element: noun.clone(),
+            },
+        })
+        .collect();
+    if directives(&input.prompt).contains(&Directive::Blend) {
+        plan.stages = blend_stages();
+    }
+    let thought = Thought {
+        text: nouns.join(" "),
+        tokens_sampled: u32::try_from(nouns.len()).unwrap_or(u32::MAX),
+        tokens_forced: 0,
+        notes: Vec::new(),
+    };
+    PlanOutput { plan, thought }
+}
+
+fn nouns(prompt: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for word in without(prompt).split(|c: char| !c.is_ascii_alphabetic()) {
+        let word = word.to_ascii_lowercase();
+        let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word.as_str());
+        if thing && !found.contains(&word) && found.len() < MOST_ELEMENTS {
+            found.push(word);
+        }
+    }
+    if found.is_empty() {
+        found.push("thing".into());
+    }
+    found
+}
+
+fn column(index: usize, of: usize) -> BBox {
+    let width = 1.0 / of as f32;
+    let left = index as f32 * width;
+    BBox([left + 0.1 * width, 0.2, left + 0.9 * width, 0.8])
+}
+
+fn blend_stages() -> Vec<Stage> {
+    let drawn = |id: &str| Stage {
+        id: id.into(),
+        op: StageOp::Generate {
+            caption: String::new(),
+        },
+    };
+    let blend = StageOp::Blend {
+        inputs: vec!["one".into(), "two".into()],
+        mask: Mask::Linear {
+            angle: 0.0,
+            from: 0.35,
+            to: 0.65,
+        },
+    };
+    let out = Stage {
+        id: "out".into(),
+        op: blend,
+    };
+    vec![drawn("one"), drawn("two"), out]
+}

@@ -1,0 +1,200 @@
+use atelier_proto::plan::{BBox, Stage, StageOp};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Counts steps; cancels after `stop_after`.
+#[derive(Default)]
+struct Watch {
+    steps: u32,
+    previews: u32,
+    stop_after: Option<u32>,
+}
+
+impl Control for Watch {
+    fn canceled(&self) -> bool {
+        self.stop_after.is_some_and(|after| self.steps >= after)
+    }
+
+    fn progress(&mut self, step: u32, _total: u32, preview: Option<image::RgbImage>) {
+        self.steps = step;
+        self.previews += u32::from(preview.is_some());
+    }
+}
+
+fn engine() -> DoubleEngine {
+    DoubleEngine::new(DoubleOptions {
+        model: "test".into(),
+        roles: JobKind::ALL.to_vec(),
+        step: Duration::ZERO,
+    })
+}
+
+fn plan(prompt: &str) -> PlanOutput {
+    let input = PlanInput {
+        prompt: prompt.into(),
+        seed: 1,
+        reference_names: vec!["cat".into()],
+    };
+    engine().plan(&input, &mut Watch::default()).unwrap()
+}
+
+fn render_input(prompt: &str, stage: &str, seed: u64) -> RenderInput {
+    RenderInput {
+        plan: plan(prompt).plan,
+        stage: stage.into(),
+        seed,
+        steps: Some(6),
+        size: None,
+        inputs: Vec::new(),
+        references: Vec::new(),
+    }
+}
+
+fn critique(prompt: &str, image: &RenderOutput) -> Review {
+    let input = CritiqueInput {
+        plan: plan(prompt).plan,
+        image: image.image.clone(),
+    };
+    engine().critique(&input, &mut Watch::default()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn every_prompt_makes_a_valid_plan_with_a_check(prompt in "\\PC{0,200}") {
+        let plan = plan(&prompt).plan;
+        plan.validate().unwrap();
+        prop_assert!(!plan.checks.is_empty());
+    }
+
+    #[test]
+    fn directives_are_found_wherever_they_stand(before in "[a-z ]{0,20}", after in "[a-z \\[\\]:]{0,20}") {
+        let prompt = format!("{before}[fail:render]{after}");
+        prop_assert!(directives(&prompt).contains(&Directive::Fail(JobKind::Render)));
+    }
+}
+
+#[test]
+fn the_same_seed_draws_the_same_picture_and_another_another() {
+    let draw = |seed| {
+        engine()
+            .render(
+                &render_input("a cat and a dog", "out", seed),
+                &mut Watch::default(),
+            )
+            .unwrap()
+    };
+    assert_eq!(draw(7).image, draw(7).image);
+    assert_ne!(draw(7).image, draw(8).image);
+}
+
+#[test]
+fn a_cancel_stops_within_one_step() {
+    let mut watch = Watch {
+        stop_after: Some(2),
+        ..Watch::default()
+    };
+    let ended = engine().render(&render_input("a cat", "out", 1), &mut watch);
+    assert!(matches!(ended, Err(EngineError::Canceled)));
+    assert_eq!((watch.steps, watch.previews), (2, 2));
+}
+
+#[test]
+fn faults_strike_the_kind_they_name() {
+    let watch = &mut Watch::default();
+    let mut engine = engine();
+    let failing = render_input("a cat [fail:render]", "out", 1);
+    assert!(matches!(
+        engine.render(&failing, watch),
+        Err(EngineError::Failed(_))
+    ));
+    let impossible = render_input("a cat [impossible:render] [fail:critique]", "out", 1);
+    assert!(matches!(
+        engine.render(&impossible, watch),
+        Err(EngineError::Impossible(_))
+    ));
+    let flaky = render_input("a cat [flaky:render]", "out", 1);
+    assert!(engine.render(&flaky, watch).is_err());
+    assert!(engine.render(&flaky, watch).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "told to panic")]
+fn panics_when_told() {
+    let _ = engine().render(
+        &render_input("a cat [panic:render]", "out", 1),
+        &mut Watch::default(),
+    );
+}
+
+#[test]
+fn a_blend_is_the_first_picture_on_the_left_and_the_second_on_the_right() {
+    let one = engine()
+        .render(
+            &render_input("a cat [blend]", "one", 1),
+            &mut Watch::default(),
+        )
+        .unwrap()
+        .image;
+    let two = engine()
+        .render(
+            &render_input("a cat [blend]", "two", 2),
+            &mut Watch::default(),
+        )
+        .unwrap()
+        .image;
+    let mut input = render_input("a cat [blend]", "out", 3);
+    assert!(matches!(
+        engine().render(&input, &mut Watch::default()),
+        Err(EngineError::Impossible(_))
+    ));
+    input.inputs = vec![one.clone(), two.clone()];
+    let out = engine()
+        .render(&input, &mut Watch::default())
+        .unwrap()
+        .image;
+    assert_eq!(out.get_pixel(0, 5), one.get_pixel(0, 5));
+    assert_eq!(out.get_pixel(63, 5), two.get_pixel(63, 5));
+}
+
+#[test]
+fn a_repair_leaves_everything_outside_its_box() {
+    let mut input = render_input("a cat", "out", 1);
+    let before = engine()
+        .render(&input, &mut Watch::default())
+        .unwrap()
+        .image;
+    input.plan.stages.push(Stage {
+        id: "mend".into(),
+        op: StageOp::Repair {
+            input: "out".into(),
+            bbox: BBox([0.25, 0.25, 0.5, 0.5]),
+            instruction: "a cat".into(),
+        },
+    });
+    input.stage = "mend".into();
+    input.seed = 99;
+    input.inputs = vec![before.clone()];
+    let after = engine()
+        .render(&input, &mut Watch::default())
+        .unwrap()
+        .image;
+    for (x, y, pixel) in after.enumerate_pixels() {
+        let inside = (16..32).contains(&x) && (16..32).contains(&y);
+        assert!(inside || pixel == before.get_pixel(x, y), "{x},{y}");
+    }
+    assert_ne!(after, before);
+}
+
+#[test]
+fn checks_pass_unless_the_prompt_says_otherwise() {
+    let picture = engine()
+        .render(&render_input("a cat", "out", 1), &mut Watch::default())
+        .unwrap();
+    let score = critique("a cat and a dog", &picture).score();
+    assert_eq!((score.pass, score.fail), (2, 0));
+    let score = critique("a cat and a dog [hopeless]", &picture).score();
+    assert_eq!((score.pass, score.fail), (0, 2));
+    let score = critique("a cat [mends]", &picture).score();
+    assert_eq!((score.pass, score.fail), (0, 1));
+}
