@@ -1,5 +1,7 @@
 //! The schema of a [`Draft`](atelier_engine::planning::Draft) for one prompt.
 
+use atelier_engine::planning::PREDICATES;
+
 use super::{
     grammar::{Member, RuleId, Schema, SchemaBuilder},
     words::PromptWords,
@@ -14,22 +16,6 @@ pub const MAX_ATTRIBUTES: usize = 3;
 
 /// Most relations of a draft.
 pub const MAX_RELATIONS: usize = 6;
-
-/// Predicates, as [`Predicate`](atelier_proto::plan::Predicate) writes them.
-pub const PREDICATES: [&str; 9] = [
-    "left_of",
-    "right_of",
-    "above",
-    "below",
-    "on",
-    "in",
-    "near",
-    "behind",
-    "in_front_of",
-];
-
-/// The times of a picture that changes from one to the other, beside those of [`TimeOfDay`].
-pub const TRANSITIONS: [&str; 2] = ["day to night", "night to day"];
 
 /// Longest noun and attribute, in bytes, where they are not bound to the prompt.
 const FREE_NOUN: usize = 32;
@@ -74,7 +60,7 @@ pub fn draft_schema(words: &PromptWords, binding: Binding) -> Option<Schema> {
             optional("count", schema.number(2..=12));
             let colors = crate::props::vocabulary::Color::ALL.map(|color| color.name());
             optional("color", schema.one_of(colors, false));
-            optional("place", schema.one_of(super::words::PLACES, false));
+            optional("place", schema.one_of(super::words::places(), false));
             optional("size", schema.one_of(["small", "large"], false));
             let attribute = schema.words(FREE_ATTRIBUTE, false);
             optional("with", Some(schema.array(attribute, 1, MAX_ATTRIBUTES)));
@@ -91,14 +77,14 @@ pub fn draft_schema(words: &PromptWords, binding: Binding) -> Option<Schema> {
     let element = schema.object(element);
     let elements = schema.array(element, 1, MAX_THINGS);
     let named = schema.remembered();
-    let predicate = schema.one_of(PREDICATES, false)?;
+    let predicate = schema.one_of(PREDICATES.map(|(_, words)| words[0]), false)?;
     let relation = schema.tuple(vec![named, predicate, named]);
     let relations = schema.array(relation, 1, MAX_RELATIONS);
     // An empty text: the prompt does not say.
     let backgrounds = Background::ALL.map(Background::name);
     let background = schema.one_of(backgrounds.into_iter().chain([""]), false)?;
     let times = TimeOfDay::ALL.map(TimeOfDay::name);
-    let time = schema.one_of(times.into_iter().chain(TRANSITIONS).chain([""]), false)?;
+    let time = schema.one_of(times.into_iter().chain([""]), false)?;
     let member = |key, value, optional| Member {
         key,
         value,

@@ -140,7 +140,7 @@ mod tests {
         // The quote is certain, but may be the beginning of three tokens.
         assert_eq!(state.forced(), b"\"");
         assert!(settled(&state).is_empty());
-        assert_eq!(named(&state), ["\",\"", "\"}", "\"}]", "\"},{\""]);
+        assert_eq!(named(&state), ["\",\"", "\"}", "\"},{\"", "\"}]"]);
         assert!(state.advance_all(b"\",\"color"));
         assert_eq!(settled(&state), br#"":"red"#);
     }

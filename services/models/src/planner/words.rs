@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use atelier_engine::planning::PLACES;
+
 use crate::props::{singulars, vocabulary::Color};
 
 /// Most words of a noun.
@@ -63,32 +65,54 @@ const SIZES: &[(&str, &[&str])] = &[
     (
         "large",
         &[
-            "large", "big", "huge", "giant", "enormous", "gigantic", "massive", "larger", "bigger",
+            "large",
+            "big",
+            "huge",
+            "giant",
+            "enormous",
+            "gigantic",
+            "massive",
+            "larger",
+            "bigger",
             "oversized",
         ],
     ),
 ];
 
-/// Places of a draft.
-pub const PLACES: [&str; 11] = [
+/// Places of a draft: thirds of the picture, and depth.
+pub fn places() -> impl Iterator<Item = &'static str> {
+    PLACES.into_iter().chain(["background", "foreground"])
+}
+
+/// Words without which a prompt names no place.
+const PLACE_WORDS: &[&str] = &[
     "left",
     "right",
     "top",
     "bottom",
-    "top left",
-    "top right",
-    "bottom left",
-    "bottom right",
+    "upper",
+    "lower",
+    "corner",
     "center",
+    "centre",
+    "middle",
+    "central",
     "background",
+    "backdrop",
+    "distance",
+    "distant",
+    "far",
+    "horizon",
     "foreground",
-];
-
-/// Words without which a prompt names no place.
-const PLACE_WORDS: &[&str] = &[
-    "left", "right", "top", "bottom", "upper", "lower", "corner", "center", "centre", "middle",
-    "central", "background", "backdrop", "distance", "distant", "far", "horizon", "foreground",
-    "front", "side", "up", "high", "down", "low", "edge", "close", "back",
+    "front",
+    "side",
+    "up",
+    "high",
+    "down",
+    "low",
+    "edge",
+    "close",
+    "back",
 ];
 
 /// The words of a prompt, lower case, in runs that no punctuation interrupts.
@@ -190,10 +214,8 @@ impl PromptWords {
     /// The colours that the prompt names.
     pub fn colors(&self) -> Vec<&'static str> {
         let named = |color: &Color| {
-            self.words().any(|word| {
-                word.split('-')
-                    .any(|part| color.words().contains(&part))
-            })
+            self.words()
+                .any(|word| word.split('-').any(|part| color.words().contains(&part)))
         };
         Color::ALL
             .iter()
@@ -212,12 +234,11 @@ impl PromptWords {
     }
 
     /// The places that things can be given: all of them once the prompt says anything about places.
-    pub fn places(&self) -> &'static [&'static str] {
-        let named = self.words().any(|word| {
-            word.split('-')
-                .any(|part| PLACE_WORDS.contains(&part))
-        });
-        if named { &PLACES } else { &[] }
+    pub fn places(&self) -> Vec<&'static str> {
+        let named = self
+            .words()
+            .any(|word| word.split('-').any(|part| PLACE_WORDS.contains(&part)));
+        places().filter(|_| named).collect()
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {
@@ -309,7 +330,7 @@ mod tests {
         let words = PromptWords::read("a huge bear wearing a top hat in the upper-left corner");
         assert!(words.attributes().contains("wearing a top hat"));
         assert_eq!(words.sizes(), ["large"]);
-        assert_eq!(words.places().len(), PLACES.len());
+        assert_eq!(words.places().len(), PLACES.len() + 2);
         assert_eq!(
             PromptWords::read("half a dozen eggs")
                 .numbers()

@@ -15,6 +15,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 pub use atelier_models::props::picture::reference_picture;
+pub use catalog::entries;
 pub use library::{Library, LibraryError, Prop};
 pub use scene::{GRID, Scene, Thing};
 pub use sheet::sheet;

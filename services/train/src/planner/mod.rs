@@ -1,5 +1,8 @@
 //! Recipe: planner.
 
+mod prompts;
+mod suite;
+
 /// Options of the command.
 #[derive(clap::Args)]
 pub struct Args {}

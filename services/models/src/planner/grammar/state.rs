@@ -200,10 +200,7 @@ impl<'s> State<'s> {
                 values.get(meaning).copied()
             }
             Rule::Array { item, .. } => (meaning == 0).then_some(*item),
-            Rule::Tuple(items) => items
-                .get(frame.index)
-                .copied()
-                .filter(|_| meaning == 0),
+            Rule::Tuple(items) => items.get(frame.index).copied().filter(|_| meaning == 0),
             Rule::OneOf { .. } | Rule::Words { .. } | Rule::Remembered => None,
         };
         match next {
