@@ -1,0 +1,103 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn write(dir: &Path, name: &str, tensors: &[(&str, Tensor)]) {
+    Tensor::write_safetensors(tensors, dir.join(name)).unwrap();
+}
+
+#[test]
+fn tensors_are_found_by_name_and_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "model.safetensors",
+        &[("a.weight", Tensor::from_slice(&[1f32, 2.0, 3.0]))],
+    );
+    let weights = Weights::load_dir(dir.path()).unwrap();
+    let a = weights.sub("a");
+    assert!(a.contains("weight") && !a.contains("bias"));
+    assert_eq!(
+        a.get_shaped("weight", &[3]).unwrap().double_value(&[1]),
+        2.0
+    );
+    assert!(matches!(a.get("bias"), Err(WeightsError::Missing(name)) if name == "a.bias"));
+    let error = a.get_shaped("weight", &[2, 2]).unwrap_err().to_string();
+    assert!(
+        error.contains("a.weight") && error.contains("[3]") && error.contains("[2, 2]"),
+        "{error}"
+    );
+    assert_eq!(
+        weights
+            .to_kind(Kind::BFloat16)
+            .get("a.weight")
+            .unwrap()
+            .kind(),
+        Kind::BFloat16
+    );
+}
+
+#[test]
+fn shards_are_read_by_their_index_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "one.safetensors",
+        &[("a", Tensor::from_slice(&[1f32]))],
+    );
+    write(
+        dir.path(),
+        "two.safetensors",
+        &[("b", Tensor::from_slice(&[2f32]))],
+    );
+    let index = dir.path().join("model.safetensors.index.json");
+    fs::write(
+        &index,
+        r#"{"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#,
+    )
+    .unwrap();
+    assert_eq!(Weights::load_dir(dir.path()).unwrap().names(), ["a", "b"]);
+    fs::write(&index, r#"{"weight_map":{"a":"../one.safetensors"}}"#).unwrap();
+    assert!(matches!(
+        Weights::load_dir(dir.path()),
+        Err(WeightsError::Malformed(..))
+    ));
+    fs::write(&index, r#"{"weight_map":{"a":"three.safetensors"}}"#).unwrap();
+    assert!(matches!(
+        Weights::load_dir(dir.path()),
+        Err(WeightsError::Read(..))
+    ));
+}
+
+#[test]
+fn a_folder_without_a_checkpoint_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Weights::load_dir(dir.path()),
+        Err(WeightsError::Empty(_))
+    ));
+    assert!(matches!(
+        Weights::load_dir(&dir.path().join("none")),
+        Err(WeightsError::Read(..))
+    ));
+}
+
+proptest! {
+    #[test]
+    fn rubbish_and_damage_are_errors_not_crashes(cut in 0_usize..200, at in 0_usize..120, with: u8, rubbish in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "model.safetensors", &[("a", Tensor::from_slice(&[1f32, 2.0])), ("b", Tensor::from_slice(&[3i64]))]);
+        let path = dir.path().join("model.safetensors");
+        let good = fs::read(&path).unwrap();
+        let cut = cut.min(good.len() - 1);
+        fs::write(&path, &good[..cut]).unwrap();
+        prop_assert!(Weights::load_dir(dir.path()).is_err());
+        let mut damaged = good.clone();
+        let at = at.min(damaged.len() - 1);
+        damaged[at] = with;
+        fs::write(&path, &damaged).unwrap();
+        let _ = Weights::load_dir(dir.path());
+        fs::write(&path, &rubbish).unwrap();
+        let _ = Weights::load_dir(dir.path());
+    }
+}
