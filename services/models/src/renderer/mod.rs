@@ -4,3 +4,5 @@ pub mod blend;
 pub mod noise;
 pub mod regions;
 pub mod schedule;
+pub mod text_stats;
+pub mod transformer;

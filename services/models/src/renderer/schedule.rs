@@ -160,3 +160,14 @@ pub fn first_step(steps: u32, strength: f32) -> u32 {
     // At least one step, or nothing would be drawn.
     ((f64::from(steps) - done) as u32).min(steps.saturating_sub(1))
 }
+
+/// `x` where `mask` is 1; elsewhere the `picture` noised to `sigma`, so that it ends as it was. All but `sigma` broadcast.
+pub fn keep_outside(
+    x: &Tensor,
+    picture: &Tensor,
+    noise: &Tensor,
+    mask: &Tensor,
+    sigma: f32,
+) -> Tensor {
+    noised(picture, noise, sigma).lerp_tensor(x, mask)
+}
