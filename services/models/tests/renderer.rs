@@ -120,6 +120,19 @@ fn one_pass_is_that_of_diffusers() {
     let half = Transformer::load(&config(), &half).unwrap();
     assert_eq!(half.kind(), Kind::BFloat16);
     assert_same(&half.forward(&input), &reference.get("step.out"), 0.06);
+    // ... and so is the path that training takes in bf16 on the CPU, gradients on.
+    let trained = Weights::load_dir(&fixture("transformer"))
+        .unwrap()
+        .to_kind(Kind::BFloat16);
+    for name in trained.names() {
+        let _ = trained.get(&name).unwrap().set_requires_grad(true);
+    }
+    let trained = Transformer::load(&config(), &trained).unwrap();
+    assert_same(
+        &trained.forward(&input).detach(),
+        &reference.get("step.out"),
+        0.06,
+    );
 }
 
 #[test]
