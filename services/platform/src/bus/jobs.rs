@@ -9,7 +9,7 @@ use async_nats::jetstream::{
 };
 use atelier_proto::{envelope, job::JobKind, subject::check_token};
 
-use super::{Bus, BusError};
+use super::{Bus, BusError, JobsStream};
 
 /// How long a delivered job may go without an acknowledgement or a sign of work before it is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(15);
@@ -34,11 +34,13 @@ const MOST_PULLS: i64 = 8_192;
 pub struct Offered {
     /// It was there already.
     pub duplicate: bool,
+    /// Its number in the stream.
+    pub sequence: u64,
 }
 
 impl Bus {
     /// Makes the stream of jobs, or changes it to what this release wants. Cheap enough to be called after every doubt.
-    pub async fn ensure_jobs(&self) -> Result<(), BusError> {
+    pub async fn ensure_jobs(&self) -> Result<JobsStream, BusError> {
         let config = Config {
             name: self.names.jobs_stream(),
             subjects: vec![self.names.all_jobs()],
@@ -54,7 +56,10 @@ impl Bus {
         self.jetstream
             .create_or_update_stream(config)
             .await
-            .map(|_| ())
+            .map(|info| JobsStream {
+                epoch: u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
+                messages: info.state.messages,
+            })
             .map_err(|error| BusError::jetstream("making the stream of jobs", error))
     }
 
@@ -78,6 +83,7 @@ impl Bus {
             let taken = sent.await.map_err(failed)?;
             Ok(Offered {
                 duplicate: taken.duplicate,
+                sequence: taken.sequence,
             })
         })
     }

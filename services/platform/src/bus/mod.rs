@@ -5,6 +5,7 @@
 mod connect;
 mod jobs;
 mod pull;
+mod queue;
 mod request;
 
 use async_nats::jetstream;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 pub use connect::BusOptions;
 pub use jobs::{ACK_WAIT, Offered};
 pub use pull::{Delivery, Puller, Urgency};
+pub use queue::JobsStream;
 
 /// The bus of one farm. Clones share the connection.
 #[derive(Clone, Debug)]

@@ -1,0 +1,52 @@
+//! What is in the stream of jobs: which stream it is, how far a role has read, and taking a message back out.
+
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use atelier_proto::job::JobKind;
+
+use super::{Bus, BusError};
+
+/// The stream of jobs as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobsStream {
+    /// When it was made, milliseconds since 1970. Another value is another stream, whose sequence numbers mean something else.
+    pub epoch: u64,
+    /// Messages in it.
+    pub messages: u64,
+}
+
+impl Bus {
+    /// Sequence number up to which the workers of a role were given messages; what is later still waits. None when the role has no consumer yet.
+    pub async fn delivered(&self, kind: JobKind, model: &str) -> Result<Option<u64>, BusError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            BusError::jetstream("asking how far a role has read", error)
+        };
+        let stream = self
+            .jetstream
+            .get_stream_no_info(self.names.jobs_stream())
+            .await
+            .map_err(|error| failed(&error))?;
+        match stream.consumer_info(self.names.consumer(kind, model)).await {
+            Ok(info) => Ok(Some(info.delivered.stream_sequence)),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// Takes a message out of the stream, so that no worker spends time on it. One that is not there any more is no error.
+    pub async fn withdraw(&self, sequence: u64) {
+        let taken = async {
+            let stream = self
+                .jetstream
+                .get_stream_no_info(self.names.jobs_stream())
+                .await
+                .map_err(|error| error.to_string())?;
+            stream
+                .delete_message(sequence)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        if let Err(reason) = taken.await {
+            tracing::debug!(sequence, reason, "a message was not withdrawn");
+        }
+    }
+}
