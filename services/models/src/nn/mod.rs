@@ -29,6 +29,17 @@ impl Linear {
         })
     }
 
+    /// The same with a bias that must be there.
+    pub fn load_with_bias(
+        weights: &Weights,
+        name: &str,
+        input: i64,
+        output: i64,
+    ) -> Result<Self, WeightsError> {
+        let _bias = weights.sub(name).get_shaped("bias", &[output])?;
+        Self::load(weights, name, input, output)
+    }
+
     /// `(.., input)` to `(.., output)`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, self.bias.as_ref())

@@ -1,5 +1,6 @@
 //! The FLUX.2 [klein] family: transformer, autoencoder, schedule, regions.
 
+pub mod autoencoder;
 pub mod blend;
 pub mod noise;
 pub mod regions;

@@ -5,6 +5,7 @@
 mod safetensors_file;
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
@@ -43,18 +44,39 @@ pub enum WeightsError {
     },
 }
 
+/// Makes a tensor of a name and a shape: how a trainer starts a network.
+type Make = Box<dyn Fn(&str, &[i64]) -> Tensor>;
+
+struct Source {
+    tensors: RefCell<HashMap<String, Tensor>>,
+    make: Option<Make>,
+}
+
 /// Named tensors, seen from one prefix. Cheap to clone: views share the tensors.
 #[derive(Clone)]
 pub struct Weights {
-    tensors: Rc<HashMap<String, Tensor>>,
+    source: Rc<Source>,
     prefix: String,
 }
 
 impl Weights {
     /// Tensors that are there already, for example a trainer's.
     pub fn from_map(tensors: HashMap<String, Tensor>) -> Self {
+        Self::of(tensors, None)
+    }
+
+    /// Tensors that are made by `make` when a network asks for them by name and shape: a network's own loading code says what it is made
+    /// of, so that nobody keeps a second list. Optional tensors count as absent. [`Weights::tensors`] gives what was made.
+    pub fn fresh(make: impl Fn(&str, &[i64]) -> Tensor + 'static) -> Self {
+        Self::of(HashMap::new(), Some(Box::new(make)))
+    }
+
+    fn of(tensors: HashMap<String, Tensor>, make: Option<Make>) -> Self {
         Self {
-            tensors: Rc::new(tensors),
+            source: Rc::new(Source {
+                tensors: RefCell::new(tensors),
+                make,
+            }),
             prefix: String::new(),
         }
     }
@@ -92,28 +114,28 @@ impl Weights {
     }
 
     fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
-        let changed = self
-            .tensors
+        let tensors = self.source.tensors.borrow();
+        let changed = tensors
             .iter()
             .map(|(name, tensor)| (name.clone(), change(tensor)));
         Self {
-            tensors: Rc::new(changed.collect()),
             prefix: self.prefix.clone(),
+            ..Self::from_map(changed.collect())
         }
     }
 
     /// The view of everything under `name.`.
     pub fn sub(&self, name: impl std::fmt::Display) -> Self {
         Self {
-            tensors: Rc::clone(&self.tensors),
+            source: Rc::clone(&self.source),
             prefix: format!("{}{name}.", self.prefix),
         }
     }
 
     /// The tensor called `name` under this view's prefix.
     pub fn get(&self, name: &str) -> Result<Tensor, WeightsError> {
-        let name = format!("{}{name}", self.prefix);
-        match self.tensors.get(&name) {
+        let name = self.full(name);
+        match self.source.tensors.borrow().get(&name) {
             Some(tensor) => Ok(tensor.shallow_clone()),
             None => Err(WeightsError::Missing(name)),
         }
@@ -121,12 +143,19 @@ impl Weights {
 
     /// The same, of exactly this shape.
     pub fn get_shaped(&self, name: &str, shape: &[i64]) -> Result<Tensor, WeightsError> {
+        if let Some(make) = &self.source.make
+            && !self.contains(name)
+        {
+            let full = self.full(name);
+            let made = make(&full, shape);
+            self.source.tensors.borrow_mut().insert(full, made);
+        }
         let tensor = self.get(name)?;
         if tensor.size() == shape {
             Ok(tensor)
         } else {
             Err(WeightsError::Shape {
-                name: format!("{}{name}", self.prefix),
+                name: self.full(name),
                 found: tensor.size(),
                 wanted: shape.to_vec(),
             })
@@ -135,19 +164,29 @@ impl Weights {
 
     /// Whether there is a tensor called `name` under this view's prefix.
     pub fn contains(&self, name: &str) -> bool {
-        self.tensors.contains_key(&format!("{}{name}", self.prefix))
+        self.source.tensors.borrow().contains_key(&self.full(name))
     }
 
     /// Full names of all tensors under this view's prefix, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .tensors
-            .keys()
-            .filter(|name| name.starts_with(&self.prefix))
-            .cloned()
+        self.tensors().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// All tensors under this view's prefix by their full names, sorted.
+    pub fn tensors(&self) -> Vec<(String, Tensor)> {
+        let tensors = self.source.tensors.borrow();
+        let under = tensors
+            .iter()
+            .filter(|(name, _)| name.starts_with(&self.prefix));
+        let mut under: Vec<(String, Tensor)> = under
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect();
-        names.sort();
-        names
+        under.sort_by(|a, b| a.0.cmp(&b.0));
+        under
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 }
 
