@@ -1,6 +1,6 @@
 //! From bytes to tokens: which tokens a grammar allows, and which text it forces.
 
-use super::grammar::State;
+use super::grammar::{Schema, State};
 
 /// The vocabulary in the order of its bytes.
 #[derive(Debug)]
@@ -88,6 +88,33 @@ pub fn settled(state: &State<'_>) -> Vec<u8> {
     forced
 }
 
+/// Which tokens of a finished text a model chooses itself; the others are appended for it. None when the grammar refuses the text.
+pub fn chosen<'t>(
+    schema: &Schema,
+    tokens: impl IntoIterator<Item = &'t [u8]>,
+) -> Option<Vec<bool>> {
+    let mut state = schema.start();
+    let mut chosen = Vec::new();
+    // What is left of the text that was forced last.
+    let mut given = settled(&state);
+    for token in tokens {
+        let appended = !token.is_empty() && given.starts_with(token);
+        if !state.advance_all(token) {
+            return None;
+        }
+        given = if appended {
+            given.split_off(token.len())
+        } else {
+            Vec::new()
+        };
+        if given.is_empty() {
+            given = settled(&state);
+        }
+        chosen.push(!appended);
+    }
+    state.is_complete().then_some(chosen)
+}
+
 #[derive(PartialEq)]
 enum Class {
     Letter,
@@ -143,5 +170,31 @@ mod tests {
         assert_eq!(named(&state), ["\",\"", "\"}", "\"},{\"", "\"}]"]);
         assert!(state.advance_all(b"\",\"color"));
         assert_eq!(settled(&state), br#"":"red"#);
+    }
+
+    #[test]
+    fn only_choices_are_left_to_the_model() {
+        let words = PromptWords::read("a cat and a dog");
+        let schema = draft_schema(&words, Binding::Prompt).unwrap();
+        let tokens = [
+            "{\"", "elements", "\":[{\"", "noun", "\":\"", "cat", "\"}],\"", "background", "\":\"",
+            "space", "\",\"", "time", "\":\"", "\"}",
+        ];
+        let chosen = |tokens: &[&'static str]| {
+            super::chosen(&schema, tokens.iter().map(|token| token.as_bytes()))
+        };
+        let free: Vec<&str> = chosen(&tokens)
+            .unwrap()
+            .iter()
+            .zip(tokens)
+            .filter_map(|(chosen, token)| chosen.then_some(token))
+            .collect();
+        // `relations` could stand before the background, and the background and the time could be empty.
+        assert_eq!(
+            free,
+            ["cat", "\"}],\"", "background", "\":\"", "space", "\":\"", "\"}"]
+        );
+        assert!(chosen(&tokens[..5]).is_none());
+        assert!(chosen(&["{", "}"]).is_none());
     }
 }

@@ -17,9 +17,6 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("oxen", "ox"),
     ("cacti", "cactus"),
     ("octopi", "octopus"),
-    ("snowmen", "snowman"),
-    ("firemen", "fireman"),
-    ("policemen", "policeman"),
 ];
 
 /// Words before which the head of a phrase stands: a cat *in* a spacesuit.
@@ -123,6 +120,9 @@ pub fn singulars(word: &str) -> Vec<String> {
         .filter(|(many, _)| *many == word)
         .map(|(_, one)| (*one).to_owned())
         .collect();
+    if let Some(stem) = word.strip_suffix("men").filter(|stem| !stem.is_empty()) {
+        forms.push(format!("{stem}man"));
+    }
     if let Some(stem) = word.strip_suffix("ies") {
         forms.push(format!("{stem}y"));
     }

@@ -1,5 +1,6 @@
 //! Things joined into a phrase: lists, places and relations as people say them.
 
+use atelier_models::props::vocabulary::Color;
 use atelier_proto::plan::Predicate;
 use rand::{Rng, RngExt};
 
@@ -24,7 +25,7 @@ pub struct Body {
 const PLACES: [(&str, &[&str]); 11] = [
     ("left", &["on the left", "at the left", "on the left side", "to the left", "on the left-hand side", "in the left half", "at the left edge"]),
     ("right", &["on the right", "at the right", "on the right side", "to the right", "on the right-hand side", "in the right half", "at the right edge"]),
-    ("top", &["at the top", "in the upper part", "at the top of the picture", "along the top"]),
+    ("top", &["in the sky", "at the top", "up in the air", "in the upper part", "at the top of the picture", "along the top"]),
     ("bottom", &["at the bottom", "in the lower part", "at the bottom of the picture", "along the bottom"]),
     ("top left", &["in the top left corner", "at the top left", "in the upper left", "in the upper left corner", "top left"]),
     ("top right", &["in the top right corner", "at the top right", "in the upper right", "in the upper right corner", "top right"]),
@@ -86,6 +87,15 @@ const RELATIONS: [Words; 9] = [
     ),
 ];
 
+/// What one thing does to another; the draft names both.
+const DEEDS: &[&str] = &[
+    "chasing", "fighting", "talking to", "looking at", "feeding", "following", "kicking",
+    "pulling", "hugging", "washing", "selling", "building", "fixing", "pushing", "kissing",
+    "attacking", "protecting", "visiting", "finding", "pointing at", "running away from", "meeting",
+    "surrounded by", "throwing", "catching", "sharing", "waving at", "orbiting", "circling",
+    "cutting", "guarding", "watching", "dreaming of", "made friends with", "admiring",
+];
+
 /// A random body of `number` things.
 pub fn body(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
     match rng.random_range(0..100) {
@@ -101,7 +111,9 @@ fn things(nouns: &Nouns, number: usize, detail: Detail, rng: &mut impl Rng) -> V
     let mut things: Vec<Thing> = Vec::with_capacity(number);
     while things.len() < number {
         let next = thing(nouns, detail, rng);
-        let known = things.iter().any(|thing| thing.element.noun == next.element.noun);
+        let known = things
+            .iter()
+            .any(|thing| thing.element.noun == next.element.noun);
         if !known {
             things.push(next);
         }
@@ -196,12 +208,13 @@ fn related(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
                 let verb = pick(&[" there is", " is", ",", " stands", " sits", " we see"], rng);
                 format!("{} {}{verb} {}", pick(between, rng), first.phrase, second.phrase)
             }
-            1..=5 => {
+            1..=3 => format!("{} {} {}", first.phrase, pick(DEEDS, rng), second.phrase),
+            4..=7 => {
                 relations.push((at + 1, predicate, at));
                 let with = pick(&[" with", " and", ", with", " that has"], rng);
                 format!("{}{with} {} {}", first.phrase, second.phrase, pick(after, rng))
             }
-            6..=7 => {
+            8 => {
                 relations.push((at, predicate, at + 1));
                 format!("{} {} {} {}", first.phrase, be(first), pick(between, rng), second.phrase)
             }
@@ -241,12 +254,35 @@ fn listed(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
             part.push_str(pick(words, rng));
         }
     }
+    // `a red cat and a blue cat`: the same noun twice.
+    if number == 2 && relations.is_empty() && rng.random_bool(0.05) {
+        let twin = twin(&things[0], rng);
+        if let Some(twin) = twin {
+            parts[1].clone_from(&twin.phrase);
+            things[1] = twin;
+        }
+    }
     Body {
         phrase: joined(&parts, rng),
         things,
         relations,
         is_fronted: false,
     }
+}
+
+/// The same thing in another colour.
+fn twin(thing: &Thing, rng: &mut impl Rng) -> Option<Thing> {
+    let color = thing.element.color.as_deref()?;
+    let other = pick(&Color::ALL, rng).name();
+    let mut twin = thing.clone();
+    twin.element.place = None;
+    // `an orange` needs another article.
+    let plain = color != other && color != "orange" && other != "orange";
+    (plain && twin.phrase.matches(color).count() == 1).then(|| {
+        twin.phrase = twin.phrase.replacen(color, other, 1);
+        twin.element.color = Some(other.to_owned());
+        twin
+    })
 }
 
 /// The parts as a list in one of the ways people write them.
