@@ -1,0 +1,195 @@
+//! From the command line to the body of a submit.
+
+use std::{fs, io::Read, path::Path};
+
+use anyhow::{Context, Result};
+use atelier_proto::{
+    http::{
+        MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference,
+    },
+    job::{Priority, Size, Think},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::ValueEnum;
+
+use crate::exit::Usage;
+
+/// What to draw, and how.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RequestArgs {
+    /// What to draw; - reads it from stdin.
+    prompt: String,
+    /// The same seed draws the same picture.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A picture of a thing of the prompt, as in cat=my-cat.png; may be given up to 8 times.
+    #[arg(long = "ref", value_name = "NAME=FILE")]
+    references: Vec<String>,
+    /// Denoise steps.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
+    /// Size in pixels, as in 256x256.
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<Size>,
+    /// How much to think before drawing.
+    #[arg(long, value_enum, default_value = "fast")]
+    think: Thinking,
+    /// Most rounds of drawing and checking, 1 to 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4))]
+    max_rounds: Option<u32>,
+    /// How urgent it is.
+    #[arg(long, value_enum, default_value = "interactive")]
+    priority: Urgency,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Thinking {
+    /// Draw the prompt as it is, check nothing.
+    Off,
+    /// Plan, draw, check, repair.
+    Fast,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Urgency {
+    /// Somebody waits for it.
+    Interactive,
+    /// As it comes.
+    Normal,
+    /// When nothing else is to do.
+    Batch,
+}
+
+impl RequestArgs {
+    /// The body of the submit; reads the pictures.
+    pub fn body(&self) -> Result<SubmitRequest> {
+        let prompt = match self.prompt.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin().lock().take(1 << 20))?,
+            prompt => prompt.to_owned(),
+        };
+        let prompt = prompt.trim().to_owned();
+        if prompt.is_empty() {
+            return Err(Usage("the prompt is empty: say what to draw".into()).into());
+        }
+        if prompt.len() > MAX_PROMPT_BYTES {
+            let (long, most) = (prompt.len(), MAX_PROMPT_BYTES);
+            return Err(Usage(format!(
+                "the prompt has {long} bytes; at most {most} are allowed"
+            ))
+            .into());
+        }
+        if self.references.len() > MAX_REFERENCES {
+            return Err(Usage(format!("at most {MAX_REFERENCES} --ref are allowed")).into());
+        }
+        let references = self
+            .references
+            .iter()
+            .map(|text| reference(text))
+            .collect::<Result<_>>()?;
+        Ok(SubmitRequest {
+            prompt,
+            seed: self.seed,
+            think: match self.think {
+                Thinking::Off => Think::Off,
+                Thinking::Fast => Think::Fast,
+            },
+            priority: match self.priority {
+                Urgency::Interactive => Priority::Interactive,
+                Urgency::Normal => Priority::Normal,
+                Urgency::Batch => Priority::Batch,
+            },
+            steps: self.steps,
+            size: self.size,
+            max_rounds: self.max_rounds,
+            references,
+        })
+    }
+}
+
+fn reference(text: &str) -> Result<UploadedReference> {
+    let Some((name, file)) = text
+        .split_once('=')
+        .filter(|(name, file)| !name.is_empty() && !file.is_empty())
+    else {
+        return Err(Usage(format!(
+            "--ref {text}: give a name and a file, as in --ref cat=my-cat.png"
+        ))
+        .into());
+    };
+    let data =
+        read_bounded(Path::new(file)).map_err(|error| Usage(format!("--ref {text}: {error:#}")))?;
+    Ok(UploadedReference {
+        name: name.to_owned(),
+        data: STANDARD.encode(data),
+    })
+}
+
+fn read_bounded(file: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = MAX_REFERENCE_BYTES as u64;
+    fs::File::open(file)
+        .context("cannot open the file")?
+        .take(most + 1)
+        .read_to_end(&mut bytes)?;
+    anyhow::ensure!(
+        bytes.len() as u64 <= most,
+        "the file is larger than {} MiB",
+        most >> 20
+    );
+    anyhow::ensure!(
+        image::guess_format(&bytes).is_ok(),
+        "the file is no PNG, JPEG or WebP picture"
+    );
+    Ok(bytes)
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    let parts = text.split_once(['x', 'X']);
+    let parse = |(width, height): (&str, &str)| Some((width.parse().ok()?, height.parse().ok()?));
+    match parts.and_then(parse) {
+        Some((width, height)) if width > 0 && height > 0 => Ok(Size { width, height }),
+        _ => Err("give width and height in pixels, as in 256x256".into()),
+    }
+}
+
+/// A word that no other call uses: a submit that is sent twice stays one request.
+pub fn fresh_key() -> Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let wanted = Size {
+            width: 640,
+            height: 480,
+        };
+        assert_eq!(size("640x480"), Ok(wanted));
+        for bad in ["640", "x480", "0x1", "-1x2", "1x2x3", "99999999999x1"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn references_are_pictures_with_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a=b.png");
+        let error = |text: &str| reference(text).unwrap_err().to_string();
+        assert!(error("cat").contains("--ref cat=my-cat.png"));
+        assert!(error(&format!("cat={}", file.display())).contains("cannot open"));
+        fs::write(&file, "text").unwrap();
+        assert!(error(&format!("cat={}", file.display())).contains("no PNG"));
+        image::RgbImage::new(2, 2).save(&file).unwrap();
+        let sent = reference(&format!("cat={}", file.display())).unwrap();
+        assert_eq!(sent.name, "cat");
+        assert_eq!(
+            STANDARD.decode(sent.data).unwrap(),
+            fs::read(&file).unwrap()
+        );
+    }
+}

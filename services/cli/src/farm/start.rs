@@ -1,0 +1,267 @@
+//! From nothing to a farm that is ready: in which order its processes are started, and stopped again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+use tokio_util::sync::CancellationToken;
+
+use super::{DataDir, FarmInfo, Service, Spec};
+use crate::servers::{Durability, Nats, Parts, Postgres, free_port};
+
+/// How long one process may take until it is ready: a model is read from a cold disk.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A process that ends this often before it was ever ready will not come.
+const HOPELESS: u32 = 3;
+/// Name of the model of the farm, and first token of its NATS names.
+const MODEL: &str = "atelier-mini";
+
+/// What kind of farm.
+#[derive(Clone, Debug)]
+pub struct FarmOptions {
+    /// Worker processes.
+    pub workers: u32,
+    /// Port of the API; none takes the last one, or a free one.
+    pub port: Option<u16>,
+    /// `auto`, `cpu`, `cuda:0`, ..
+    pub device: String,
+    /// `torch`, or `double` in tests.
+    pub engine: String,
+    /// Folder of the model; none is the one that is shipped.
+    pub model: Option<PathBuf>,
+    /// Language model of the planner; none is the one that setup fetched.
+    pub language: Option<PathBuf>,
+}
+
+/// A running farm. Stopped when dropped.
+pub struct Farm {
+    /// In the order they were started.
+    services: Vec<Service>,
+    data: DataDir,
+    stop: CancellationToken,
+    say: fn(String),
+}
+
+impl Farm {
+    /// Starts everything in `data` and returns once a request could be drawn. `say` hears of every step.
+    pub async fn start(
+        data: &DataDir,
+        parts: &Parts,
+        options: &FarmOptions,
+        stop: &CancellationToken,
+        say: fn(String),
+    ) -> Result<(Self, FarmInfo)> {
+        let before = Instant::now();
+        let last = data.info();
+        let last_port = |port: fn(&FarmInfo) -> u16| last.as_ref().map(port);
+        let http_port = match options.port {
+            Some(port) => {
+                ensure!(
+                    free_port(Some(port))? == port,
+                    "port {port} is taken: name another one with --port"
+                );
+                port
+            }
+            None => free_port(last_port(|info| info.http_port))?,
+        };
+        // What can be missing is looked for before anything runs.
+        let coordinator = parts.program("atelier-coordinator")?;
+        let worker = parts.program("atelier-worker")?;
+        let workers = worker_arguments(parts, options)?;
+        let nats = Nats::prepare(
+            &parts.nats()?,
+            &data.nats(),
+            free_port(last_port(|info| info.nats_port))?,
+        )?;
+        let first = !data.postgres().join("cluster").is_dir();
+        if first {
+            say("setting up a database (only once)".into());
+        }
+        let postgres_port = free_port(last_port(|info| info.postgres_port))?;
+        let install = parts.postgres()?;
+        let postgres =
+            Postgres::prepare(&install, &data.postgres(), postgres_port, Durability::Full)?;
+        if let Some(note) = &postgres.note {
+            say(note.clone());
+        }
+        let mut farm = Self {
+            services: Vec::new(),
+            data: data.clone(),
+            stop: stop.clone(),
+            say,
+        };
+        let nats_port = port_of(&nats.url())?;
+        farm.start_servers(&postgres, &nats).await?;
+
+        let server = format!("http://127.0.0.1:{http_port}");
+        let shared = [
+            "--nats-url".to_owned(),
+            nats.url(),
+            "--store-url".into(),
+            format!("file://{}", data.objects().display()),
+            "--prefix".into(),
+            "atelier".into(),
+        ];
+        let own = [
+            "--listen".to_owned(),
+            format!("127.0.0.1:{http_port}"),
+            "--database-url".into(),
+            postgres.url("postgres"),
+            "--model".into(),
+            MODEL.into(),
+        ];
+        farm.add(
+            "coordinator",
+            &coordinator,
+            [shared.to_vec(), own.to_vec()].concat(),
+            15,
+        );
+        for number in 1..=options.workers {
+            let arguments = [shared.to_vec(), workers.clone()].concat();
+            farm.add(&format!("worker-{number}"), &worker, arguments, 30);
+        }
+        for index in 2..farm.services.len() {
+            let name = farm.services[index].name.clone();
+            let announce = farm.announce(&name);
+            farm.ready(index, |_| {
+                fs::metadata(&announce).is_ok_and(|meta| meta.len() > 0)
+            })
+            .await?;
+        }
+        let info = FarmInfo {
+            server,
+            pid: std::process::id(),
+            http_port,
+            postgres_port,
+            nats_port,
+            workers: options.workers,
+            ready_at: jiff::Timestamp::now().to_string(),
+        };
+        data.write_info(&info)?;
+        say(format!(
+            "farm ready in {:.1} s",
+            before.elapsed().as_secs_f64()
+        ));
+        Ok((farm, info))
+    }
+
+    async fn start_servers(&mut self, postgres: &Postgres, nats: &Nats) -> Result<()> {
+        let (theirs, database) = (postgres.clone(), postgres.clone());
+        self.watch("postgres", move || theirs.command(), Postgres::STOP, 30);
+        let (theirs, queue) = (nats.clone(), nats.clone());
+        self.watch("nats", move || theirs.command(), Nats::STOP, 15);
+        self.ready(0, move |service| {
+            service.pid().is_some_and(|pid| database.is_ready(pid))
+        })
+        .await?;
+        self.ready(1, move |_| queue.is_ready()).await
+    }
+
+    /// Starts one of our own programs.
+    fn add(&mut self, name: &str, program: &Path, mut arguments: Vec<String>, patience_s: u64) {
+        let (program, announce) = (program.to_owned(), self.announce(name));
+        let _ = fs::remove_file(&announce);
+        arguments.extend(["--announce".into(), announce.display().to_string()]);
+        let command = move || {
+            let mut command = Command::new(&program);
+            command.args(&arguments);
+            command
+        };
+        self.watch(name, command, Signal::TERM, patience_s);
+    }
+
+    fn announce(&self, name: &str) -> PathBuf {
+        self.data.run().join(format!("{name}.announce"))
+    }
+
+    fn watch(
+        &mut self,
+        name: &str,
+        command: impl Fn() -> Command + Send + 'static,
+        stop: Signal,
+        patience_s: u64,
+    ) {
+        let spec = Spec {
+            name: name.to_owned(),
+            log: self.data.logs().join(format!("{name}.log")),
+            command: Box::new(command),
+            stop,
+            patience: Duration::from_secs(patience_s),
+        };
+        self.services.push(Service::start(spec, self.say));
+    }
+
+    /// Waits until a service is ready; gives up when it keeps ending.
+    async fn ready(&self, index: usize, ready: impl Fn(&Service) -> bool) -> Result<()> {
+        let service = &self.services[index];
+        let before = Instant::now();
+        loop {
+            ensure!(!self.stop.is_cancelled(), "stopped while starting");
+            if ready(service) {
+                (self.say)(format!("{} is ready", service.name));
+                return Ok(());
+            }
+            let (ends, last) = service.ends();
+            if ends >= HOPELESS {
+                let (name, last) = (&service.name, last.unwrap_or_default());
+                bail!(
+                    "{name} {last} {ends} times. Its last lines were:\n{}",
+                    service.log_tail()
+                );
+            }
+            if before.elapsed() > PATIENCE {
+                let (name, seconds) = (&service.name, PATIENCE.as_secs());
+                bail!(
+                    "{name} was not ready after {seconds} s. Its last lines were:\n{}",
+                    service.log_tail()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Farm {
+    /// In reverse: workers give back what they hold while there still is a coordinator that listens.
+    fn drop(&mut self) {
+        while let Some(mut service) = self.services.pop() {
+            service.stop();
+            (self.say)(format!("{} stopped", service.name));
+        }
+    }
+}
+
+fn worker_arguments(parts: &Parts, options: &FarmOptions) -> Result<Vec<String>> {
+    let model = match &options.model {
+        Some(folder) => folder.clone(),
+        None => parts.model(MODEL)?,
+    };
+    let language = match &options.language {
+        Some(file) => file.clone(),
+        None => parts.language()?,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = (cores / options.workers.max(1) as usize).max(1);
+    let pairs = [
+        ("--roles", "plan,render,critique".to_owned()),
+        ("--engine", options.engine.clone()),
+        ("--model", model.display().to_string()),
+        ("--language", language.display().to_string()),
+        ("--device", options.device.clone()),
+        ("--threads", threads.to_string()),
+    ];
+    Ok(pairs
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect())
+}
+
+fn port_of(url: &str) -> Result<u16> {
+    let port = url.rsplit(':').next().unwrap_or_default();
+    port.parse().with_context(|| format!("{url} has no port"))
+}
