@@ -1,2 +1,24 @@
-//! Placeholder.
-fn main() {}
+//! `atelier-worker`: one process, one device, one model.
+
+use std::process::ExitCode;
+
+use atelier_platform::{Lifecycle, telemetry};
+use atelier_worker::{app, config::Config};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    if let Err(error) = telemetry::logs::init(config.log_format, &config.log) {
+        eprintln!("atelier-worker: {error}");
+        return ExitCode::FAILURE;
+    }
+    let life = Lifecycle::new(config.drain());
+    match app::start(config, &life).await {
+        Ok(()) => life.run().await,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the worker cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}

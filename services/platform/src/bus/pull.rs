@@ -16,7 +16,8 @@ use futures::StreamExt;
 use super::{Bus, BusError, jobs::GROUP};
 
 /// How long a pull request waits at the server.
-const EXPIRES: Duration = Duration::from_secs(5);
+/// Short, because an idle worker's urgent request outlives its idleness.
+const EXPIRES: Duration = Duration::from_secs(2);
 
 /// How urgently a worker wants a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +70,28 @@ impl Puller {
 
     /// Asks for one job and waits for it some seconds; none when there was none in that time. After an error, wait a little and call again.
     ///
-    /// Not safe to drop halfway: a job may be on its way. Let it end instead.
+    /// May be dropped halfway when [`Self::close`] follows; a job that is on its way then comes again after [`super::ACK_WAIT`] at the latest.
     pub async fn pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {
         let pulled = self.try_pull(urgency).await;
         if pulled.is_err() {
             self.bound = None;
         }
         pulled
+    }
+
+    /// Asks for nothing more and gives back what came meanwhile.
+    pub async fn close(mut self) {
+        let Some(mut bound) = self.bound.take() else {
+            return;
+        };
+        if bound.answers.unsubscribe().await.is_err() {
+            return;
+        }
+        while let Some(message) = bound.answers.next().await {
+            if let Ok(Some(delivery)) = self.read(message) {
+                delivery.give_back(None).await;
+            }
+        }
     }
 
     async fn try_pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {

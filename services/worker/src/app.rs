@@ -1,0 +1,120 @@
+//! Puts the worker together.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use atelier_platform::{
+    Artifacts, Bus, BusOptions, Lifecycle, admin, bus::Puller, telemetry::Metrics,
+};
+use atelier_proto::WorkerId;
+
+use crate::{
+    announce::{self, Announcement},
+    cancel,
+    config::Config,
+    device::Device,
+    drain, engines, intake, lease,
+    metrics::WorkerMetrics,
+    shared::Shared,
+};
+
+/// Starts everything; when this returns the worker takes jobs.
+pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<()> {
+    let artifacts = Artifacts::open(&config.store_url)?;
+    let name = config.display_name();
+    let bus = Bus::connect(BusOptions {
+        url: config.nats_url.clone(),
+        credentials: config.nats_credentials.clone(),
+        prefix: config.prefix.clone(),
+        client_name: format!("atelier-worker {name}"),
+        replicas: config.nats_replicas,
+    })
+    .await?;
+    let loading = config.clone();
+    let engine = Device::start(move || engines::load(&loading))
+        .await
+        .context("loading the engine")?;
+    let metrics = Metrics::default();
+    let shared = Arc::new(Shared::new(
+        new_id(),
+        name,
+        config.roles.clone(),
+        engine,
+        bus,
+        artifacts,
+        WorkerMetrics::new(&metrics),
+        life.clone(),
+    ));
+    ready(&shared).await;
+    spawn(&shared, &config, metrics).await?;
+    tracing::info!(
+        worker = %shared.worker, name = shared.name, model = shared.about.model,
+        device = shared.about.device, roles = ?shared.roles, "taking jobs"
+    );
+    if let Some(file) = &config.announce {
+        announce::write(file, &announcement(&shared))?;
+    }
+    Ok(())
+}
+
+/// Waits until NATS is there and the stream and the consumers exist.
+async fn ready(shared: &Shared) {
+    loop {
+        let made = async {
+            shared.bus.ensure_jobs().await?;
+            for &role in &shared.roles {
+                shared
+                    .bus
+                    .ensure_consumer(role, &shared.about.model)
+                    .await?;
+            }
+            Ok::<(), atelier_platform::BusError>(())
+        };
+        match made.await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, "NATS is not ready: trying again");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}
+
+async fn spawn(shared: &Arc<Shared>, config: &Config, metrics: Metrics) -> anyhow::Result<()> {
+    let life = &shared.life;
+    let cancels = cancel::subscribe(shared).await?;
+    // The first sign of life comes before the first job.
+    lease::beat(shared).await;
+    shared.bus.flush().await;
+    life.spawn("cancel", cancel::run(shared.clone(), cancels));
+    life.track(lease::run(shared.clone(), config.heartbeat()));
+    life.track(drain::run(shared.clone(), config.drain()));
+    for &role in &shared.roles {
+        let puller = Puller::new(&shared.bus, role, &shared.about.model);
+        life.track(intake::run(shared.clone(), puller));
+    }
+    if let Some(address) = config.admin_listen {
+        let health = {
+            let shared = shared.clone();
+            Arc::new(move || shared.health())
+        };
+        let served = admin::serve(address, metrics, health, shared.empty.clone());
+        life.spawn("admin", served);
+    }
+    Ok(())
+}
+
+fn announcement(shared: &Shared) -> Announcement {
+    Announcement {
+        worker: shared.worker,
+        name: shared.name.clone(),
+        model: shared.about.model.clone(),
+        device: shared.about.device.clone(),
+        roles: shared.roles.clone(),
+        pid: std::process::id(),
+    }
+}
+
+fn new_id() -> WorkerId {
+    WorkerId::from_uuid(uuid::Uuid::now_v7())
+}

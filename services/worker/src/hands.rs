@@ -1,0 +1,296 @@
+//! Jobs in the worker's hands, from delivery until their report is answered.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use atelier_platform::bus::{Delivery, Urgency};
+use atelier_proto::{JobId, RequestId, job::JobOffer};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::{Decision, Ledger};
+
+/// Most jobs in hands, reports waiting for an answer included.
+const MOST_HELD: usize = 256;
+
+/// Why work on a job stops early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stop {
+    /// Its request was canceled.
+    Canceled = 1,
+    /// A newer attempt of it is in hands.
+    Superseded = 2,
+    /// The worker drains.
+    Draining = 3,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Phase {
+    Waiting,
+    Computing,
+    Computed,
+}
+
+/// One job in hands.
+#[derive(Debug)]
+pub struct Job {
+    /// What the coordinator wants.
+    pub offer: JobOffer,
+    /// Trace context of the offer; the report carries it on.
+    pub trace: Option<String>,
+    /// Every delivery of it, so that all are acknowledged.
+    deliveries: Mutex<Vec<Arc<Delivery>>>,
+    stop: AtomicU8,
+    stopping: CancellationToken,
+    phase: AtomicU8,
+    step: AtomicU32,
+    total: AtomicU32,
+    started: Mutex<Option<Instant>>,
+}
+
+impl Job {
+    /// Whether and why to stop.
+    pub fn stopped(&self) -> Option<Stop> {
+        match self.stop.load(Ordering::SeqCst) {
+            1 => Some(Stop::Canceled),
+            2 => Some(Stop::Superseded),
+            3 => Some(Stop::Draining),
+            _ => None,
+        }
+    }
+
+    /// Stops the work within a step. The first reason stays.
+    pub fn stop(&self, why: Stop) {
+        let _ = self
+            .stop
+            .compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst);
+        self.stopping.cancel();
+    }
+
+    /// Ends when the work is to stop.
+    pub async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// Its deliveries so far.
+    pub fn deliveries(&self) -> Vec<Arc<Delivery>> {
+        lock(&self.deliveries).clone()
+    }
+
+    /// Time that is left by the pace so far; none when it has not begun or its pace is unknown.
+    pub fn remaining(&self) -> Option<Duration> {
+        let started = (*lock(&self.started))?;
+        let (step, total) = (
+            self.step.load(Ordering::SeqCst),
+            self.total.load(Ordering::SeqCst),
+        );
+        (step > 0 && total >= step).then(|| started.elapsed() * (total - step) / step)
+    }
+
+    /// Whether it has been on the device.
+    pub fn is_computed(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == Phase::Computed as u8
+    }
+
+    /// Whether it is on the device now.
+    pub fn is_computing(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == Phase::Computing as u8
+    }
+
+    /// Past the middle, or of unknown length: time to fetch the next one's inputs.
+    fn nearly_done(&self) -> bool {
+        let total = self.total.load(Ordering::SeqCst);
+        self.is_computing() && self.step.load(Ordering::SeqCst).saturating_mul(2) >= total
+    }
+}
+
+/// All jobs in hands.
+#[derive(Debug)]
+pub struct Hands {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    ledger: Ledger,
+    jobs: Vec<Arc<Job>>,
+}
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub enum Taken {
+    /// Work on it.
+    New(Arc<Job>),
+    /// It is in hands already, or was: nothing to do but what [`Hands::take`] did.
+    Known {
+        /// To be acknowledged now.
+        settled: Option<Arc<Delivery>>,
+    },
+}
+
+impl Default for Hands {
+    fn default() -> Self {
+        Self {
+            inner: Mutex::default(),
+            changed: watch::channel(0).0,
+        }
+    }
+}
+
+impl Hands {
+    /// Takes a delivery into hands, or finds that it is known.
+    pub fn take(&self, offer: JobOffer, trace: Option<String>, delivery: Delivery) -> Taken {
+        let delivery = Arc::new(delivery);
+        let mut inner = lock(&self.inner);
+        let decision = inner.ledger.decide(offer.job, offer.attempt, offer.request);
+        let held = |inner: &Inner, attempt| {
+            let same = |job: &&Arc<Job>| job.offer.job == offer.job && job.offer.attempt == attempt;
+            inner.jobs.iter().find(same).cloned()
+        };
+        match decision {
+            Decision::Past => {
+                return Taken::Known {
+                    settled: Some(delivery),
+                };
+            }
+            Decision::Again => {
+                if let Some(job) = held(&inner, offer.attempt) {
+                    lock(&job.deliveries).push(delivery);
+                }
+                return Taken::Known { settled: None };
+            }
+            Decision::Take {
+                stop: Some(older), ..
+            } => {
+                if let Some(job) = held(&inner, older) {
+                    job.stop(Stop::Superseded);
+                }
+            }
+            Decision::Take { stop: None } | Decision::Canceled => {}
+        }
+        let job = Arc::new(Job {
+            offer,
+            trace,
+            deliveries: Mutex::new(vec![delivery]),
+            stop: AtomicU8::new(0),
+            stopping: CancellationToken::new(),
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            step: AtomicU32::new(0),
+            total: AtomicU32::new(0),
+            started: Mutex::default(),
+        });
+        if decision == Decision::Canceled {
+            job.stop(Stop::Canceled);
+        }
+        inner.jobs.push(job.clone());
+        drop(inner);
+        self.poke();
+        Taken::New(job)
+    }
+
+    /// Lets go of a job. `settled`: a coordinator has answered its report.
+    pub fn release(&self, job: &Job, settled: bool) {
+        let mut inner = lock(&self.inner);
+        inner
+            .ledger
+            .release(job.offer.job, job.offer.attempt, settled);
+        let this = |held: &Arc<Job>| std::ptr::eq(Arc::as_ptr(held), job);
+        inner.jobs.retain(|held| !this(held));
+        drop(inner);
+        self.poke();
+    }
+
+    /// Stops all work on a request, now and when it comes later; returns how many jobs that were.
+    pub fn cancel(&self, request: RequestId) -> usize {
+        let mut inner = lock(&self.inner);
+        inner.ledger.cancel(request);
+        let of_it = |job: &&Arc<Job>| job.offer.request == request;
+        let stopped: Vec<_> = inner.jobs.iter().filter(of_it).collect();
+        stopped.iter().for_each(|job| job.stop(Stop::Canceled));
+        stopped.len()
+    }
+
+    /// Jobs in hands.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        lock(&self.inner).jobs.clone()
+    }
+
+    /// Jobs and attempts in hands, for the heartbeat.
+    pub fn holding(&self) -> Vec<(JobId, u32)> {
+        let inner = lock(&self.inner);
+        let pair = |job: &Arc<Job>| (job.offer.job, job.offer.attempt);
+        inner.jobs.iter().map(pair).collect()
+    }
+
+    /// The device has begun with a job.
+    pub fn begin(&self, job: &Job) {
+        *lock(&job.started) = Some(Instant::now());
+        job.phase.store(Phase::Computing as u8, Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// The device has done a step.
+    pub fn step(&self, job: &Job, step: u32, total: u32) {
+        let before = job.nearly_done();
+        job.total.store(total, Ordering::SeqCst);
+        job.step.store(step, Ordering::SeqCst);
+        if before != job.nearly_done() {
+            self.poke();
+        }
+    }
+
+    /// The device is done with a job, or will never begin.
+    pub fn computed(&self, job: &Job) {
+        job.phase.store(Phase::Computed as u8, Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// Changes whenever a job comes, goes or moves on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until another job is wanted: urgently when the device is idle, less so when the one it has is past its middle.
+    pub async fn room(&self) -> Urgency {
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            if let Some(urgency) = self.room_now() {
+                return urgency;
+            }
+            // The sender lives in self, so that this cannot fail.
+            let _ = changes.changed().await;
+        }
+    }
+
+    fn room_now(&self) -> Option<Urgency> {
+        let inner = lock(&self.inner);
+        if inner.jobs.len() >= MOST_HELD {
+            return None;
+        }
+        let mut before_end = inner.jobs.iter().filter(|job| !job.is_computed());
+        match (before_end.next(), before_end.next()) {
+            (None, _) => Some(Urgency::Idle),
+            (Some(only), None) if only.nearly_done() => Some(Urgency::Ahead),
+            _ => None,
+        }
+    }
+
+    fn poke(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+/// Our critical sections cannot leave things half done, so that a panic elsewhere does no harm to them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

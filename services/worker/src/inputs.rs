@@ -1,0 +1,127 @@
+//! Inputs of jobs: fetched from the store, compared with their names, decoded within bounds.
+
+use std::{io::Cursor, time::Duration};
+
+use atelier_engine::Reference;
+use atelier_platform::{ArtifactError, Artifacts};
+use atelier_proto::{ArtifactRef, job::NamedReference, plan::Plan};
+use bytes::Bytes;
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
+
+/// Longest plan in bytes.
+const MAX_PLAN_BYTES: u64 = 1 << 20;
+/// Largest picture file in bytes.
+const MAX_PICTURE_BYTES: u64 = 32 << 20;
+/// Longest edge of a picture in pixels.
+const MAX_EDGE: u32 = 8_192;
+/// Most memory that decoding a picture may take, in bytes.
+const MAX_DECODED: u64 = 256 << 20;
+/// Tries to fetch before the attempt is given up.
+const TRIES: u32 = 5;
+
+/// Why an input cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The store did not give it.
+    #[error(transparent)]
+    Store(#[from] ArtifactError),
+    /// It is not what it should be, and never will be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Fetches a plan; it is valid.
+pub async fn plan(artifacts: &Artifacts, artifact: &ArtifactRef) -> Result<Plan, InputError> {
+    read_plan(&fetch(artifacts, artifact, MAX_PLAN_BYTES).await?)
+}
+
+/// Fetches a picture, without its transparency.
+pub async fn picture(
+    artifacts: &Artifacts,
+    artifact: &ArtifactRef,
+) -> Result<RgbImage, InputError> {
+    let bytes = fetch(artifacts, artifact, MAX_PICTURE_BYTES).await?;
+    off_thread(move || read_picture(&bytes).map(DynamicImage::into_rgb8)).await
+}
+
+/// Fetches pictures, in their order.
+pub async fn pictures(
+    artifacts: &Artifacts,
+    wanted: &[ArtifactRef],
+) -> Result<Vec<RgbImage>, InputError> {
+    futures::future::try_join_all(wanted.iter().map(|one| picture(artifacts, one))).await
+}
+
+/// Fetches the pictures that the user sent, with their transparency.
+pub async fn references(
+    artifacts: &Artifacts,
+    wanted: &[NamedReference],
+) -> Result<Vec<Reference>, InputError> {
+    let fetched = wanted.iter().map(async |one| {
+        let bytes = fetch(artifacts, &one.picture, MAX_PICTURE_BYTES).await?;
+        let picture =
+            off_thread(move || read_picture(&bytes).map(DynamicImage::into_rgba8)).await?;
+        Ok(Reference {
+            name: one.name.clone(),
+            picture,
+            sha256: one.picture.sha256,
+        })
+    });
+    futures::future::try_join_all(fetched).await
+}
+
+/// Reads the JSON of a plan.
+pub fn read_plan(bytes: &[u8]) -> Result<Plan, InputError> {
+    let plan: Plan = serde_json::from_slice(bytes)
+        .map_err(|error| InputError::Invalid(format!("the plan is no plan: {error}")))?;
+    plan.validate()
+        .map_err(|error| InputError::Invalid(format!("the plan is not valid: {error}")))?;
+    Ok(plan)
+}
+
+/// Reads a PNG within bounds.
+pub fn read_picture(bytes: &[u8]) -> Result<DynamicImage, InputError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_EDGE);
+    limits.max_image_height = Some(MAX_EDGE);
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    reader
+        .decode()
+        .map_err(|error| InputError::Invalid(format!("the picture cannot be read: {error}")))
+}
+
+/// Tries again while the store is away; what was stored once will be there again.
+async fn fetch(
+    artifacts: &Artifacts,
+    artifact: &ArtifactRef,
+    limit: u64,
+) -> Result<Bytes, InputError> {
+    let mut pause = Duration::from_millis(200);
+    for _ in 1..TRIES {
+        match artifacts.get(artifact, limit).await {
+            Err(ArtifactError::Store(error)) => {
+                tracing::warn!(%error, artifact = %artifact.sha256, "fetching an input: trying again");
+            }
+            Err(ArtifactError::TooLarge { bytes, limit }) => {
+                let reason = format!("an input of {bytes} bytes is over the limit of {limit}");
+                return Err(InputError::Invalid(reason));
+            }
+            fetched => return Ok(fetched?),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 3;
+    }
+    Ok(artifacts.get(artifact, limit).await?)
+}
+
+async fn off_thread<T: Send + 'static>(
+    decode: impl FnOnce() -> Result<T, InputError> + Send + 'static,
+) -> Result<T, InputError> {
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    decoded.unwrap_or_else(|error| Err(InputError::Invalid(format!("decoding a picture: {error}"))))
+}
+
+#[cfg(test)]
+mod tests;

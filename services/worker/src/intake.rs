@@ -1,0 +1,83 @@
+//! Takes jobs of one role from the stream: one when the device is idle, the next when the one before is past its middle.
+
+use std::{sync::Arc, time::Duration};
+
+use atelier_platform::bus::{Delivery, Puller};
+
+use crate::{
+    hands::Taken,
+    job,
+    offer::{self, Offer},
+    shared::Shared,
+};
+
+/// First and longest pause after the stream could not be asked.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How long a message that only a newer release can read stays away.
+const NEWER_PAUSE: Duration = Duration::from_secs(30);
+
+/// Takes jobs until the process ends.
+pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
+    let soft = shared.life.soft();
+    let mut pause = PAUSES.0;
+    loop {
+        let pulled = tokio::select! {
+            biased;
+            () = soft.cancelled() => break,
+            pulled = async {
+                let urgency = shared.hands.room().await;
+                puller.pull(urgency).await
+            } => pulled,
+        };
+        match pulled {
+            Ok(None) => pause = PAUSES.0,
+            Ok(Some(delivery)) => {
+                pause = PAUSES.0;
+                accept(&shared, delivery).await;
+            }
+            Err(error) => {
+                let role = puller.kind().as_str();
+                tracing::warn!(role, %error, again_in_ms = pause.as_millis(), "cannot take jobs");
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = soft.cancelled() => break,
+                }
+                pause = (pause * 2).min(PAUSES.1);
+            }
+        }
+    }
+    puller.close().await;
+}
+
+async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
+    let (envelope, refused) = match offer::read(delivery.bytes()) {
+        Offer::Good(envelope) => (envelope, None),
+        Offer::Bad(envelope, reason) => (envelope, Some(reason)),
+        Offer::Newer(error) => {
+            tracing::warn!(%error, "leaving a job to a newer worker");
+            return delivery.give_back(Some(NEWER_PAUSE)).await;
+        }
+        Offer::Malformed(error) => {
+            shared.metrics.malformed.inc();
+            let bytes = delivery.bytes().len();
+            tracing::error!(%error, bytes, "discarding a message that is no job");
+            return delivery.discard().await;
+        }
+    };
+    let (id, attempt) = (envelope.body.job, envelope.body.attempt);
+    let deliveries = delivery.deliveries();
+    match shared.hands.take(envelope.body, envelope.trace, delivery) {
+        Taken::Known { settled } => {
+            shared.metrics.duplicates.inc();
+            tracing::info!(job = %id, attempt, deliveries, "a known job came again");
+            if let Some(delivery) = settled {
+                delivery.done().await;
+            }
+        }
+        Taken::New(job) => match refused {
+            None => shared.life.track(job::run(shared.clone(), job)),
+            Some(reason) => shared.life.track(job::refuse(shared.clone(), job, reason)),
+        },
+    }
+}

@@ -1,0 +1,143 @@
+//! The way of one job through the worker: fetch, compute, store, report, acknowledge. The last three overlap with the next job's computing.
+
+use std::{sync::Arc, time::Duration};
+
+use atelier_proto::{
+    encode,
+    envelope::MAX_BYTES,
+    report::{Outcome, Report},
+};
+use tracing::Instrument;
+
+use crate::{
+    device::{DeviceError, Done, Task},
+    hands::Job,
+    outbox,
+    progress::{self, Steps},
+    shared::Shared,
+    stages::{self, StageError},
+};
+
+/// Works on a job until its report is answered.
+pub async fn run(shared: Arc<Shared>, job: Arc<Job>) {
+    let span = tracing::info_span!(
+        "job",
+        kind = job.offer.work.kind().as_str(),
+        job = %job.offer.job,
+        attempt = job.offer.attempt,
+        request = %job.offer.request,
+    );
+    let inside = async {
+        let (ended, on_device) = attempt(&shared, &job).await;
+        shared.hands.computed(&job);
+        let outcome = match ended {
+            Ok(outcome) => outcome,
+            Err(error) => failed(&shared, &job, &error),
+        };
+        settle(&shared, &job, outcome, on_device).await;
+    };
+    inside.instrument(span).await;
+}
+
+/// Reports a job that breaks a rule, without work.
+pub async fn refuse(shared: Arc<Shared>, job: Arc<Job>, reason: String) {
+    tracing::warn!(job = %job.offer.job, reason, "a job breaks a rule");
+    shared.hands.computed(&job);
+    let outcome = Outcome::Failed {
+        reason,
+        retry: false,
+    };
+    settle(&shared, &job, outcome, Duration::ZERO).await;
+}
+
+async fn attempt(shared: &Arc<Shared>, job: &Arc<Job>) -> (Result<Outcome, StageError>, Duration) {
+    let prepared = tokio::select! {
+        biased;
+        () = job.stopping() => Err(StageError::Stopped),
+        task = stages::prepare(&shared.artifacts, &job.offer.work) => task,
+    };
+    let task = match prepared {
+        Ok(task) => task,
+        Err(error) => return (Err(error), Duration::ZERO),
+    };
+    let (made, on_device) = compute(shared, job, task).await;
+    // From here on the device is free for the next one.
+    shared.hands.computed(job);
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => return (Err(error.into()), on_device),
+    };
+    shared.metrics.device(job.offer.work.kind(), on_device);
+    (stages::finish(&shared.artifacts, made).await, on_device)
+}
+
+/// Waits for the device and for what it makes. A job that is stopped before its turn does not wait for its turn.
+async fn compute(shared: &Arc<Shared>, job: &Arc<Job>, task: Task) -> Done {
+    let (control, steps) = Steps::new(shared.hands.clone(), job.clone());
+    tokio::spawn(progress::show(shared.clone(), job.clone(), steps));
+    let running = shared.device.run(task, Box::new(control));
+    tokio::pin!(running);
+    tokio::select! {
+        biased;
+        done = &mut running => return done,
+        () = job.stopping() => {}
+    }
+    if job.is_computing() {
+        // It stops within a step; until then the device is not free.
+        return running.await;
+    }
+    let stopped = atelier_engine::EngineError::Canceled;
+    (Err(stopped.into()), Duration::ZERO)
+}
+
+fn failed(shared: &Shared, job: &Job, error: &StageError) -> Outcome {
+    let outcome = error.outcome();
+    match (&outcome, job.stopped()) {
+        (Outcome::Returned, why) => tracing::info!(?why, "returned"),
+        (_, _) => tracing::warn!(%error, "failed"),
+    }
+    if matches!(error, StageError::Device(DeviceError::Panicked(_))) {
+        shared.engine_broke();
+    }
+    outcome
+}
+
+/// Reports until answered, then lets the stream forget the job.
+async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, outcome: Outcome, on_device: Duration) {
+    shared.metrics.attempt(job.offer.work.kind(), &outcome);
+    let report = fitting(Report {
+        job: job.offer.job,
+        attempt: job.offer.attempt,
+        request: job.offer.request,
+        worker: shared.worker,
+        device_ms: u64::try_from(on_device.as_millis()).unwrap_or(u64::MAX),
+        outcome,
+    });
+    let answer = outbox::deliver(shared, job, &report).await;
+    for delivery in job.deliveries() {
+        match answer {
+            Some(_) => delivery.done().await,
+            None => delivery.give_back(None).await,
+        }
+    }
+    shared.hands.release(job, answer.is_some());
+    if let Some(answer) = answer {
+        shared.metrics.answer(answer);
+        tracing::info!(?answer, device_ms = report.device_ms, "reported");
+    } else {
+        tracing::warn!("stopped before anybody answered the report: the job will come again");
+    }
+}
+
+/// The bus carries no longer messages; an engine that makes one has failed.
+fn fitting(report: Report) -> Report {
+    let bytes = encode(&report, None).len();
+    if bytes + 1_024 <= MAX_BYTES {
+        return report;
+    }
+    let outcome = Outcome::Failed {
+        reason: format!("the report of {bytes} bytes is too long"),
+        retry: false,
+    };
+    Report { outcome, ..report }
+}

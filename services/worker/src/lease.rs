@@ -1,0 +1,101 @@
+//! Signs of life: the stream is told that work goes on, and the coordinators which jobs are in these hands.
+
+use std::{sync::Arc, time::Duration};
+
+use atelier_platform::bus::ACK_WAIT;
+use atelier_proto::{encode, signal::Heartbeat};
+use tokio::time::Instant;
+
+use crate::{hands::Job, shared::Shared};
+
+/// A lease is renewed this many times before it could run out.
+const RENEWALS: u32 = 4;
+
+/// Never more often than this.
+const SHORTEST: Duration = Duration::from_millis(25);
+
+/// Gives signs of life until nothing is in hands any more.
+pub async fn run(shared: Arc<Shared>, longest: Duration) {
+    let hard = shared.life.hard();
+    let mut changes = shared.hands.changes();
+    let mut connections = shared.bus.connections();
+    loop {
+        let jobs = shared.hands.jobs();
+        shared.metrics.holding.set(jobs.len() as i64);
+        beat(&shared).await;
+        for job in &jobs {
+            for delivery in job.deliveries() {
+                delivery.working().await;
+            }
+        }
+        let last = Instant::now();
+        // A job with a short lease may come meanwhile, so that changes are looked at.
+        loop {
+            let due = last + pause(&shared.hands.jobs(), longest);
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => break,
+                _ = changes.changed() => {}
+                _ = connections.changed() => break,
+                () = shared.empty.cancelled() => {
+                    beat(&shared).await;
+                    return;
+                }
+                () = hard.cancelled() => return,
+            }
+        }
+    }
+}
+
+/// Tells the coordinators what is in these hands.
+pub async fn beat(shared: &Shared) {
+    let signal = Heartbeat {
+        worker: shared.worker,
+        name: shared.name.clone(),
+        roles: shared.roles.clone(),
+        model: shared.about.model.clone(),
+        device: shared.about.device.clone(),
+        holding: shared.hands.holding(),
+        draining: shared.life.soft().is_cancelled(),
+    };
+    let subject = shared.bus.names().heartbeat(shared.worker);
+    if let Err(error) = shared.bus.publish(subject, encode(&signal, None)).await {
+        tracing::debug!(%error, "a sign of life was not sent");
+    }
+}
+
+fn pause(jobs: &[Arc<Job>], longest: Duration) -> Duration {
+    let leases = jobs
+        .iter()
+        .map(|job| Duration::from_millis(job.offer.lease_ms));
+    soonest(leases, longest)
+}
+
+fn soonest(leases: impl Iterator<Item = Duration>, longest: Duration) -> Duration {
+    leases
+        .chain([ACK_WAIT])
+        .map(|lease| lease / RENEWALS)
+        .chain([longest])
+        .min()
+        .unwrap_or(longest)
+        .max(SHORTEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_lease_sets_the_pace() {
+        let seconds = Duration::from_secs;
+        assert_eq!(soonest([].into_iter(), seconds(2)), seconds(2));
+        assert_eq!(soonest([].into_iter(), seconds(60)), ACK_WAIT / 4);
+        assert_eq!(
+            soonest([seconds(30), seconds(1)].into_iter(), seconds(2)),
+            Duration::from_millis(250)
+        );
+        assert_eq!(
+            soonest([Duration::from_millis(1)].into_iter(), seconds(2)),
+            SHORTEST
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! What the worker counts.
+
+use std::time::Duration;
+
+use atelier_platform::telemetry::Metrics;
+use atelier_proto::{
+    job::JobKind,
+    report::{Outcome, ReportAnswer},
+};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+
+/// Upper bounds in seconds, from a fast GPU's step to a slow CPU's picture.
+const SECONDS: [f64; 12] = [
+    0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
+
+/// The worker's metrics.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    /// Ended attempts by kind and outcome.
+    attempts: IntCounterVec,
+    /// Answers to reports.
+    answers: IntCounterVec,
+    /// Time on the device.
+    device_seconds: HistogramVec,
+    /// Jobs in hands.
+    pub holding: IntGauge,
+    /// Reports that had to be sent again.
+    pub report_retries: IntCounter,
+    /// Messages that nobody can read.
+    pub malformed: IntCounter,
+    /// Deliveries of jobs that were in hands or done already.
+    pub duplicates: IntCounter,
+}
+
+impl WorkerMetrics {
+    /// Makes the metrics; once a process.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            attempts: metrics.counters(
+                "worker_attempts_total",
+                "Attempts that ended, by kind and outcome.",
+                &["kind", "outcome"],
+            ),
+            answers: metrics.counters(
+                "worker_answers_total",
+                "Answers of coordinators to reports.",
+                &["answer"],
+            ),
+            device_seconds: metrics.histograms(
+                "worker_device_seconds",
+                "Time that an attempt took on the device, in seconds.",
+                &["kind"],
+                &SECONDS,
+            ),
+            holding: metrics.gauge("worker_holding", "Jobs in this worker's hands."),
+            report_retries: metrics.counter(
+                "worker_report_retries_total",
+                "Reports that had to be sent again because nobody answered.",
+            ),
+            malformed: metrics.counter(
+                "worker_malformed_total",
+                "Messages that could not be read and were discarded.",
+            ),
+            duplicates: metrics.counter(
+                "worker_duplicates_total",
+                "Deliveries of jobs that were in hands or done already.",
+            ),
+        }
+    }
+
+    /// An attempt ended.
+    pub fn attempt(&self, kind: JobKind, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Planned { .. } | Outcome::Rendered { .. } | Outcome::Reviewed { .. } => "done",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Returned => "returned",
+        };
+        self.attempts
+            .with_label_values(&[kind.as_str(), outcome])
+            .inc();
+    }
+
+    /// A coordinator answered.
+    pub fn answer(&self, answer: ReportAnswer) {
+        let answer = match answer {
+            ReportAnswer::Committed => "committed",
+            ReportAnswer::Superseded => "superseded",
+            ReportAnswer::Refused => "refused",
+        };
+        self.answers.with_label_values(&[answer]).inc();
+    }
+
+    /// The device worked.
+    pub fn device(&self, kind: JobKind, time: Duration) {
+        self.device_seconds
+            .with_label_values(&[kind.as_str()])
+            .observe(time.as_secs_f64());
+    }
+}

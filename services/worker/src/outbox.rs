@@ -1,0 +1,53 @@
+//! Reports: sent as a request, again and again until a coordinator answers. Survives NATS and coordinators being away.
+
+use std::{sync::Arc, time::Duration};
+
+use atelier_platform::BusError;
+use atelier_proto::report::{Report, ReportAnswer};
+
+use crate::{hands::Job, shared::Shared};
+
+/// How long an answer is waited for. Sending a report twice is harmless: the attempt number fences it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// First and longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Sends a report until it is answered; none when the process has to end before.
+pub async fn deliver(shared: &Arc<Shared>, job: &Job, report: &Report) -> Option<ReportAnswer> {
+    let hard = shared.life.hard();
+    let mut connections = shared.bus.connections();
+    let mut pause = PAUSES.0;
+    loop {
+        connections.mark_unchanged();
+        let sent = tokio::select! {
+            biased;
+            sent = send(shared, job, report) => sent,
+            () = hard.cancelled() => return None,
+        };
+        let error = match sent {
+            Ok(answer) => {
+                if answer == ReportAnswer::Refused {
+                    tracing::error!(?report, "a coordinator refused a report");
+                }
+                return Some(answer);
+            }
+            Err(error) => error,
+        };
+        shared.metrics.report_retries.inc();
+        tracing::warn!(%error, again_in_ms = pause.as_millis(), "nobody answered a report: sending it again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSES.1),
+            _ = connections.changed() => pause = PAUSES.0,
+            () = hard.cancelled() => return None,
+        }
+    }
+}
+
+async fn send(shared: &Shared, job: &Job, report: &Report) -> Result<ReportAnswer, BusError> {
+    let subject = shared.bus.names().report(job.offer.work.kind());
+    let answer = shared
+        .bus
+        .request(subject, report, job.trace.as_deref(), PATIENCE)
+        .await?;
+    Ok(answer.body)
+}

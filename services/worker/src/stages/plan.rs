@@ -1,0 +1,31 @@
+//! Plan jobs: a prompt in, a valid plan out.
+
+use atelier_engine::{PlanInput, PlanOutput};
+use atelier_platform::Artifacts;
+use atelier_proto::{MediaType, job::PlanWork, report::Outcome};
+
+use super::{StageError, bounded, store};
+use crate::device::Task;
+
+pub(super) fn prepare(work: &PlanWork) -> Task {
+    let names = work.references.iter().map(|one| one.name.clone());
+    Task::Plan(PlanInput {
+        prompt: work.prompt.clone(),
+        seed: work.seed,
+        reference_names: names.collect(),
+    })
+}
+
+pub(super) async fn finish(artifacts: &Artifacts, made: PlanOutput) -> Result<Outcome, StageError> {
+    made.plan
+        .validate()
+        .map_err(|error| StageError::Output(error.to_string()))?;
+    let json =
+        serde_json::to_vec(&made.plan).map_err(|error| StageError::Output(error.to_string()))?;
+    let artifact = store(artifacts, json.into(), MediaType::Json).await?;
+    Ok(Outcome::Planned {
+        plan: Box::new(made.plan),
+        artifact,
+        thought: bounded(made.thought),
+    })
+}

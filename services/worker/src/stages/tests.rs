@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use atelier_engine::{
+    Engine,
+    double::{DoubleEngine, DoubleOptions},
+};
+use atelier_proto::{
+    job::{CritiqueWork, JobKind, PlanWork, RenderWork},
+    plan::Plan,
+};
+
+use super::*;
+use crate::device::{Attended, Device};
+
+struct Silent;
+
+impl atelier_engine::Control for Silent {
+    fn canceled(&self) -> bool {
+        false
+    }
+    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<image::RgbImage>) {}
+}
+
+impl Attended for Silent {
+    fn begin(&mut self) {}
+}
+
+async fn device() -> Device {
+    let load = || {
+        Ok::<Box<dyn Engine>, std::io::Error>(Box::new(DoubleEngine::new(DoubleOptions {
+            model: "test".into(),
+            roles: JobKind::ALL.to_vec(),
+            step: Duration::ZERO,
+        })))
+    };
+    Device::start(load).await.unwrap().0
+}
+
+/// A whole job without the bus: inputs from the store, the engine, output to the store.
+async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
+    let run = async {
+        let task = prepare(artifacts, &work).await?;
+        let (made, _) = device().await.run(task, Box::new(Silent)).await;
+        finish(artifacts, made?).await
+    };
+    let ended: Result<Outcome, StageError> = run.await;
+    ended.unwrap_or_else(|error| error.outcome())
+}
+
+fn plan_work(prompt: &str) -> Work {
+    Work::Plan(PlanWork {
+        prompt: prompt.into(),
+        seed: 3,
+        references: Vec::new(),
+    })
+}
+
+fn render_work(plan: ArtifactRef, stage: &str, inputs: Vec<ArtifactRef>) -> Work {
+    Work::Render(RenderWork {
+        plan,
+        stage: stage.into(),
+        seed: 4,
+        steps: Some(2),
+        size: None,
+        inputs,
+        references: Vec::new(),
+    })
+}
+
+#[tokio::test]
+async fn a_plan_is_drawn_and_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+
+    let Outcome::Planned { plan, artifact, .. } =
+        outcome(&artifacts, plan_work("a cat and a dog")).await
+    else {
+        panic!("no plan")
+    };
+    assert_eq!(plan.elements.len(), 2);
+    let stored = artifacts.get(&artifact, 1 << 20).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Plan>(&stored).unwrap(), *plan);
+
+    let Outcome::Rendered {
+        image, size, steps, ..
+    } = outcome(&artifacts, render_work(artifact, "out", Vec::new())).await
+    else {
+        panic!("no picture")
+    };
+    assert_eq!((size.width, size.height, steps), (64, 64, 2));
+
+    let critique = Work::Critique(CritiqueWork {
+        plan: artifact,
+        image,
+    });
+    let Outcome::Reviewed { review, score, .. } = outcome(&artifacts, critique).await else {
+        panic!("no review")
+    };
+    assert_eq!((review.verdicts.len(), score.pass), (2, 2));
+
+    // A stage that is not there, and pictures that nobody asked for, will never work.
+    for work in [
+        render_work(artifact, "nowhere", Vec::new()),
+        render_work(artifact, "out", vec![image]),
+    ] {
+        assert!(matches!(
+            outcome(&artifacts, work).await,
+            Outcome::Failed { retry: false, .. }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn faults_say_whether_another_attempt_may_do_better() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+    let ended = async |prompt: &str| outcome(&artifacts, plan_work(prompt)).await;
+    let failed = |reason: &str, retry| Outcome::Failed {
+        reason: reason.into(),
+        retry,
+    };
+    assert_eq!(
+        ended("a cat [fail:plan]").await,
+        failed("told to fail", true)
+    );
+    assert_eq!(
+        ended("a cat [impossible:plan]").await,
+        failed("told to be impossible", false)
+    );
+    assert_eq!(
+        ended("a cat [panic:plan]").await,
+        failed("the engine panicked: told to panic", true)
+    );
+    assert_eq!(StageError::Stopped.outcome(), Outcome::Returned);
+}
+
+#[test]
+fn long_words_are_cut_between_characters() {
+    assert_eq!(truncated("äöü".into(), 3), "ä");
+    let thought = bounded(Thought {
+        text: "ü".repeat(20_000),
+        notes: vec!["x".repeat(1_000); 100],
+        ..Thought::default()
+    });
+    assert_eq!(
+        (
+            thought.text.len(),
+            thought.notes.len(),
+            thought.notes[0].len()
+        ),
+        (16_000, 64, 400)
+    );
+}
