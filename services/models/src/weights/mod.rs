@@ -2,6 +2,7 @@
 //!
 //! What is missing or of another shape is an error that names the tensor; nothing is filled in.
 
+pub mod gguf;
 mod safetensors_file;
 
 use std::{
@@ -111,6 +112,13 @@ impl Weights {
     /// The same tensors on a device.
     pub fn to_device(&self, device: Device) -> Self {
         self.map(|tensor| tensor.to_device(device))
+    }
+
+    /// The same tensors and some more, or others in their place.
+    pub fn with(&self, more: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let all = self.map(Tensor::shallow_clone);
+        all.source.tensors.borrow_mut().extend(more);
+        all
     }
 
     fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {

@@ -1,0 +1,149 @@
+//! GGUF files: metadata and tensors of language models, dequantised when they are read. Memory-mapped; nothing in a file is trusted.
+
+mod names;
+mod parse;
+mod quant;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use tch::{Kind, Tensor};
+
+use super::{Weights, WeightsError};
+
+/// A value of a file's metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Whole numbers without sign, of any width.
+    Unsigned(u64),
+    /// Whole numbers with sign, of any width.
+    Signed(i64),
+    /// Floating-point numbers.
+    Float(f64),
+    /// Yes or no.
+    Bool(bool),
+    /// UTF-8; bytes that are not are replaced.
+    Text(String),
+    /// Values of one kind.
+    Array(Vec<Value>),
+}
+
+/// An opened file whose header is checked.
+pub struct Gguf {
+    path: PathBuf,
+    bytes: memmap2::Mmap,
+    header: parse::Header,
+}
+
+impl Gguf {
+    /// Maps a file and checks its whole header: all lengths, shapes and offsets.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let unreadable = |error| WeightsError::Read(path.to_owned(), error);
+        let file = File::open(path).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable)?.len() == 0 {
+            return Err(WeightsError::Malformed(
+                path.to_owned(),
+                "it is empty".into(),
+            ));
+        }
+        // SAFETY: the mapping is only read, and checkpoints are not rewritten in place while a process uses them.
+        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(unreadable)?;
+        let header =
+            parse::header(&bytes).map_err(|what| WeightsError::Malformed(path.to_owned(), what))?;
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            header,
+        })
+    }
+
+    /// A metadata value.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.header.metadata.get(key)
+    }
+
+    /// A text that must be there.
+    pub fn text(&self, key: &str) -> Result<&str, WeightsError> {
+        match self.value(key) {
+            Some(Value::Text(text)) => Ok(text),
+            _ => Err(self.malformed(format!("its metadata has no text {key:?}"))),
+        }
+    }
+
+    /// A whole number, not negative, that must be there.
+    pub fn unsigned(&self, key: &str) -> Result<u64, WeightsError> {
+        match self.value(key) {
+            Some(Value::Unsigned(number)) => Ok(*number),
+            Some(Value::Signed(number)) if *number >= 0 => Ok(number.cast_unsigned()),
+            _ => Err(self.malformed(format!("its metadata has no number {key:?}"))),
+        }
+    }
+
+    /// A number that must be there.
+    pub fn float(&self, key: &str) -> Result<f64, WeightsError> {
+        match self.value(key) {
+            Some(Value::Float(number)) => Ok(*number),
+            _ => Err(self.malformed(format!("its metadata has no number {key:?}"))),
+        }
+    }
+
+    /// A list that must be there.
+    pub fn array(&self, key: &str) -> Result<&[Value], WeightsError> {
+        match self.value(key) {
+            Some(Value::Array(values)) => Ok(values),
+            _ => Err(self.malformed(format!("its metadata has no list {key:?}"))),
+        }
+    }
+
+    /// Shape of a tensor by the file's own name, outermost dimension first.
+    pub fn shape(&self, name: &str) -> Option<&[i64]> {
+        self.header
+            .tensors
+            .get(name)
+            .map(|entry| entry.shape.as_slice())
+    }
+
+    /// A tensor by the file's own name, dequantised to `kind`, on the CPU.
+    pub fn tensor(&self, name: &str, kind: Kind) -> Result<Tensor, WeightsError> {
+        let entry = self
+            .header
+            .tensors
+            .get(name)
+            .ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
+        let numbers = entry.format.decode(&self.bytes[entry.begin..entry.end]);
+        Ok(Tensor::from_slice(&numbers)
+            .view(entry.shape.as_slice())
+            .to_kind(kind))
+    }
+
+    /// All tensors of a Llama or Qwen3 model under the names and in the order of rows that Hugging Face libraries write.
+    pub fn weights(&self, kind: Kind) -> Result<Weights, WeightsError> {
+        let architecture = self.text("general.architecture")?;
+        let mut tensors = HashMap::new();
+        for name in self.header.tensors.keys() {
+            let known = names::hugging_face(name).ok_or_else(|| {
+                self.malformed(format!("tensor {name:?} is none of a Llama or Qwen3 model"))
+            })?;
+            let mut tensor = self.tensor(name, kind)?;
+            if let (Some(heads), "llama") = (known.rotated, architecture) {
+                let heads = self.unsigned(&format!("llama.attention.{heads}"))?;
+                tensor = names::by_halves(&tensor, heads).ok_or_else(|| {
+                    self.malformed(format!("tensor {name:?} does not fit {heads} heads"))
+                })?;
+            }
+            tensors.insert(known.name, tensor);
+        }
+        Ok(Weights::from_map(tensors))
+    }
+
+    /// An error about this file.
+    pub fn malformed(&self, what: String) -> WeightsError {
+        WeightsError::Malformed(self.path.clone(), what)
+    }
+}
+
+#[cfg(test)]
+mod tests;
