@@ -1,0 +1,116 @@
+//! The command line. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use atelier_domain::Policy;
+use atelier_platform::telemetry::LogFormat;
+use clap::Parser;
+
+/// Accepts requests, hands jobs to workers, collects what they report. Several may run side by side.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "atelier-coordinator", version)]
+pub struct Config {
+    /// Address of the HTTP API; with port 0 the system chooses one
+    #[arg(long, env = "ATELIER_LISTEN", default_value = "127.0.0.1:8700")]
+    pub listen: SocketAddr,
+
+    /// PostgreSQL, as postgres://user:password@host/database
+    #[arg(long, env = "ATELIER_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Most connections to PostgreSQL
+    #[arg(long, env = "ATELIER_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub database_connections: u32,
+
+    /// NATS servers, as nats://user:password@host:4222, separated by commas
+    #[arg(
+        long,
+        env = "ATELIER_NATS_URL",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222"
+    )]
+    pub nats_url: String,
+
+    /// NATS credentials file, where the server wants one
+    #[arg(long, env = "ATELIER_NATS_CREDENTIALS", value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+
+    /// Copies of the job stream: 1, or 3 on a cluster
+    #[arg(long, env = "ATELIER_NATS_REPLICAS", default_value_t = 1)]
+    pub nats_replicas: usize,
+
+    /// Object store, as file:///folder or s3://bucket (with the AWS_* variables)
+    #[arg(long, env = "ATELIER_STORE_URL")]
+    pub store_url: String,
+
+    /// Start of every name on NATS; farms that share a NATS have different ones
+    #[arg(long, env = "ATELIER_PREFIX", default_value = "atelier")]
+    pub prefix: String,
+
+    /// Name of the model that the workers have loaded
+    #[arg(long, env = "ATELIER_MODEL", default_value = "atelier-mini")]
+    pub model: String,
+
+    /// How long a job lives without a sign of life from a worker, in milliseconds
+    #[arg(long, env = "ATELIER_LEASE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(500..=3_600_000))]
+    pub lease_ms: u64,
+
+    /// Failed attempts after which a job is given up
+    #[arg(long, env = "ATELIER_MAX_FAILURES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_failures: u32,
+
+    /// Different workers that may fall silent over one job before it is parked
+    #[arg(long, env = "ATELIER_MAX_DEAD_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_dead_workers: u32,
+
+    /// File that gets the URL of the API once it is served
+    #[arg(long, env = "ATELIER_ANNOUNCE", value_name = "FILE")]
+    pub announce: Option<PathBuf>,
+
+    /// Time for finishing what is in hand after SIGTERM, in seconds
+    #[arg(long, env = "ATELIER_GRACE_S", default_value_t = 20)]
+    pub grace_s: u64,
+
+    /// Log lines: human or json
+    #[arg(long, env = "ATELIER_LOG_FORMAT", default_value = "human")]
+    pub log_format: LogFormat,
+
+    /// What is logged, in tracing's syntax
+    #[arg(long, env = "ATELIER_LOG", default_value = "info")]
+    pub log: String,
+}
+
+impl Config {
+    /// When and how often jobs are tried again.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            lease_ms: self.lease_ms,
+            max_failures: self.max_failures,
+            max_dead_workers: self.max_dead_workers,
+            ..Policy::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Config;
+
+    #[test]
+    fn every_flag_is_also_a_variable_of_the_environment() {
+        let command = Config::command();
+        command.clone().debug_assert();
+        for argument in command
+            .get_arguments()
+            .filter(|a| a.get_long().is_some_and(|l| l != "help" && l != "version"))
+        {
+            let variable = argument
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            let expected = format!("ATELIER_{}", argument.get_id().as_str().to_uppercase());
+            assert_eq!(variable, Some(expected));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What all parts of a coordinator share.
+
+mod changes;
+mod clock;
+mod posted;
+mod workers;
+
+use std::sync::Arc;
+
+use atelier_domain::Policy;
+use atelier_platform::{Artifacts, Bus};
+use atelier_proto::RequestId;
+use tokio::sync::{Notify, mpsc};
+
+pub use changes::{Changes, Watch};
+pub use clock::Ids;
+pub use posted::PostedJobs;
+pub use workers::Workers;
+
+use crate::{metrics::Metrics, operations::submit::Waiting, store::Store};
+
+/// A coordinator's hands: stores, bus, and what it keeps in memory. Clones share everything.
+#[derive(Clone)]
+pub struct Farm {
+    /// PostgreSQL.
+    pub store: Store,
+    /// NATS.
+    pub bus: Bus,
+    /// The object store.
+    pub artifacts: Artifacts,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// When and how often jobs are tried again.
+    pub policy: Policy,
+    /// The model that the workers have loaded.
+    pub model: Arc<str>,
+    /// New ids and seeds.
+    pub ids: Ids,
+    /// Wakes dispatch: some job may be ready, or there is room for one.
+    pub ready: Arc<Notify>,
+    /// Says which requests changed, to whoever watches them.
+    pub changes: Changes,
+    /// The workers that were heard.
+    pub workers: Workers,
+    /// Jobs whose messages this coordinator put into the stream.
+    pub posted: PostedJobs,
+    /// Submits that wait for their commit.
+    pub intake: mpsc::Sender<Waiting>,
+    /// Requests whose trace can be written.
+    pub traces: mpsc::Sender<RequestId>,
+}

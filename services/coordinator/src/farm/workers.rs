@@ -1,0 +1,190 @@
+//! The workers that were heard in the last seconds, and how far ahead of them jobs are published.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use atelier_proto::{WorkerId, http::WorkerView, job::JobKind, signal::Heartbeat};
+
+use crate::store::Room;
+
+/// Jobs of a kind that are published although no worker is known: a scaler sees that work waits, and one that just starts finds some.
+const WITHOUT_WORKERS: u32 = 4;
+/// Fewest jobs that are published ahead for each worker.
+const FEWEST_AHEAD: f64 = 4.0;
+/// Most jobs that are published ahead for each worker.
+const MOST_AHEAD: f64 = 256.0;
+/// Work that is published ahead for each worker, in milliseconds of its device.
+const AHEAD_MS: f64 = 1_000.0;
+/// Weight of the newest job in the running mean of device time.
+const NEWEST: f64 = 0.1;
+
+/// The workers. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    inner: Arc<Mutex<Inner>>,
+    /// A worker that was not heard for this long is gone.
+    silence: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    heard: HashMap<WorkerId, (Heartbeat, Instant)>,
+    /// Running mean of device time by kind, in milliseconds.
+    device_ms: HashMap<JobKind, f64>,
+}
+
+impl Workers {
+    /// Nobody heard yet; a worker counts for `silence` after each heartbeat.
+    pub fn new(silence: Duration) -> Self {
+        Self {
+            inner: Arc::default(),
+            silence,
+        }
+    }
+
+    /// A worker was heard; says whether it is new or takes other work than before.
+    pub fn heard(&self, heartbeat: Heartbeat) -> bool {
+        let mut inner = self.lock();
+        let known = inner.heard.get(&heartbeat.worker);
+        let new = known.is_none_or(|(old, _)| {
+            old.roles != heartbeat.roles || old.draining != heartbeat.draining
+        });
+        inner
+            .heard
+            .insert(heartbeat.worker, (heartbeat, Instant::now()));
+        new
+    }
+
+    /// A job of `kind` took this long on its device.
+    pub fn took(&self, kind: JobKind, device_ms: u64) {
+        let mut inner = self.lock();
+        let mean = inner.device_ms.entry(kind).or_insert(device_ms as f64);
+        *mean += NEWEST * (device_ms as f64 - *mean);
+    }
+
+    /// Everybody who was heard lately, by name.
+    pub fn list(&self) -> Vec<WorkerView> {
+        let mut inner = self.lock();
+        inner.heard.retain(|_, (_, at)| at.elapsed() < self.silence);
+        let mut workers: Vec<_> = inner
+            .heard
+            .values()
+            .map(|(heartbeat, at)| WorkerView {
+                name: heartbeat.name.clone(),
+                roles: heartbeat.roles.clone(),
+                model: heartbeat.model.clone(),
+                device: heartbeat.device.clone(),
+                busy: heartbeat.holding.len() as u32,
+                seen_ms_ago: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect();
+        workers.sort_by(|a, b| a.name.cmp(&b.name));
+        workers
+    }
+
+    /// Name for people of a worker that was heard.
+    pub fn name(&self, worker: WorkerId) -> Option<String> {
+        let inner = self.lock();
+        let (heartbeat, _) = inner.heard.get(&worker)?;
+        Some(heartbeat.name.clone())
+    }
+
+    /// How many take jobs of `kind`.
+    pub fn taking(&self, kind: JobKind) -> u32 {
+        let inner = self.lock();
+        let taking = inner.heard.values().filter(|(heartbeat, at)| {
+            at.elapsed() < self.silence && !heartbeat.draining && heartbeat.roles.contains(&kind)
+        });
+        taking.count() as u32
+    }
+
+    /// How many jobs of each kind may queue in the stream. The rest stays ready in PostgreSQL, where an urgent one can still pass.
+    pub fn room(&self) -> Room {
+        Room {
+            plan: self.room_of(JobKind::Plan),
+            render: self.room_of(JobKind::Render),
+            critique: self.room_of(JobKind::Critique),
+        }
+    }
+
+    fn room_of(&self, kind: JobKind) -> u32 {
+        let mean = self.lock().device_ms.get(&kind).copied();
+        ahead(mean)
+            .saturating_mul(self.taking(kind))
+            .max(WITHOUT_WORKERS)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing under the lock can panic halfway through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Jobs ahead of one worker when a job takes `mean_ms` on its device.
+fn ahead(mean_ms: Option<f64>) -> u32 {
+    let jobs = mean_ms.map_or(FEWEST_AHEAD, |mean| AHEAD_MS / mean.max(1.0));
+    jobs.clamp(FEWEST_AHEAD, MOST_AHEAD) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heartbeat(n: u8, roles: &[JobKind]) -> Heartbeat {
+        Heartbeat {
+            worker: WorkerId::at(0, [n; 10]),
+            name: format!("w{n}"),
+            roles: roles.to_vec(),
+            model: "m".into(),
+            device: "cpu".into(),
+            holding: Vec::new(),
+            draining: false,
+        }
+    }
+
+    #[test]
+    fn slow_jobs_queue_in_the_database_and_fast_ones_in_the_stream() {
+        assert_eq!(ahead(None), 4);
+        assert_eq!(ahead(Some(5_000.0)), 4);
+        assert_eq!(ahead(Some(20.0)), 50);
+        assert_eq!(ahead(Some(0.0)), 256);
+    }
+
+    #[test]
+    fn room_grows_with_workers_of_the_role() {
+        let workers = Workers::new(Duration::from_secs(60));
+        assert_eq!(
+            workers.room(),
+            Room {
+                plan: 4,
+                render: 4,
+                critique: 4
+            }
+        );
+        assert!(workers.heard(heartbeat(1, &[JobKind::Render])));
+        assert!(workers.heard(heartbeat(2, &[JobKind::Render, JobKind::Plan])));
+        assert!(!workers.heard(heartbeat(2, &[JobKind::Render, JobKind::Plan])));
+        assert_eq!(
+            workers.room(),
+            Room {
+                plan: 4,
+                render: 8,
+                critique: 4
+            }
+        );
+        workers.took(JobKind::Render, 100);
+        assert_eq!(workers.room().render, 20);
+        assert_eq!(workers.list().len(), 2);
+    }
+
+    #[test]
+    fn a_silent_worker_is_gone() {
+        let workers = Workers::new(Duration::ZERO);
+        workers.heard(heartbeat(1, &[JobKind::Plan]));
+        assert_eq!(workers.taking(JobKind::Plan), 0);
+        assert!(workers.list().is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! Errors of the API: a stable word for programs, a sentence for people. What went wrong inside is logged and never told.
+
+use atelier_platform::ArtifactError;
+use atelier_proto::{
+    RequestId,
+    http::{ErrorBody, ErrorDetail},
+};
+use axum::{
+    Json,
+    extract::{FromRequestParts, Path, rejection::QueryRejection},
+    http::{Method, StatusCode, Uri, request::Parts},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    operations::{submit::SubmitError, trace::TraceError},
+    store::StoreError,
+};
+
+/// An error as the caller sees it.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+}
+
+impl ApiError {
+    /// An error without a field.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            field: None,
+        }
+    }
+
+    /// A field of the body or a parameter breaks a rule.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into()),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+        }
+    }
+
+    /// There is no such request.
+    pub fn no_request(id: RequestId) -> Self {
+        let message = format!("there is no request {id}");
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    fn unavailable(what: &str) -> Self {
+        let message = format!("{what} does not answer at the moment: try again");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    fn internal() -> Self {
+        let message = "something went wrong inside: the coordinator's log says what";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            error: ErrorDetail {
+                code: self.code.to_owned(),
+                message: self.message,
+                field: self.field,
+            },
+        };
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a call failed");
+        if error.is_away() {
+            Self::unavailable("the database")
+        } else {
+            Self::internal()
+        }
+    }
+}
+
+impl From<ArtifactError> for ApiError {
+    fn from(error: ArtifactError) -> Self {
+        tracing::error!(%error, "a call failed");
+        match error {
+            ArtifactError::Store(_) => Self::unavailable("the object store"),
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<TraceError> for ApiError {
+    fn from(error: TraceError) -> Self {
+        match error {
+            TraceError::Store(error) => error.into(),
+            TraceError::Artifacts(error) => error.into(),
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Invalid { field, message } => Self::invalid(field, message),
+            SubmitError::KeyTaken => {
+                let message = "this idempotency key was used with another body: choose a new one";
+                Self::new(StatusCode::CONFLICT, "idempotency_conflict", message)
+            }
+            SubmitError::Artifacts(error) => error.into(),
+            SubmitError::Store(error) => error.into(),
+            SubmitError::NotConfirmed => Self::unavailable("the database"),
+        }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_query",
+            rejection.body_text(),
+        )
+    }
+}
+
+/// The id in the path of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct InPath(pub RequestId);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.ok()
+            .and_then(|Path(text)| text.parse().ok())
+            .map(Self)
+            .ok_or_else(|| {
+                let message = "the id in the path is not one of a request: it looks like 01890a5d-ac96-774b-bcce-b302099a8057";
+                ApiError::new(StatusCode::BAD_REQUEST, "invalid_id", message)
+            })
+    }
+}
+
+/// Answer to paths that nobody serves.
+pub async fn no_such_path(uri: Uri) -> ApiError {
+    let message = format!("there is nothing at {}", uri.path());
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+}
+
+/// Answer to methods that a path does not have.
+pub async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
+}

@@ -1,0 +1,73 @@
+//! The HTTP API, all of it on this screen. One endpoint a file.
+
+mod error;
+mod health;
+mod requests;
+mod workers;
+
+use std::{sync::Arc, time::Duration};
+
+use atelier_platform::telemetry::Metrics as Registry;
+use atelier_proto::http::{MAX_REFERENCE_BYTES, MAX_REFERENCES};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
+
+use crate::farm::Farm;
+
+/// Longest body of a submit, in bytes: every picture as base64, and its prompt.
+const MAX_BODY_BYTES: usize = MAX_REFERENCES * MAX_REFERENCE_BYTES / 3 * 4 + (1 << 20);
+/// Memory for bodies of submits that are being read and decoded, in KiB.
+const BODY_BUDGET_KIB: usize = 512 << 10;
+/// A caller may be silent for this long in the middle of a body.
+const BODY_SILENCE: Duration = Duration::from_secs(30);
+
+/// What every handler may use.
+#[derive(Clone)]
+pub struct Api {
+    farm: Farm,
+    registry: Registry,
+    /// Ends event streams when the coordinator does.
+    stop: CancellationToken,
+    /// In KiB; what is taken of it is being read and decoded.
+    body_budget: Arc<Semaphore>,
+}
+
+/// The routes of a coordinator; `stop` ends what would go on for ever.
+pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router {
+    let api = Api {
+        farm,
+        registry,
+        stop,
+        body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
+    };
+    Router::new()
+        .route(
+            "/v1/requests",
+            post(requests::submit::handler)
+                .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+                .get(requests::list::handler),
+        )
+        .route(
+            "/v1/requests/{id}",
+            get(requests::show::handler).delete(requests::cancel::handler),
+        )
+        .route("/v1/requests/{id}/cancel", post(requests::cancel::handler))
+        .route("/v1/requests/{id}/image", get(requests::image::handler))
+        .route("/v1/requests/{id}/trace", get(requests::trace::handler))
+        .route("/v1/requests/{id}/events", get(requests::events::handler))
+        .route("/v1/workers", get(workers::handler))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
+        .layer(TraceLayer::new_for_http())
+        .with_state(api)
+}

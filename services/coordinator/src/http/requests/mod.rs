@@ -1,0 +1,9 @@
+//! Everything under `/v1/requests`.
+
+pub mod cancel;
+pub mod events;
+pub mod image;
+pub mod list;
+pub mod show;
+pub mod submit;
+pub mod trace;

@@ -1,0 +1,110 @@
+//! `POST /v1/requests`: accepts a request; the answer means that it is durable.
+
+use std::time::Instant;
+
+use atelier_proto::http::{RequestView, SubmitRequest};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, Request, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::super::{Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, error::ApiError};
+use crate::operations::submit;
+
+/// Answers 201 and where the request is, 200 when the idempotency key names one that is there already.
+pub async fn handler(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+    let started = Instant::now();
+    let headers = request.headers();
+    let key = idempotency_key(headers)?;
+    check_media_type(headers)?;
+    let expected = body_length(headers);
+    let budget = u32::try_from(expected / 1_024 + 1).unwrap_or(u32::MAX);
+    // Held until the pictures are stored: bodies and what they decode to must not fill the memory.
+    let _held = api
+        .body_budget
+        .acquire_many(budget.min(BODY_BUDGET_KIB as u32))
+        .await;
+    let body = Bytes::from_request(request, &()).await.map_err(unread)?;
+    let digest = submit::body_sha256(&body);
+    let submitted: SubmitRequest = serde_json::from_slice(&body).map_err(|error| {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_json",
+            format!("the body is not a request: {error}"),
+        )
+    })?;
+    drop(body);
+    let (id, new) = submit::submit(&api.farm, submitted, digest, key).await?;
+    api.farm
+        .metrics
+        .submit_seconds
+        .observe(started.elapsed().as_secs_f64());
+    let view: RequestView = api
+        .farm
+        .store
+        .view(id)
+        .await?
+        .ok_or_else(|| ApiError::no_request(id))?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let location = [(header::LOCATION, format!("/v1/requests/{id}"))];
+    Ok((status, location, Json(view)).into_response())
+}
+
+/// Length that the caller announces, or the most that is read.
+fn body_length(headers: &HeaderMap) -> usize {
+    headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse().ok())
+        .map_or(MAX_BODY_BYTES, |length: usize| length.min(MAX_BODY_BYTES))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|given| given.to_str().ok())
+        .unwrap_or("");
+    let bare = given.split(';').next().unwrap_or("").trim();
+    if bare.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = "send the request as JSON, with content-type: application/json";
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        message,
+    ))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::invalid(
+            "idempotency-key",
+            "must be 1 to 255 visible ASCII characters",
+        )),
+    }
+}
+
+fn unread(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    } else {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "unreadable",
+            "the body did not arrive whole",
+        )
+    }
+}

@@ -1,0 +1,115 @@
+//! Collect: gathers the reports that wait while a commit is under way into the next one, and answers each after it.
+
+use atelier_proto::{
+    decode, encode,
+    report::{Report, ReportAnswer},
+};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{AFTER_ERROR, pause};
+use crate::{farm::Farm, operations::collect};
+
+/// Most reports in one commit.
+const BATCH: usize = 512;
+
+struct Waiting {
+    report: Report,
+    reply: async_nats::Subject,
+}
+
+/// Runs until `stop`, then answers what has arrived.
+pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
+    let names = farm.bus.names();
+    let mut messages = farm
+        .bus
+        .subscribe(names.all_reports(), Some(names.coordinators()))
+        .await?;
+    let (sender, mut receiver) = mpsc::channel(4 * BATCH);
+    let intake = {
+        let farm = farm.clone();
+        let stop = stop.clone();
+        async move {
+            loop {
+                tokio::select! {
+                    message = messages.next() => match message {
+                        None => break,
+                        Some(message) => if let Some(waiting) = read(&farm, message).await
+                            && sender.send(waiting).await.is_err() { break },
+                    },
+                    () = stop.cancelled() => {
+                        // What the server sent before it heard of this still arrives; then the stream ends.
+                        let _ = messages.drain().await;
+                        while let Ok(Some(message)) = tokio::time::timeout(AFTER_ERROR, messages.next()).await {
+                            if let Some(waiting) = read(&farm, message).await {
+                                let _ = sender.send(waiting).await;
+                            }
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    };
+    let writer = async move {
+        let mut batch = Vec::with_capacity(BATCH);
+        while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            save(&farm, std::mem::take(&mut batch), &stop).await;
+        }
+        farm.bus.flush().await;
+    };
+    tokio::join!(intake, writer);
+    Ok(())
+}
+
+/// A message as a report; what cannot be read is refused at once.
+async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
+    let Some(reply) = message.reply else {
+        farm.metrics.malformed.with_label_values(&["report"]).inc();
+        return None;
+    };
+    match decode::<Report>(&message.payload) {
+        Ok(envelope) => Some(Waiting {
+            report: envelope.body,
+            reply,
+        }),
+        Err(error) => {
+            tracing::warn!(%error, "refused a report");
+            farm.metrics.malformed.with_label_values(&["report"]).inc();
+            answer(farm, &reply, ReportAnswer::Refused).await;
+            None
+        }
+    }
+}
+
+async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
+    let reports = batch.iter().map(|waiting| waiting.report.clone()).collect();
+    match collect::collect(farm, reports).await {
+        Ok(answers) => {
+            for (waiting, given) in batch.iter().zip(answers) {
+                answer(farm, &waiting.reply, given).await;
+            }
+        }
+        // One that the database refuses must not keep the others out.
+        Err(error) if batch.len() > 1 && !error.is_away() => {
+            tracing::warn!(%error, reports = batch.len(), "a batch was refused: saving one by one");
+            for waiting in batch {
+                Box::pin(save(farm, vec![waiting], stop)).await;
+            }
+        }
+        Err(error) => {
+            // Unanswered: the worker keeps the report and sends it again.
+            tracing::error!(%error, reports = batch.len(), "reports were not saved");
+            pause(stop, AFTER_ERROR).await;
+        }
+    }
+}
+
+async fn answer(farm: &Farm, reply: &async_nats::Subject, given: ReportAnswer) {
+    let message = encode(&given, None);
+    if let Err(error) = farm.bus.publish(reply.to_string(), message).await {
+        // The worker asks again and hears that its report is superseded.
+        tracing::debug!(%error, "an answer was not sent");
+    }
+}

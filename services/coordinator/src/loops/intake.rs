@@ -1,0 +1,71 @@
+//! Intake: gathers the submits that wait while a commit is under way into the next one.
+
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    farm::Farm,
+    operations::submit::Waiting,
+    store::{Accepted, Submission},
+};
+
+/// Most submits in one commit.
+const BATCH: usize = 256;
+
+/// Runs until `stop`, then writes what still waits.
+pub async fn run(farm: Farm, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            taken = waiting.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+            () = stop.cancelled() => return,
+        }
+        accept(&farm, std::mem::take(&mut batch)).await;
+    }
+}
+
+async fn accept(farm: &Farm, batch: Vec<Waiting>) {
+    let started = Instant::now();
+    let (mut submissions, mut answers) = (Vec::new(), Vec::new());
+    let mut later = Vec::new();
+    for waiting in batch {
+        if repeats_key(&submissions, &waiting.submission) {
+            later.push(waiting);
+        } else {
+            submissions.push(waiting.submission);
+            answers.push(waiting.answer);
+        }
+    }
+    match farm.store.accept(&submissions).await {
+        Ok(accepted) => {
+            farm.metrics.committed("intake", submissions.len(), started);
+            let new = |accepted: &&Accepted| matches!(accepted, Accepted::New(_));
+            farm.metrics
+                .requests_accepted
+                .inc_by(accepted.iter().filter(new).count() as u64);
+            farm.ready.notify_one();
+            for (answer, accepted) in answers.into_iter().zip(accepted) {
+                // A caller that went away may ask again with its key.
+                let _ = answer.send(accepted);
+            }
+        }
+        // The callers see that their answer was dropped.
+        Err(error) => {
+            tracing::error!(%error, requests = submissions.len(), "requests were not accepted")
+        }
+    }
+    if !later.is_empty() {
+        Box::pin(accept(farm, later)).await;
+    }
+}
+
+/// Two of one key in a commit would not see each other.
+fn repeats_key(submissions: &[Submission], next: &Submission) -> bool {
+    next.idempotency_key.is_some()
+        && submissions
+            .iter()
+            .any(|other| other.idempotency_key == next.idempotency_key)
+}

@@ -1,0 +1,42 @@
+//! Notices: what other coordinators committed, by LISTEN. Everything that they say is found without them too, only later.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{AFTER_ERROR, pause};
+use crate::{
+    farm::Farm,
+    store::{Notice, StoreError},
+};
+
+/// Runs until `stop`.
+pub async fn run(farm: Farm, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = listen(&farm) => ended,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(%error, "notices");
+            pause(&stop, AFTER_ERROR).await;
+        }
+    }
+}
+
+async fn listen(farm: &Farm) -> Result<(), StoreError> {
+    let mut notices = farm.store.listen().await?;
+    // Whatever was told before the listener stood was missed.
+    let mut notice = Notice::Missed;
+    loop {
+        match notice {
+            Notice::Missed => {
+                farm.ready.notify_one();
+                farm.changes.all_changed();
+            }
+            Notice::Ready => farm.ready.notify_one(),
+            Notice::Changed(requests) => {
+                requests.into_iter().for_each(|id| farm.changes.changed(id));
+            }
+        }
+        notice = notices.next().await?;
+    }
+}

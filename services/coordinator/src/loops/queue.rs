@@ -1,0 +1,81 @@
+//! Queue: keeps the stream of jobs and its consumers there, and knows which jobs still wait in it.
+//!
+//! A job that queues longer than a lease is not lost: JetStream says how far each role has read, and what is behind that keeps its lease.
+//! A stream that was made anew has another epoch, and jobs whose messages were in the old one are ready again.
+
+use std::time::Duration;
+
+use atelier_platform::BusError;
+use atelier_proto::job::JobKind;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::pause;
+use crate::{farm::Farm, operations::expire::recover_orphans, store::StoreError};
+
+/// Wait before the stream is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+enum QueueError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Runs until `stop`; tells the epoch of the stream to `stream`, 0 while there is none.
+pub async fn run(farm: Farm, stream: watch::Sender<u64>, stop: CancellationToken) {
+    let every = Duration::from_millis(farm.policy.lease_ms / 4);
+    let mut connections = farm.bus.connections();
+    loop {
+        connections.mark_unchanged();
+        let looked = if farm.bus.is_connected() {
+            look(&farm, &stream, every).await
+        } else {
+            Ok(())
+        };
+        let wait = match looked {
+            Ok(()) => every,
+            Err(error) => {
+                tracing::warn!(%error, "the stream of jobs");
+                stream.send_replace(0);
+                RETRY.min(every)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = connections.changed() => if changed.is_err() && !pause(&stop, wait).await { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn look(farm: &Farm, stream: &watch::Sender<u64>, every: Duration) -> Result<(), QueueError> {
+    let epoch = farm.bus.ensure_jobs().await?.epoch;
+    if stream.send_replace(epoch) != epoch {
+        // Scalers look at the consumers before the first worker makes them.
+        for kind in JobKind::ALL {
+            farm.bus.ensure_consumer(kind, &farm.model).await?;
+        }
+        farm.ready.notify_one();
+    }
+    let posted = farm.posted.take_older(every);
+    if !posted.is_empty() {
+        farm.store.record_posted(&posted).await?;
+    }
+    for kind in JobKind::ALL {
+        let delivered = match farm.bus.delivered(kind, &farm.model).await? {
+            Some(delivered) => delivered,
+            None => {
+                farm.bus.ensure_consumer(kind, &farm.model).await?;
+                0
+            }
+        };
+        farm.store
+            .extend_queued(kind, epoch, delivered, farm.policy.lease_ms)
+            .await?;
+    }
+    recover_orphans(farm, epoch).await?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Reconcile: acts on leases that ran out, finds traces that were not written, and shows what the database holds.
+
+use std::time::{Duration, Instant};
+
+use atelier_proto::job::JobKind;
+use tokio_util::sync::CancellationToken;
+
+use super::{AFTER_ERROR, pause};
+use crate::{farm::Farm, operations::expire::expire_leases, store::StoreError};
+
+/// Between two looks at traces and counts.
+const SLOW: Duration = Duration::from_secs(5);
+/// A trace that is not there this long after the end was forgotten by whoever ended the request.
+const FORGOTTEN_MS: u64 = 5_000;
+/// Most forgotten traces that are queued at once.
+const TRACES: u32 = 256;
+
+/// Runs until `stop`.
+pub async fn run(farm: Farm, stop: CancellationToken) {
+    let every = Duration::from_millis((farm.policy.lease_ms / 10).clamp(50, 1_000));
+    let mut steady = Steady::new(&farm);
+    let mut slow_at = Instant::now();
+    loop {
+        if !pause(&stop, every).await {
+            return;
+        }
+        let mut done = Ok(());
+        if steady.holds(&farm) {
+            done = sweep(&farm).await;
+        }
+        if done.is_ok() && slow_at.elapsed() >= SLOW {
+            slow_at = Instant::now();
+            done = look(&farm).await;
+        }
+        if let Err(error) = done {
+            tracing::warn!(%error, "reconcile");
+            pause(&stop, AFTER_ERROR).await;
+        }
+    }
+}
+
+async fn sweep(farm: &Farm) -> Result<(), StoreError> {
+    while expire_leases(farm).await? > 0 {}
+    Ok(())
+}
+
+async fn look(farm: &Farm) -> Result<(), StoreError> {
+    for id in farm.store.without_trace(FORGOTTEN_MS, TRACES).await? {
+        // A full queue is worked on; the rest is found again.
+        if farm.traces.try_send(id).is_err() {
+            break;
+        }
+    }
+    let counts = farm.store.count_jobs().await?;
+    for kind in JobKind::ALL {
+        for state in ["ready", "dispatched"] {
+            let of = |count: &&crate::store::JobCount| {
+                count.kind == kind.as_str() && count.state == state
+            };
+            let jobs = counts.iter().find(of).map_or(0, |count| count.jobs);
+            farm.metrics
+                .jobs
+                .with_label_values(&[kind.as_str(), state])
+                .set(jobs);
+        }
+    }
+    Ok(())
+}
+
+/// Whether signs of life could be heard lately. Right after a start or an outage of NATS every lease looks old, although the workers live.
+struct Steady {
+    connections: tokio::sync::watch::Receiver<u64>,
+    since: Option<Instant>,
+    needed: Duration,
+}
+
+impl Steady {
+    fn new(farm: &Farm) -> Self {
+        Self {
+            connections: farm.bus.connections(),
+            since: None,
+            needed: Duration::from_millis(farm.policy.lease_ms / 2),
+        }
+    }
+
+    fn holds(&mut self, farm: &Farm) -> bool {
+        let made_anew = self.connections.has_changed().unwrap_or(false);
+        self.connections.mark_unchanged();
+        if !farm.bus.is_connected() {
+            self.since = None;
+            return false;
+        }
+        if made_anew {
+            self.since = None;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        since.elapsed() >= self.needed
+    }
+}

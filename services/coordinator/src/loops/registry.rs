@@ -1,0 +1,29 @@
+//! Registry: hears every worker's heartbeat. Every coordinator does, since each must know how many workers there are.
+
+use atelier_proto::{decode, job::JobKind, signal::Heartbeat};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::farm::Farm;
+
+/// Runs until `stop`.
+pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
+    let subject = farm.bus.names().all_heartbeats();
+    let mut heartbeats = farm.bus.subscribe(subject, None).await?;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            Some(message) = heartbeats.next() => {
+                // The one that extends leases counts what cannot be read.
+                let Ok(heartbeat) = decode::<Heartbeat>(&message.payload) else { continue };
+                if farm.workers.heard(heartbeat.body) {
+                    farm.ready.notify_one();
+                }
+                for kind in JobKind::ALL {
+                    let taking = i64::from(farm.workers.taking(kind));
+                    farm.metrics.workers.with_label_values(&[kind.as_str()]).set(taking);
+                }
+            }
+        }
+    }
+}

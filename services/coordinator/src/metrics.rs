@@ -1,0 +1,77 @@
+//! What a coordinator counts. The documentation of a field is the help text of its metric.
+//!
+//! Instance metrics are counted as things happen; the gauges of jobs are read from the database now and then, by every coordinator alike.
+
+use atelier_platform::telemetry::Metrics as Registry;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec};
+
+/// From a fast local answer to a job that took minutes, in seconds.
+const WAITS: [f64; 14] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0,
+];
+
+/// Group commits hold 1 to 512 things.
+const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+macro_rules! metrics {
+    ($( #[doc = $help:literal] $field:ident: $kind:ty = $make:ident($name:literal $(, $extra:expr)*), )*) => {
+        /// The metrics of this process.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            $( #[doc = $help] pub $field: $kind, )*
+        }
+
+        impl Metrics {
+            /// Makes and registers all of them.
+            pub fn new(registry: &Registry) -> Self {
+                Self { $( $field: registry.$make($name, $help.trim() $(, $extra)*), )* }
+            }
+        }
+    };
+}
+
+metrics! {
+    #[doc = " Requests that were accepted and are durable."]
+    requests_accepted: IntCounter = counter("requests_accepted_total"),
+    #[doc = " Requests that ended, by state, as far as this coordinator ended them."]
+    requests_ended: IntCounterVec = counters("requests_ended_total", &["state"]),
+    #[doc = " Jobs that were published, by kind."]
+    jobs_published: IntCounterVec = counters("jobs_published_total", &["kind"]),
+    #[doc = " Jobs that could not be published and went back to ready."]
+    publish_failures: IntCounter = counter("publish_failures_total"),
+    #[doc = " Reports of workers, by kind of job and answer: committed, superseded or refused."]
+    reports: IntCounterVec = counters("reports_total", &["kind", "answer"]),
+    #[doc = " Messages on NATS that could not be read, by what they should have been."]
+    malformed: IntCounterVec = counters("malformed_messages_total", &["message"]),
+    #[doc = " Requests in which leases ran out."]
+    leases_expired: IntCounter = counter("leases_expired_total"),
+    #[doc = " Jobs whose messages were lost with a stream."]
+    messages_lost: IntCounter = counter("messages_lost_total"),
+    #[doc = " Traces that were stored."]
+    traces_stored: IntCounter = counter("traces_stored_total"),
+    #[doc = " Jobs that are not over, by kind and state, of the whole farm."]
+    jobs: IntGaugeVec = gauges("jobs", &["kind", "state"]),
+    #[doc = " Workers that gave a sign of life in the last seconds, by role."]
+    workers: IntGaugeVec = gauges("workers", &["role"]),
+    #[doc = " Seconds that commits took, by operation."]
+    commit_seconds: HistogramVec = histograms("commit_seconds", &["operation"], &WAITS),
+    #[doc = " Things that went into one commit, by operation."]
+    commit_size: HistogramVec = histograms("commit_size", &["operation"], &BATCHES),
+    #[doc = " Seconds of device time a job took, by kind."]
+    device_seconds: HistogramVec = histograms("device_seconds", &["kind"], &WAITS),
+    #[doc = " Seconds between a submit's arrival and its durable answer."]
+    submit_seconds: Histogram = histogram("submit_seconds", &WAITS),
+}
+
+impl Metrics {
+    /// Notes one commit.
+    pub fn committed(&self, operation: &'static str, things: usize, started: std::time::Instant) {
+        let labels = &[operation];
+        self.commit_size
+            .with_label_values(labels)
+            .observe(things as f64);
+        self.commit_seconds
+            .with_label_values(labels)
+            .observe(started.elapsed().as_secs_f64());
+    }
+}

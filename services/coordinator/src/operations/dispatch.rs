@@ -1,0 +1,93 @@
+//! Publishing ready jobs: marked in the database first, published after the commit, given back when that failed.
+
+use std::time::Instant;
+
+use atelier_platform::BusError;
+use atelier_proto::{encode, job::JobOffer, subject::message_id};
+use futures::future::join_all;
+
+use crate::{
+    farm::Farm,
+    store::{Claimed, Posted, StoreError},
+};
+
+/// Wait before a job that could not be published is tried again, in milliseconds.
+const UNPUBLISHED_DELAY_MS: u64 = 500;
+
+/// Jobs that were marked and are on their way into the stream.
+#[derive(Debug)]
+pub struct Publishing {
+    claimed: Vec<Claimed>,
+    epoch: u64,
+}
+
+/// Marks what is ready, as far as there is room.
+pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
+    let started = Instant::now();
+    let claimed = farm
+        .store
+        .claim(farm.workers.room(), farm.policy.lease_ms)
+        .await?;
+    if !claimed.is_empty() {
+        farm.metrics.committed("dispatch", claimed.len(), started);
+    }
+    Ok(Publishing { claimed, epoch })
+}
+
+impl Publishing {
+    /// How many jobs these are.
+    pub fn len(&self) -> usize {
+        self.claimed.len()
+    }
+
+    /// Publishes them; once this returns, each is in the stream or ready again. A job of which that cannot be said runs out its lease.
+    pub async fn publish(self, farm: Farm) {
+        let epoch = self.epoch;
+        let sent = self
+            .claimed
+            .iter()
+            .map(|claimed| post(&farm, claimed, epoch));
+        let posted = join_all(sent).await;
+        let failed: Vec<_> = self
+            .claimed
+            .iter()
+            .zip(posted)
+            .filter_map(|(claimed, posted)| {
+                let error = posted.err()?;
+                let JobOffer { job, attempt, .. } = claimed.offer;
+                tracing::warn!(%job, attempt, %error, "a job was not published");
+                Some((job, attempt))
+            })
+            .collect();
+        for claimed in &self.claimed {
+            farm.changes.changed(claimed.offer.request);
+        }
+        if failed.is_empty() {
+            return;
+        }
+        farm.metrics.publish_failures.inc_by(failed.len() as u64);
+        if let Err(error) = farm.store.unclaim(&failed, UNPUBLISHED_DELAY_MS).await {
+            tracing::warn!(%error, "unpublished jobs run out their leases");
+        }
+    }
+}
+
+async fn post(farm: &Farm, claimed: &Claimed, epoch: u64) -> Result<(), BusError> {
+    let offer = &claimed.offer;
+    let kind = offer.work.kind();
+    let subject = farm.bus.names().job(kind, &farm.model, claimed.priority);
+    let id = message_id(offer.job, offer.attempt);
+    let sent = farm.bus.offer(subject, &id, encode(offer, None)).await?;
+    let taken = sent.await?;
+    farm.metrics
+        .jobs_published
+        .with_label_values(&[kind.as_str()])
+        .inc();
+    farm.posted.add(Posted {
+        job: offer.job,
+        attempt: offer.attempt,
+        epoch,
+        sequence: taken.sequence,
+    });
+    Ok(())
+}

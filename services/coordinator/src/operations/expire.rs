@@ -1,0 +1,83 @@
+//! Acting on jobs that nobody works on any more: leases that ran out, messages that went down with their stream.
+
+use atelier_domain::{Event, JobState};
+use atelier_proto::{JobId, RequestId};
+
+use super::settle::settle;
+use crate::{
+    farm::Farm,
+    store::{StoreError, Unit},
+};
+
+/// Most requests that one transaction looks at.
+const BATCH: u32 = 128;
+
+/// Makes jobs ready again whose leases ran out, or gives them up; returns the number of requests.
+pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
+    let ids = farm.store.expired(BATCH).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let mut unit = farm.store.begin(&ids).await?;
+    let mut touched = Vec::new();
+    let mut stale = Vec::new();
+    for id in unit.ids() {
+        let before = dispatched(&unit, id);
+        if unit.apply(id, Event::LeasesChecked, &farm.policy).is_err() {
+            // It gave a sign of life in between.
+            continue;
+        }
+        touched.push(id);
+        let after = dispatched(&unit, id);
+        stale.extend(
+            before
+                .into_iter()
+                .filter(|job| !after.contains(job))
+                .map(|(job, attempt)| (job, attempt, unit.sequence(id, job))),
+        );
+    }
+    let effects = unit.commit().await?;
+    for (job, attempt, sequence) in stale {
+        tracing::warn!(%job, attempt, "a lease ran out");
+        // What is left of the attempt in the stream would only waste a worker's time.
+        let own = farm.posted.take(job, attempt);
+        if let Some(sequence) = sequence.or(own) {
+            farm.bus.withdraw(sequence).await;
+        }
+    }
+    farm.metrics.leases_expired.inc_by(touched.len() as u64);
+    settle(farm, &touched, effects).await;
+    Ok(touched.len())
+}
+
+/// Makes queueing jobs ready again whose messages were not in the stream that there is now; returns the number of jobs.
+pub async fn recover_orphans(farm: &Farm, epoch: u64) -> Result<usize, StoreError> {
+    let orphans = farm.store.orphaned(epoch, BATCH).await?;
+    if orphans.is_empty() {
+        return Ok(0);
+    }
+    let mut ids: Vec<RequestId> = orphans.iter().map(|(request, ..)| *request).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut unit = farm.store.begin(&ids).await?;
+    let mut lost = 0;
+    for (request, job, attempt) in orphans {
+        let event = Event::MessageLost { job, attempt };
+        lost += usize::from(unit.apply(request, event, &farm.policy).is_ok());
+    }
+    let effects = unit.commit().await?;
+    tracing::warn!(jobs = lost, "messages went down with their stream");
+    farm.metrics.messages_lost.inc_by(lost as u64);
+    settle(farm, &ids, effects).await;
+    Ok(lost)
+}
+
+fn dispatched(unit: &Unit, id: RequestId) -> Vec<(JobId, u32)> {
+    let jobs = unit
+        .request(id)
+        .map_or(&[][..], |request| &request.jobs[..]);
+    jobs.iter()
+        .filter(|job| matches!(job.state, JobState::Dispatched { .. }))
+        .map(|job| (job.id, job.attempt))
+        .collect()
+}

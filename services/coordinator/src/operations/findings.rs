@@ -1,0 +1,232 @@
+//! From a worker's report to what the state machine and the trace make of it. Everything in it is bounded and fit for the database here.
+
+use atelier_domain::{Graph, Outcome};
+use atelier_proto::{
+    ArtifactRef, MediaType,
+    job::Size,
+    report::{Outcome as Reported, Report, Thought, UsedReference},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::store::Finding;
+
+/// Longest text of a thought that is kept, in bytes.
+const MAX_THOUGHT_BYTES: usize = 16_384;
+/// Longest reason or remark that is kept, in bytes.
+const MAX_REASON_BYTES: usize = 1_000;
+/// Most remarks of a thought that are kept.
+const MAX_NOTES: usize = 32;
+/// Most references of a render that are kept.
+const MAX_USED: usize = 32;
+
+/// What the trace tells of how a job was done; stored as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Of a plan.
+    Thought(Thought),
+    /// Of a render.
+    Drawn {
+        /// Denoise steps done.
+        steps: u32,
+        /// Size in pixels.
+        size: Size,
+        /// Pictures that elements were drawn with.
+        references: Vec<UsedReference>,
+    },
+}
+
+/// Why a report is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadReport {
+    /// An artifact is of the wrong type, empty or too large.
+    #[error("an artifact is of the wrong type, empty or too large")]
+    Artifact,
+    /// The counts are not those of the review.
+    #[error("the counts are not those of the review")]
+    Score,
+}
+
+/// Takes a report apart.
+pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
+    let (outcome, detail) = match report.outcome {
+        Reported::Planned {
+            plan,
+            artifact,
+            thought,
+        } => {
+            fits(&artifact, MediaType::Json)?;
+            let detail = Detail::Thought(bounded(thought));
+            let outcome = match Graph::of(&plan) {
+                Ok(graph) => Outcome::Planned { artifact, graph },
+                // Another try may make a better one.
+                Err(error) => Outcome::Failed {
+                    reason: text(error.to_string(), MAX_REASON_BYTES),
+                    retry: true,
+                },
+            };
+            (outcome, Some(detail))
+        }
+        Reported::Rendered {
+            image,
+            size,
+            steps,
+            mut references,
+        } => {
+            fits(&image, MediaType::Png)?;
+            references.truncate(MAX_USED);
+            for used in &mut references {
+                used.element = text(std::mem::take(&mut used.element), MAX_REASON_BYTES);
+                used.reference = text(std::mem::take(&mut used.reference), MAX_REASON_BYTES);
+            }
+            let detail = Detail::Drawn {
+                steps,
+                size,
+                references,
+            };
+            (Outcome::Rendered { image }, Some(detail))
+        }
+        Reported::Reviewed {
+            review,
+            artifact,
+            score,
+        } => {
+            fits(&artifact, MediaType::Json)?;
+            if review.score() != score {
+                return Err(BadReport::Score);
+            }
+            (Outcome::Reviewed { artifact, score }, None)
+        }
+        Reported::Failed { reason, retry } => {
+            let reason = text(reason, MAX_REASON_BYTES);
+            (Outcome::Failed { reason, retry }, None)
+        }
+        Reported::Returned => (Outcome::Returned, None),
+    };
+    let finding = Finding {
+        worker: report.worker,
+        device_ms: report.device_ms.min(i64::MAX.cast_unsigned()),
+        detail: detail.and_then(|detail| serde_json::to_value(detail).ok()),
+    };
+    Ok((outcome, finding))
+}
+
+fn fits(artifact: &ArtifactRef, media_type: MediaType) -> Result<(), BadReport> {
+    let sized = (1..=atelier_platform::artifacts::MAX_ARTIFACT_BYTES).contains(&artifact.bytes);
+    if sized && artifact.media_type == media_type {
+        Ok(())
+    } else {
+        Err(BadReport::Artifact)
+    }
+}
+
+fn bounded(thought: Thought) -> Thought {
+    Thought {
+        text: text(thought.text, MAX_THOUGHT_BYTES),
+        notes: thought
+            .notes
+            .into_iter()
+            .take(MAX_NOTES)
+            .map(|note| text(note, MAX_REASON_BYTES))
+            .collect(),
+        ..thought
+    }
+}
+
+/// At most `limit` bytes, without the one character that PostgreSQL's texts cannot hold.
+fn text(mut text: String, limit: usize) -> String {
+    text.retain(|c| c != '\0');
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::{
+        JobId, RequestId, Sha256, WorkerId,
+        plan::Plan,
+        review::{Review, Score},
+    };
+
+    use super::*;
+
+    fn report(outcome: Reported) -> Report {
+        Report {
+            job: JobId::at(1, [1; 10]),
+            attempt: 1,
+            request: RequestId::at(1, [2; 10]),
+            worker: WorkerId::at(1, [3; 10]),
+            device_ms: u64::MAX,
+            outcome,
+        }
+    }
+
+    fn artifact(media_type: MediaType, bytes: u64) -> ArtifactRef {
+        ArtifactRef {
+            sha256: Sha256([7; 32]),
+            bytes,
+            media_type,
+        }
+    }
+
+    #[test]
+    fn an_invalid_plan_is_a_failure_that_may_be_tried_again() {
+        let mut plan = Plan::direct("a cat");
+        plan.stages.clear();
+        let planned = Reported::Planned {
+            plan: Box::new(plan),
+            artifact: artifact(MediaType::Json, 9),
+            thought: Thought::default(),
+        };
+        let (outcome, _) = read(report(planned)).unwrap();
+        assert!(
+            matches!(outcome, Outcome::Failed { retry: true, .. }),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn texts_are_bounded_and_free_of_nul() {
+        let reason = format!("\0{}", "ä".repeat(2_000));
+        let (outcome, finding) = read(report(Reported::Failed {
+            reason,
+            retry: false,
+        }))
+        .unwrap();
+        let Outcome::Failed { reason, .. } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(reason, "ä".repeat(500));
+        assert_eq!(finding.device_ms, i64::MAX.cast_unsigned());
+    }
+
+    #[test]
+    fn wrong_artifacts_and_counts_are_refused() {
+        let rendered = |image| Reported::Rendered {
+            image,
+            size: Size {
+                width: 1,
+                height: 1,
+            },
+            steps: 1,
+            references: Vec::new(),
+        };
+        for image in [artifact(MediaType::Json, 9), artifact(MediaType::Png, 0)] {
+            assert_eq!(
+                read(report(rendered(image))).unwrap_err(),
+                BadReport::Artifact
+            );
+        }
+        let reviewed = Reported::Reviewed {
+            review: Box::new(Review::default()),
+            artifact: artifact(MediaType::Json, 9),
+            score: Score {
+                pass: 1,
+                ..Score::default()
+            },
+        };
+        assert_eq!(read(report(reviewed)).unwrap_err(), BadReport::Score);
+    }
+}

@@ -1,0 +1,11 @@
+//! What a coordinator does, one use case a file: load, ask the domain, save, and only then tell others.
+
+pub mod cancel;
+pub mod collect;
+pub mod dispatch;
+pub mod expire;
+mod findings;
+mod pictures;
+pub mod settle;
+pub mod submit;
+pub mod trace;

@@ -1,0 +1,298 @@
+//! Accepting a request: check it, store its pictures and direct plan, then make it durable together with whoever else waits.
+
+use std::collections::HashSet;
+
+use atelier_domain::NewRequest;
+use atelier_platform::{ArtifactError, artifacts};
+use atelier_proto::{
+    MediaType, RequestId, Sha256,
+    http::{MAX_PROMPT_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference},
+    job::{NamedReference, Size},
+    plan::Plan,
+};
+use futures::future::try_join_all;
+use tokio::sync::oneshot;
+
+use super::pictures::{PictureError, to_png};
+use crate::{
+    farm::Farm,
+    store::{Accepted, StoreError, Submission},
+};
+
+/// Rounds when the request names none.
+const DEFAULT_ROUNDS: u32 = 2;
+/// Most denoise steps.
+const MAX_STEPS: u32 = 200;
+/// Shortest and longest side of a picture, in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 64..=2_048;
+/// Sides are multiples of this: the renderers' patches.
+const SIDE_STEP: u32 = 16;
+/// Longest name of a reference, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// A submit that waits for its commit.
+#[derive(Debug)]
+pub struct Waiting {
+    /// What to write.
+    pub submission: Submission,
+    /// Who waits; gets nothing when the commit failed.
+    pub answer: oneshot::Sender<Accepted>,
+}
+
+/// Why a request is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// A field breaks a rule.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which one, for example `references[0].data`.
+        field: String,
+        /// What is wrong, for people.
+        message: String,
+    },
+    /// The idempotency key stands for another body.
+    #[error("this idempotency key was used with another body")]
+    KeyTaken,
+    /// The object store does not take its files.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// The database does not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The commit failed; whether it is durable is not known.
+    #[error("the database did not confirm the request")]
+    NotConfirmed,
+}
+
+/// Accepts `submitted`; returns its id, and whether it is new, once it is durable.
+pub async fn submit(
+    farm: &Farm,
+    submitted: SubmitRequest,
+    body_sha256: Sha256,
+    idempotency_key: Option<String>,
+) -> Result<(RequestId, bool), SubmitError> {
+    check(&submitted)?;
+    let plan = serde_json::to_vec(&Plan::direct(&submitted.prompt))
+        .expect("a plan holds nothing that JSON cannot");
+    let (direct_plan, pictures) = tokio::try_join!(
+        async { Ok(farm.artifacts.put(plan.into(), MediaType::Json).await?) },
+        store_pictures(farm, submitted.references),
+    )?;
+    let submission = Submission {
+        start: NewRequest {
+            id: farm.ids.request(),
+            seed: submitted.seed.unwrap_or_else(|| farm.ids.seed()),
+            think: submitted.think,
+            max_rounds: submitted.max_rounds.unwrap_or(DEFAULT_ROUNDS),
+            direct_plan,
+        },
+        idempotency_key,
+        body_sha256,
+        model: farm.model.to_string(),
+        prompt: submitted.prompt,
+        priority: submitted.priority,
+        steps: submitted.steps,
+        size: submitted.size,
+        pictures,
+    };
+    let (answer, accepted) = oneshot::channel();
+    let waiting = Waiting { submission, answer };
+    farm.intake
+        .send(waiting)
+        .await
+        .map_err(|_| SubmitError::NotConfirmed)?;
+    match accepted.await.map_err(|_| SubmitError::NotConfirmed)? {
+        Accepted::New(id) => Ok((id, true)),
+        Accepted::Known(id) => Ok((id, false)),
+        Accepted::KeyTaken => Err(SubmitError::KeyTaken),
+    }
+}
+
+/// Decodes and stores the user's pictures.
+async fn store_pictures(
+    farm: &Farm,
+    references: Vec<UploadedReference>,
+) -> Result<Vec<NamedReference>, SubmitError> {
+    let stored = references
+        .into_iter()
+        .enumerate()
+        .map(|(index, reference)| async move {
+            let decode = move || to_png(&reference.data);
+            let png = tokio::task::spawn_blocking(decode)
+                .await
+                .map_err(|_| SubmitError::NotConfirmed)?
+                .map_err(|error: PictureError| {
+                    invalid(format!("references[{index}].data"), error.to_string())
+                })?;
+            let picture = farm.artifacts.put(png, MediaType::Png).await?;
+            Ok::<_, SubmitError>(NamedReference {
+                name: reference.name,
+                picture,
+            })
+        });
+    try_join_all(stored).await
+}
+
+fn invalid(field: impl Into<String>, message: impl Into<String>) -> SubmitError {
+    SubmitError::Invalid {
+        field: field.into(),
+        message: message.into(),
+    }
+}
+
+/// Every rule that needs no I/O.
+fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
+    if submitted.prompt.trim().is_empty() {
+        return Err(invalid("prompt", "say what to draw"));
+    }
+    if submitted.prompt.len() > MAX_PROMPT_BYTES {
+        let message = format!(
+            "has {} bytes, at most {MAX_PROMPT_BYTES} are allowed",
+            submitted.prompt.len()
+        );
+        return Err(invalid("prompt", message));
+    }
+    if submitted.prompt.contains('\0') {
+        return Err(invalid("prompt", "holds a NUL character"));
+    }
+    if submitted
+        .steps
+        .is_some_and(|steps| !(1..=MAX_STEPS).contains(&steps))
+    {
+        return Err(invalid("steps", format!("must be within 1..={MAX_STEPS}")));
+    }
+    if submitted
+        .max_rounds
+        .is_some_and(|rounds| !(1..=4).contains(&rounds))
+    {
+        return Err(invalid("max_rounds", "must be within 1..=4"));
+    }
+    if let Some(Size { width, height }) = submitted.size {
+        for (field, side) in [("size.width", width), ("size.height", height)] {
+            if !SIDES.contains(&side) || side % SIDE_STEP != 0 {
+                let message = format!(
+                    "must be a multiple of {SIDE_STEP} within {}..={}",
+                    SIDES.start(),
+                    SIDES.end()
+                );
+                return Err(invalid(field, message));
+            }
+        }
+    }
+    check_names(&submitted.references)
+}
+
+fn check_names(references: &[UploadedReference]) -> Result<(), SubmitError> {
+    if references.len() > MAX_REFERENCES {
+        let message = format!(
+            "{} pictures, at most {MAX_REFERENCES} are allowed",
+            references.len()
+        );
+        return Err(invalid("references", message));
+    }
+    let mut names = HashSet::new();
+    for (index, reference) in references.iter().enumerate() {
+        let field = || format!("references[{index}].name");
+        let name = &reference.name;
+        if name.trim().is_empty() || name.len() > MAX_NAME_BYTES || name.contains(char::is_control)
+        {
+            let message = format!("must be a noun of 1 to {MAX_NAME_BYTES} bytes");
+            return Err(invalid(field(), message));
+        }
+        if !names.insert(name) {
+            return Err(invalid(field(), format!("{name:?} is named twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Digest of a body as it came.
+pub fn body_sha256(body: &[u8]) -> Sha256 {
+    artifacts::digest(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(change: impl FnOnce(&mut SubmitRequest)) -> SubmitRequest {
+        let mut request: SubmitRequest = serde_json::from_str(r#"{"prompt": "a cat"}"#).unwrap();
+        change(&mut request);
+        request
+    }
+
+    fn field_of(request: &SubmitRequest) -> Option<String> {
+        match check(request) {
+            Ok(()) => None,
+            Err(SubmitError::Invalid { field, .. }) => Some(field),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn names_the_field_that_breaks_a_rule() {
+        let reference = |name: &str| UploadedReference {
+            name: name.into(),
+            data: String::new(),
+        };
+        assert_eq!(field_of(&request(|_| {})), None);
+        let cases: [(&str, SubmitRequest); 9] = [
+            ("prompt", request(|r| r.prompt = " \n".into())),
+            ("prompt", request(|r| r.prompt = "a\0b".into())),
+            (
+                "prompt",
+                request(|r| r.prompt = "x".repeat(MAX_PROMPT_BYTES + 1)),
+            ),
+            ("steps", request(|r| r.steps = Some(0))),
+            ("max_rounds", request(|r| r.max_rounds = Some(5))),
+            (
+                "size.width",
+                request(|r| {
+                    r.size = Some(Size {
+                        width: 65,
+                        height: 64,
+                    })
+                }),
+            ),
+            (
+                "size.height",
+                request(|r| {
+                    r.size = Some(Size {
+                        width: 64,
+                        height: 4_096,
+                    })
+                }),
+            ),
+            (
+                "references",
+                request(|r| r.references = vec![reference("cat"); 9]),
+            ),
+            (
+                "references[1].name",
+                request(|r| r.references = vec![reference("cat"); 2]),
+            ),
+        ];
+        for (field, request) in cases {
+            assert_eq!(field_of(&request).as_deref(), Some(field));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_fits_the_table(prompt in ".{0,40}", steps in any::<Option<u32>>(), rounds in any::<Option<u32>>(), width in any::<u32>()) {
+            let request = request(|r| {
+                r.prompt = prompt;
+                r.steps = steps;
+                r.max_rounds = rounds;
+                r.size = Some(Size { width, height: 64 });
+            });
+            if check(&request).is_ok() {
+                prop_assert!(!request.prompt.is_empty() && request.prompt.len() <= 4_000);
+                prop_assert!(request.max_rounds.is_none_or(|rounds| (1..=4).contains(&rounds)));
+                prop_assert!(width <= 2_048);
+            }
+        }
+    }
+}

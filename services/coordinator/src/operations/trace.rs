@@ -1,0 +1,103 @@
+//! Writing the trace of a request that ended: rows and artifacts become one JSON document beside the picture.
+
+use atelier_platform::ArtifactError;
+use atelier_proto::{
+    ArtifactRef, MediaType, RequestId, WorkerId, job::JobKind, report::Thought, trace::Trace,
+};
+use serde::de::DeserializeOwned;
+
+use super::findings::Detail;
+use crate::{
+    farm::Farm,
+    store::{StoreError, TraceRows},
+};
+
+/// Largest plan or review that is read back, in bytes.
+const MAX_JSON_BYTES: u64 = 1 << 20;
+
+/// Why there is no trace yet.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The object store failed.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+}
+
+/// Makes and stores the trace of an ended request, unless that was done before; none when there is no such request.
+pub async fn write(farm: &Farm, id: RequestId) -> Result<Option<ArtifactRef>, TraceError> {
+    let Some(rows) = farm.store.trace_rows(id).await? else {
+        return Ok(None);
+    };
+    if !rows.trace.state.is_terminal() {
+        return Ok(None);
+    }
+    let trace = compose(farm, rows).await?;
+    let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
+    let artifact = farm.artifacts.put(bytes.into(), MediaType::Json).await?;
+    if farm.store.record_trace(id, &artifact).await? {
+        farm.metrics.traces_stored.inc();
+        return Ok(Some(artifact));
+    }
+    // Another coordinator was first, and its trace counts.
+    let files = farm.store.files(id).await?;
+    Ok(files.and_then(|files| files.trace))
+}
+
+async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
+    let mut trace = rows.trace;
+    if let Some(plan) = rows.plan {
+        trace.plan = read(farm, &plan).await?;
+    }
+    for (job, detail) in trace.jobs.iter_mut().zip(rows.details) {
+        let worker = job.worker.as_deref().and_then(|id| id.parse().ok());
+        if let Some(name) = worker.and_then(|worker: WorkerId| farm.workers.name(worker)) {
+            job.worker = Some(name);
+        }
+        match detail.map(serde_json::from_value) {
+            Some(Ok(Detail::Thought(thought))) => trace.thought = Some(thought),
+            Some(Ok(Detail::Drawn {
+                steps, references, ..
+            })) => {
+                job.steps = Some(steps);
+                job.references = references;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(request = %trace.request, %error, "a job's detail cannot be read");
+            }
+            None => {}
+        }
+        if let (JobKind::Critique, Some(review)) = (job.kind, &job.artifact) {
+            job.review = read(farm, review).await?;
+        }
+    }
+    if !rows.notes.is_empty() {
+        let thought = trace.thought.get_or_insert_with(Thought::default);
+        thought.notes.extend(rows.notes);
+    }
+    Ok(trace)
+}
+
+/// Reads a JSON artifact; one that is gone or damaged leaves a gap in the trace, with a log line.
+async fn read<T: DeserializeOwned>(
+    farm: &Farm,
+    artifact: &ArtifactRef,
+) -> Result<Option<T>, TraceError> {
+    let bytes = match farm.artifacts.get(artifact, MAX_JSON_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(error @ ArtifactError::Store(_)) => return Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "a trace has a gap");
+            return Ok(None);
+        }
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            tracing::warn!(artifact = %artifact.sha256, %error, "a trace has a gap");
+            Ok(None)
+        }
+    }
+}

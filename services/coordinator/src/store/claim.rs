@@ -1,0 +1,207 @@
+//! Taking ready jobs to be published, and giving them back when that failed.
+
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, RequestId,
+    job::{
+        CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Size, Work,
+    },
+};
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{Store, StoreError, request_row::artifact};
+
+/// Most jobs of a kind that may be published without a worker's sign of life yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Of plan jobs.
+    pub plan: u32,
+    /// Of render jobs.
+    pub render: u32,
+    /// Of critique jobs.
+    pub critique: u32,
+}
+
+/// A job that is marked dispatched and has to be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// How urgent.
+    pub priority: Priority,
+    /// What to publish.
+    pub offer: JobOffer,
+}
+
+/// What is read of a claimed job and its request.
+#[derive(Debug, FromRow)]
+struct ClaimedRow {
+    id: Uuid,
+    request_id: Uuid,
+    kind: String,
+    stage: Option<String>,
+    seed: i64,
+    attempt: i32,
+    input_pictures: Json<Vec<ArtifactRef>>,
+    prompt: String,
+    priority: String,
+    steps: Option<i32>,
+    width: Option<i32>,
+    height: Option<i32>,
+    pictures: Json<Vec<NamedReference>>,
+    plan_sha256: Option<Vec<u8>>,
+    plan_bytes: Option<i64>,
+}
+
+/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs.
+const CLAIM: &str = "
+    -- How many of each kind are queueing already.
+    WITH queued AS (
+        SELECT kind, count(*) AS jobs FROM jobs
+        WHERE state = 'dispatched' AND worker_id IS NULL
+        GROUP BY kind
+    ),
+    -- The first in the queue of each kind, as far as there is room; jobs that another transaction holds are left to it.
+    plans AS (
+        SELECT id FROM jobs
+        WHERE kind = 'plan' AND state = 'ready' AND not_before <= clock_timestamp()
+        ORDER BY queue_rank, id
+        LIMIT greatest(0, $2 - coalesce((SELECT jobs FROM queued WHERE kind = 'plan'), 0))
+        FOR UPDATE SKIP LOCKED
+    ),
+    renders AS (
+        SELECT id FROM jobs
+        WHERE kind = 'render' AND state = 'ready' AND not_before <= clock_timestamp()
+        ORDER BY queue_rank, id
+        LIMIT greatest(0, $3 - coalesce((SELECT jobs FROM queued WHERE kind = 'render'), 0))
+        FOR UPDATE SKIP LOCKED
+    ),
+    critiques AS (
+        SELECT id FROM jobs
+        WHERE kind = 'critique' AND state = 'ready' AND not_before <= clock_timestamp()
+        ORDER BY queue_rank, id
+        LIMIT greatest(0, $4 - coalesce((SELECT jobs FROM queued WHERE kind = 'critique'), 0))
+        FOR UPDATE SKIP LOCKED
+    ),
+    -- Each claim begins the next attempt.
+    claimed AS (
+        UPDATE jobs
+        SET state = 'dispatched', attempt = attempt + 1, not_before = NULL, worker_id = NULL,
+            lease_until = clock_timestamp() + $1 * interval '1 millisecond'
+        WHERE id IN (SELECT id FROM plans UNION ALL SELECT id FROM renders UNION ALL SELECT id FROM critiques)
+        RETURNING id, request_id, kind, stage, seed, attempt, input_pictures, queue_rank
+    )
+    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.input_pictures,
+           r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
+    FROM claimed c JOIN requests r ON r.id = c.request_id
+    ORDER BY c.queue_rank, c.id";
+
+impl Store {
+    /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published.
+    pub async fn claim(&self, room: Room, lease_ms: u64) -> Result<Vec<Claimed>, StoreError> {
+        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
+            .bind(lease_ms.cast_signed())
+            .bind(i64::from(room.plan))
+            .bind(i64::from(room.render))
+            .bind(i64::from(room.critique))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter()
+            .map(|row| row.into_claimed(lease_ms))
+            .collect()
+    }
+
+    /// Makes jobs ready again whose publishing failed, not before `delay_ms` have passed. Those that moved on meanwhile are left alone.
+    pub async fn unclaim(&self, jobs: &[(JobId, u32)], delay_ms: u64) -> Result<u64, StoreError> {
+        let ids: Vec<Uuid> = jobs.iter().map(|(job, _)| job.as_uuid()).collect();
+        let attempts: Vec<i32> = jobs
+            .iter()
+            .map(|(_, attempt)| attempt.cast_signed())
+            .collect();
+        let done = sqlx::query(
+            "UPDATE jobs j
+             SET state = 'ready', lease_until = NULL,
+                 not_before = clock_timestamp() + $3 * interval '1 millisecond'
+             FROM unnest($1::uuid[], $2::integer[]) AS n(id, attempt)
+             WHERE j.id = n.id AND j.attempt = n.attempt AND j.state = 'dispatched' AND j.worker_id IS NULL",
+        )
+        .bind(&ids)
+        .bind(&attempts)
+        .bind(delay_ms.cast_signed())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl ClaimedRow {
+    fn wrong(&self, table: &'static str, column: &'static str, reason: &str) -> StoreError {
+        StoreError::Row {
+            table,
+            column,
+            row: self.id,
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn into_claimed(self, lease_ms: u64) -> Result<Claimed, StoreError> {
+        let kind: JobKind = self
+            .kind
+            .parse()
+            .map_err(|reason: String| self.wrong("jobs", "kind", &reason))?;
+        let priority = Priority::ALL
+            .into_iter()
+            .find(|priority| priority.as_str() == self.priority)
+            .ok_or_else(|| self.wrong("requests", "priority", "is not a priority"))?;
+        let offer = JobOffer {
+            job: JobId::from_uuid(self.id),
+            attempt: self.attempt.unsigned_abs(),
+            request: RequestId::from_uuid(self.request_id),
+            lease_ms,
+            work: self.work(kind)?,
+        };
+        Ok(Claimed { priority, offer })
+    }
+
+    fn work(&self, kind: JobKind) -> Result<Work, StoreError> {
+        let plan = || {
+            artifact(
+                self.plan_sha256.as_deref(),
+                self.plan_bytes,
+                MediaType::Json,
+                "requests",
+                "plan_sha256",
+                self.request_id,
+            )?
+            .ok_or_else(|| self.wrong("requests", "plan_sha256", "is null"))
+        };
+        let seed = self.seed.cast_unsigned();
+        Ok(match kind {
+            JobKind::Plan => Work::Plan(PlanWork {
+                prompt: self.prompt.clone(),
+                seed,
+                references: self.pictures.0.clone(),
+            }),
+            JobKind::Render => Work::Render(RenderWork {
+                plan: plan()?,
+                stage: self
+                    .stage
+                    .clone()
+                    .ok_or_else(|| self.wrong("jobs", "stage", "is null"))?,
+                seed,
+                steps: self.steps.map(i32::unsigned_abs),
+                size: self.width.zip(self.height).map(|(width, height)| Size {
+                    width: width.unsigned_abs(),
+                    height: height.unsigned_abs(),
+                }),
+                inputs: self.input_pictures.0.clone(),
+                references: self.pictures.0.clone(),
+            }),
+            JobKind::Critique => Work::Critique(CritiqueWork {
+                plan: plan()?,
+                image: *self
+                    .input_pictures
+                    .first()
+                    .ok_or_else(|| self.wrong("jobs", "input_pictures", "is empty"))?,
+            }),
+        })
+    }
+}

@@ -1,0 +1,309 @@
+//! A row of `jobs` as the state machine sees it.
+
+use atelier_domain::{ChangedJob, Job, JobState, Output, Request, StageNode};
+use atelier_proto::{ArtifactRef, JobId, MediaType, Sha256, WorkerId, job::JobKind};
+use serde::Serialize;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    request_row::{artifact, score},
+};
+
+/// What is read of a job to work on it.
+#[derive(Debug, FromRow)]
+pub(super) struct JobRow {
+    id: Uuid,
+    pub request_id: Uuid,
+    kind: String,
+    round: i16,
+    stage: Option<String>,
+    op: Option<String>,
+    inputs: Vec<String>,
+    seed: i64,
+    state: String,
+    attempt: i32,
+    failures: i32,
+    dead_workers: Vec<Uuid>,
+    not_before: Option<i64>,
+    lease_until: Option<i64>,
+    worker_id: Option<Uuid>,
+    pub stream_sequence: Option<i64>,
+    reason: Option<String>,
+    artifact_sha256: Option<Vec<u8>>,
+    artifact_bytes: Option<i64>,
+    score_pass: Option<i32>,
+    score_fail: Option<i32>,
+    score_unknown: Option<i32>,
+}
+
+/// Locks the jobs of the requests named in `$1`, whose rows are locked already.
+pub(super) const SELECT_LOCKED: &str = "
+    SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
+           (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
+           (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
+           worker_id, stream_sequence, reason, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown
+    FROM jobs
+    WHERE request_id = ANY($1)
+    ORDER BY request_id, position
+    FOR UPDATE";
+
+impl JobRow {
+    fn wrong(&self, column: &'static str, reason: impl Into<String>) -> StoreError {
+        StoreError::Row {
+            table: "jobs",
+            column,
+            row: self.id,
+            reason: reason.into(),
+        }
+    }
+
+    fn state(&self, kind: JobKind) -> Result<JobState, StoreError> {
+        let millis = |time: Option<i64>, column| {
+            time.map(i64::unsigned_abs)
+                .ok_or_else(|| self.wrong(column, "is null"))
+        };
+        Ok(match self.state.as_str() {
+            "waiting" => JobState::Waiting,
+            "ready" => JobState::Ready {
+                not_before: millis(self.not_before, "not_before")?,
+            },
+            "dispatched" => JobState::Dispatched {
+                lease_until: millis(self.lease_until, "lease_until")?,
+                worker: self.worker_id.map(WorkerId::from_uuid),
+            },
+            "done" => JobState::Done(self.output(kind)?),
+            "failed" => JobState::Failed {
+                reason: self.reason.clone().unwrap_or_default(),
+            },
+            "canceled" => JobState::Canceled,
+            other => return Err(self.wrong("state", format!("{other:?} is not a state"))),
+        })
+    }
+
+    fn output(&self, kind: JobKind) -> Result<Output, StoreError> {
+        let media_type = match kind {
+            JobKind::Render => MediaType::Png,
+            JobKind::Plan | JobKind::Critique => MediaType::Json,
+        };
+        let made = artifact(
+            self.artifact_sha256.as_deref(),
+            self.artifact_bytes,
+            media_type,
+            "jobs",
+            "artifact_sha256",
+            self.id,
+        )?
+        .ok_or_else(|| self.wrong("artifact_sha256", "is null"))?;
+        Ok(match kind {
+            JobKind::Plan => Output::Plan(made),
+            JobKind::Render => Output::Picture(made),
+            JobKind::Critique => {
+                let score = score(self.score_pass, self.score_fail, self.score_unknown)
+                    .ok_or_else(|| self.wrong("score_pass", "is null"))?;
+                Output::Review(made, score)
+            }
+        })
+    }
+}
+
+impl TryFrom<JobRow> for Job {
+    type Error = StoreError;
+
+    fn try_from(row: JobRow) -> Result<Self, StoreError> {
+        let kind: JobKind = row
+            .kind
+            .parse()
+            .map_err(|reason: String| row.wrong("kind", reason))?;
+        let state = row.state(kind)?;
+        let stage = row.stage.map(|id| StageNode {
+            id,
+            op: row.op.unwrap_or_default(),
+            inputs: row.inputs,
+        });
+        Ok(Self {
+            id: JobId::from_uuid(row.id),
+            kind,
+            round: u32::from(row.round.unsigned_abs()),
+            stage,
+            seed: row.seed.cast_unsigned(),
+            attempt: row.attempt.unsigned_abs(),
+            failures: row.failures.unsigned_abs(),
+            dead_workers: row
+                .dead_workers
+                .into_iter()
+                .map(WorkerId::from_uuid)
+                .collect(),
+            state,
+        })
+    }
+}
+
+/// What is written of a job, as an element of a JSON array; `from_*` are the fence, null for new ones.
+#[derive(Debug, Serialize)]
+pub(super) struct JobWrite {
+    id: Uuid,
+    request_id: Uuid,
+    position: usize,
+    kind: &'static str,
+    round: u32,
+    stage: Option<String>,
+    op: Option<String>,
+    inputs: Vec<String>,
+    seed: i64,
+    queue_rank: i64,
+    state: &'static str,
+    attempt: u32,
+    failures: u32,
+    dead_workers: Vec<Uuid>,
+    input_pictures: Vec<ArtifactRef>,
+    not_before: Option<u64>,
+    lease_until: Option<u64>,
+    worker_id: Option<Uuid>,
+    reason: Option<String>,
+    artifact_sha256: Option<Sha256>,
+    artifact_bytes: Option<u64>,
+    score_pass: Option<u32>,
+    score_fail: Option<u32>,
+    score_unknown: Option<u32>,
+    detail: Option<serde_json::Value>,
+    device_ms: Option<u64>,
+    from_attempt: Option<u32>,
+    from_state: Option<&'static str>,
+}
+
+/// Columns of a [`JobWrite`] in the JSON array `$1`.
+macro_rules! record {
+    () => {
+        "json_to_recordset($1) AS n(
+            id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
+            seed bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[],
+            input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,
+            artifact_sha256 text, artifact_bytes bigint, score_pass integer, score_fail integer, score_unknown integer,
+            detail jsonb, device_ms bigint, from_attempt integer, from_state text)"
+    };
+}
+
+/// Writes new jobs.
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, queue_rank, state, input_pictures, not_before, ready_at)
+     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, queue_rank, state, input_pictures,
+            to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
+     FROM ",
+    record!()
+);
+
+/// Writes jobs over the attempt and state that they were loaded with.
+pub(super) const UPDATE: &str = concat!(
+    "UPDATE jobs j
+     SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers,
+         input_pictures = n.input_pictures,
+         not_before = to_timestamp(n.not_before / 1000.0),
+         lease_until = to_timestamp(n.lease_until / 1000.0),
+         worker_id = coalesce(n.worker_id, CASE WHEN n.state = 'ready' THEN NULL ELSE j.worker_id END),
+         stream_epoch = CASE WHEN n.state = 'ready' THEN NULL ELSE j.stream_epoch END,
+         stream_sequence = CASE WHEN n.state = 'ready' THEN NULL ELSE j.stream_sequence END,
+         ready_at = coalesce(j.ready_at, to_timestamp(n.not_before / 1000.0)),
+         reason = n.reason,
+         artifact_sha256 = decode(n.artifact_sha256, 'hex'), artifact_bytes = n.artifact_bytes,
+         score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
+         detail = coalesce(n.detail, j.detail), device_ms = coalesce(n.device_ms, j.device_ms),
+         finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN now() END
+     FROM ",
+    record!(),
+    " WHERE j.id = n.id AND j.attempt = n.from_attempt AND j.state = n.from_state"
+);
+
+impl JobWrite {
+    /// A job as it is in `request`.
+    pub fn new(request: &Request, job: &Job, queue_rank: i64) -> Self {
+        let made = match &job.state {
+            JobState::Done(output) => Some(output.artifact()),
+            _ => None,
+        };
+        let score = match job.state {
+            JobState::Done(Output::Review(_, score)) => Some(score),
+            _ => None,
+        };
+        let (not_before, lease_until, worker, reason) = match &job.state {
+            JobState::Ready { not_before } => (Some(*not_before), None, None, None),
+            JobState::Dispatched {
+                lease_until,
+                worker,
+            } => (None, Some(*lease_until), *worker, None),
+            JobState::Failed { reason } => (None, None, None, Some(reason.clone())),
+            _ => (None, None, None, None),
+        };
+        Self {
+            id: job.id.as_uuid(),
+            request_id: request.id.as_uuid(),
+            position: request
+                .jobs
+                .iter()
+                .position(|other| other.id == job.id)
+                .unwrap_or(0),
+            kind: job.kind.as_str(),
+            round: job.round,
+            stage: job.stage.as_ref().map(|stage| stage.id.clone()),
+            op: job.stage.as_ref().map(|stage| stage.op.clone()),
+            inputs: job
+                .stage
+                .as_ref()
+                .map_or_else(Vec::new, |stage| stage.inputs.clone()),
+            seed: job.seed.cast_signed(),
+            queue_rank,
+            state: job.state.as_str(),
+            attempt: job.attempt,
+            failures: job.failures,
+            dead_workers: job.dead_workers.iter().map(WorkerId::as_uuid).collect(),
+            input_pictures: input_pictures(request, job),
+            not_before,
+            lease_until,
+            worker_id: worker.map(|worker| worker.as_uuid()),
+            reason,
+            artifact_sha256: made.map(|made| made.sha256),
+            artifact_bytes: made.map(|made| made.bytes),
+            score_pass: score.map(|score| score.pass),
+            score_fail: score.map(|score| score.fail),
+            score_unknown: score.map(|score| score.unknown),
+            detail: None,
+            device_ms: None,
+            from_attempt: None,
+            from_state: None,
+        }
+    }
+
+    /// A job that changed, with its fence and what a report says beside its outcome.
+    pub fn changed(
+        request: &Request,
+        changed: &ChangedJob,
+        queue_rank: i64,
+        finding: Option<&super::Finding>,
+    ) -> Self {
+        let mut write = Self::new(request, &changed.job, queue_rank);
+        write.from_attempt = Some(changed.from_attempt);
+        write.from_state = Some(changed.from_state.as_str());
+        if let Some(finding) = finding {
+            write.detail.clone_from(&finding.detail);
+            write.device_ms = Some(finding.device_ms);
+            if changed.job.state.is_terminal() {
+                write.worker_id = Some(finding.worker.as_uuid());
+            }
+        }
+        write
+    }
+}
+
+/// The pictures that `job` reads, as far as they are drawn.
+fn input_pictures(request: &Request, job: &Job) -> Vec<ArtifactRef> {
+    match (&job.stage, job.kind) {
+        (Some(stage), _) => stage
+            .inputs
+            .iter()
+            .filter_map(|id| request.picture_of(id, job.round))
+            .collect(),
+        (None, JobKind::Critique) => request.result_of(job.round).into_iter().collect(),
+        (None, _) => Vec::new(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Leases: what extends them, and which ran out.
+
+use atelier_proto::{JobId, RequestId, WorkerId, job::JobKind};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// A worker's sign of life about a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Extension {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Who has it in its hands.
+    pub worker: WorkerId,
+}
+
+/// A message that is in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// The stream that it is in, by the time it was made.
+    pub epoch: u64,
+    /// Its number there.
+    pub sequence: u64,
+}
+
+#[derive(FromRow)]
+struct LostRow {
+    id: Uuid,
+    request_id: Uuid,
+    attempt: i32,
+}
+
+impl Store {
+    /// Extends the leases of jobs that workers have in their hands, for `lease_ms` from now. Writes only what is new: the worker, or
+    /// a lease of which a third is over. A row that somebody holds is left out; the next sign of life comes soon.
+    pub async fn extend(&self, alive: &[Extension], lease_ms: u64) -> Result<u64, StoreError> {
+        let ids: Vec<Uuid> = alive.iter().map(|one| one.job.as_uuid()).collect();
+        let attempts: Vec<i32> = alive.iter().map(|one| one.attempt.cast_signed()).collect();
+        let workers: Vec<Uuid> = alive.iter().map(|one| one.worker.as_uuid()).collect();
+        let done = sqlx::query(
+            "WITH alive AS (
+                SELECT j.id, n.worker
+                FROM jobs j JOIN unnest($1::uuid[], $2::integer[], $3::uuid[]) AS n(id, attempt, worker)
+                  ON j.id = n.id AND j.attempt = n.attempt
+                WHERE j.state = 'dispatched'
+                  AND (j.worker_id IS DISTINCT FROM n.worker
+                       OR j.lease_until < clock_timestamp() + $4 * interval '0.667 milliseconds')
+                FOR UPDATE OF j SKIP LOCKED
+            )
+            UPDATE jobs j
+            SET worker_id = alive.worker, lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+            FROM alive
+            WHERE j.id = alive.id",
+        )
+        .bind(&ids)
+        .bind(&attempts)
+        .bind(&workers)
+        .bind(lease_ms.cast_signed())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Writes down where the messages of dispatched jobs are; returns those jobs. The others are over.
+    pub async fn record_posted(&self, posted: &[Posted]) -> Result<Vec<JobId>, StoreError> {
+        let ids: Vec<Uuid> = posted.iter().map(|one| one.job.as_uuid()).collect();
+        let attempts: Vec<i32> = posted.iter().map(|one| one.attempt.cast_signed()).collect();
+        let epochs: Vec<i64> = posted.iter().map(|one| one.epoch.cast_signed()).collect();
+        let sequences: Vec<i64> = posted
+            .iter()
+            .map(|one| one.sequence.cast_signed())
+            .collect();
+        let out: Vec<Uuid> = sqlx::query_scalar(
+            "WITH posted AS (
+                SELECT j.id, n.epoch, n.sequence
+                FROM jobs j JOIN unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[]) AS n(id, attempt, epoch, sequence)
+                  ON j.id = n.id AND j.attempt = n.attempt
+                WHERE j.state = 'dispatched'
+                FOR UPDATE OF j SKIP LOCKED
+            )
+            UPDATE jobs j
+            SET stream_epoch = posted.epoch, stream_sequence = posted.sequence
+            FROM posted
+            WHERE j.id = posted.id
+            RETURNING j.id",
+        )
+        .bind(&ids)
+        .bind(&attempts)
+        .bind(&epochs)
+        .bind(&sequences)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(out.into_iter().map(JobId::from_uuid).collect())
+    }
+
+    /// Extends the leases of jobs of `kind` whose messages still wait in the stream `epoch`, behind `delivered`.
+    pub async fn extend_queued(
+        &self,
+        kind: JobKind,
+        epoch: u64,
+        delivered: u64,
+        lease_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "WITH queued AS (
+                SELECT id FROM jobs
+                WHERE state = 'dispatched' AND worker_id IS NULL AND kind = $1
+                  AND stream_epoch = $2 AND stream_sequence > $3
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE jobs j SET lease_until = clock_timestamp() + $4 * interval '1 millisecond'
+            FROM queued WHERE j.id = queued.id",
+        )
+        .bind(kind.as_str())
+        .bind(epoch.cast_signed())
+        .bind(delivered.cast_signed())
+        .bind(lease_ms.cast_signed())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Requests with a job whose lease ran out.
+    pub async fn expired(&self, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT request_id FROM (
+                SELECT request_id FROM jobs
+                WHERE state = 'dispatched' AND lease_until <= clock_timestamp()
+                ORDER BY lease_until
+                LIMIT $1) AS first",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(RequestId::from_uuid).collect())
+    }
+
+    /// Queueing jobs whose messages were in another stream than `epoch`, and so are gone.
+    pub async fn orphaned(
+        &self,
+        epoch: u64,
+        limit: u32,
+    ) -> Result<Vec<(RequestId, JobId, u32)>, StoreError> {
+        let rows: Vec<LostRow> = sqlx::query_as(
+            "SELECT id, request_id, attempt FROM jobs
+             WHERE state = 'dispatched' AND worker_id IS NULL AND stream_epoch <> $1
+             LIMIT $2",
+        )
+        .bind(epoch.cast_signed())
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                (
+                    RequestId::from_uuid(row.request_id),
+                    JobId::from_uuid(row.id),
+                    row.attempt.unsigned_abs(),
+                )
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,112 @@
+//! All SQL of the farm. A [`Store`] is a pool; a [`Unit`] is one transaction on requests that are locked while it lives.
+//!
+//! Every write after a claim is fenced by the state (and, for jobs, the attempt) that was read, and must hit exactly the rows that it names.
+
+mod claim;
+mod intake;
+mod job_row;
+mod leases;
+mod notices;
+mod pool;
+mod request_row;
+mod trace;
+mod unit;
+mod view;
+
+use sqlx::PgPool;
+
+pub use claim::{Claimed, Room};
+pub use intake::{Accepted, Submission};
+pub use leases::{Extension, Posted};
+pub use notices::Notice;
+pub use pool::StoreOptions;
+pub use trace::TraceRows;
+pub use unit::{Finding, Unit};
+pub use view::JobCount;
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// PostgreSQL failed or cannot be reached; another try may do better.
+    #[error("PostgreSQL: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migrations: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what the farm never writes.
+    #[error("table {table}, column {column}, row {row}: {reason}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Id of the row.
+        row: uuid::Uuid,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A fenced write did not hit the rows that it named: somebody else was there in between. Nothing was changed.
+    #[error("{what}: wrote {wrote} rows instead of {wanted}")]
+    Fenced {
+        /// Which write.
+        what: &'static str,
+        /// Rows that it hit.
+        wrote: u64,
+        /// Rows that it named.
+        wanted: u64,
+    },
+    /// What was to be written breaks a rule of the state machine. Nothing was changed.
+    #[error("request {request}: {violation}")]
+    Violation {
+        /// The request.
+        request: atelier_proto::RequestId,
+        /// The rule.
+        violation: atelier_domain::invariants::Violation,
+    },
+}
+
+impl StoreError {
+    /// Whether PostgreSQL is out of reach at the moment, as opposed to objecting to what was asked of it.
+    pub fn is_away(&self) -> bool {
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error,
+            _ => return false,
+        };
+        match error {
+            // Class 57 is an operator's intervention, for example a shutdown or a start; 53 is a lack of resources, 08 of a connection.
+            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+                ["57", "53", "08"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        }
+    }
+}
+
+/// Refuses a write that hit other rows than it named.
+fn hit(what: &'static str, wrote: u64, wanted: usize) -> Result<(), StoreError> {
+    let wanted = wanted as u64;
+    if wrote == wanted {
+        Ok(())
+    } else {
+        Err(StoreError::Fenced {
+            what,
+            wrote,
+            wanted,
+        })
+    }
+}

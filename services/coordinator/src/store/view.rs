@@ -1,0 +1,237 @@
+//! Reading requests for people.
+
+use atelier_proto::{
+    ArtifactRef, MediaType, RequestId,
+    http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
+    job::JobKind,
+};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError,
+    request_row::{artifact, score, state},
+};
+
+/// How many jobs of a kind are in a state.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct JobCount {
+    /// The kind.
+    pub kind: String,
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub jobs: i64,
+}
+
+/// A request that ended, as far as its files are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Where it stands.
+    pub state: RequestState,
+    /// The picture.
+    pub image: Option<ArtifactRef>,
+    /// The trace, once it is stored.
+    pub trace: Option<ArtifactRef>,
+}
+
+#[derive(FromRow)]
+struct ViewRow {
+    prompt: String,
+    state: String,
+    reason: Option<String>,
+    seed: i64,
+    round: i16,
+    image_sha256: Option<Vec<u8>>,
+    image_bytes: Option<i64>,
+    score_pass: Option<i32>,
+    score_fail: Option<i32>,
+    score_unknown: Option<i32>,
+    created_ms: i64,
+    finished_ms: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct JobViewRow {
+    kind: String,
+    stage: Option<String>,
+    round: i16,
+    state: String,
+    attempt: i32,
+    reason: Option<String>,
+}
+
+#[derive(FromRow)]
+struct SummaryRow {
+    id: Uuid,
+    prompt: String,
+    state: String,
+    created_ms: i64,
+}
+
+#[derive(FromRow)]
+struct EndedRow {
+    state: String,
+    image_sha256: Option<Vec<u8>>,
+    image_bytes: Option<i64>,
+    trace_sha256: Option<Vec<u8>>,
+    trace_bytes: Option<i64>,
+}
+
+/// RFC 3339 text of a time in milliseconds since 1970.
+pub(super) fn rfc3339(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
+/// A kind from its column.
+pub(super) fn kind(word: &str, row: Uuid) -> Result<JobKind, StoreError> {
+    word.parse().map_err(|reason| StoreError::Row {
+        table: "jobs",
+        column: "kind",
+        row,
+        reason,
+    })
+}
+
+impl Store {
+    /// A request with its jobs; none when there is no such request.
+    pub async fn view(&self, id: RequestId) -> Result<Option<RequestView>, StoreError> {
+        // One snapshot, so that request and jobs belong together.
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut *transaction)
+            .await?;
+        let row: Option<ViewRow> = sqlx::query_as(
+            "SELECT prompt, state, reason, seed, round, image_sha256, image_bytes, score_pass, score_fail, score_unknown,
+                    (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
+                    (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
+             FROM requests WHERE id = $1",
+        )
+        .bind(id.as_uuid())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let jobs: Vec<JobViewRow> = sqlx::query_as(
+            "SELECT kind, stage, round, state, attempt, reason FROM jobs WHERE request_id = $1 ORDER BY position",
+        )
+        .bind(id.as_uuid())
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        row.into_view(id, jobs).map(Some)
+    }
+
+    /// A page of requests, newest first, those before `before`.
+    pub async fn list(
+        &self,
+        before: Option<RequestId>,
+        limit: u32,
+    ) -> Result<RequestList, StoreError> {
+        let rows: Vec<SummaryRow> = sqlx::query_as(
+            "SELECT id, prompt, state, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
+             FROM requests
+             WHERE $1::uuid IS NULL OR id < $1
+             ORDER BY id DESC
+             LIMIT $2",
+        )
+        .bind(before.map(|id| id.as_uuid()))
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&self.pool)
+        .await?;
+        let more = rows.len() > limit as usize;
+        let requests = rows
+            .into_iter()
+            .take(limit as usize)
+            .map(|row| {
+                Ok(RequestSummary {
+                    id: RequestId::from_uuid(row.id),
+                    prompt: row.prompt,
+                    state: state(&row.state, None, row.id)?.kind(),
+                    created_at: rfc3339(row.created_ms),
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let next = requests.last().map(|last| last.id).filter(|_| more);
+        Ok(RequestList { requests, next })
+    }
+
+    /// State and files of a request; none when there is no such request.
+    pub async fn files(&self, id: RequestId) -> Result<Option<Ended>, StoreError> {
+        let row: Option<EndedRow> = sqlx::query_as(
+            "SELECT state, image_sha256, image_bytes, trace_sha256, trace_bytes FROM requests WHERE id = $1",
+        )
+        .bind(id.as_uuid())
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let id = id.as_uuid();
+        let file = |digest: Option<&[u8]>, bytes, media_type, column| {
+            artifact(digest, bytes, media_type, "requests", column, id)
+        };
+        Ok(Some(Ended {
+            state: state(&row.state, None, id)?.kind(),
+            image: file(
+                row.image_sha256.as_deref(),
+                row.image_bytes,
+                MediaType::Png,
+                "image_sha256",
+            )?,
+            trace: file(
+                row.trace_sha256.as_deref(),
+                row.trace_bytes,
+                MediaType::Json,
+                "trace_sha256",
+            )?,
+        }))
+    }
+
+    /// How many jobs that are not over stand where.
+    pub async fn count_jobs(&self) -> Result<Vec<JobCount>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT kind, state, count(*) AS jobs FROM jobs WHERE state IN ('ready', 'dispatched') GROUP BY kind, state",
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}
+
+impl ViewRow {
+    fn into_view(self, id: RequestId, jobs: Vec<JobViewRow>) -> Result<RequestView, StoreError> {
+        let row = id.as_uuid();
+        let jobs = jobs
+            .into_iter()
+            .map(|job| {
+                Ok(JobView {
+                    kind: kind(&job.kind, row)?,
+                    stage: job.stage,
+                    round: u32::from(job.round.unsigned_abs()),
+                    state: job.state,
+                    attempt: job.attempt.unsigned_abs(),
+                    reason: job.reason,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(RequestView {
+            id,
+            prompt: self.prompt,
+            state: state(&self.state, None, row)?.kind(),
+            reason: self.reason,
+            seed: self.seed.cast_unsigned(),
+            round: u32::from(self.round.unsigned_abs()),
+            image: artifact(
+                self.image_sha256.as_deref(),
+                self.image_bytes,
+                MediaType::Png,
+                "requests",
+                "image_sha256",
+                row,
+            )?,
+            score: score(self.score_pass, self.score_fail, self.score_unknown),
+            jobs,
+            created_at: rfc3339(self.created_ms),
+            finished_at: self.finished_ms.map(rfc3339),
+        })
+    }
+}
