@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use atelier_models::{
     renderer::{
+        autoencoder::{Autoencoder, AutoencoderConfig},
         regions::{Grid, Layout, Positions, ThingTokens},
         schedule::{self, Schedule, Shift},
         transformer::{Transformer, TransformerConfig, TransformerInput},
@@ -136,6 +137,23 @@ fn one_pass_is_that_of_diffusers() {
 }
 
 #[test]
+fn the_names_of_the_parameters_are_those_of_the_checkpoint() {
+    let weights = Weights::load_dir(&fixture("transformer")).unwrap();
+    let mut own: Vec<String> = config()
+        .parameters()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    own.sort();
+    assert_eq!(own, weights.names());
+    let written = config().to_json().to_string();
+    assert_eq!(
+        TransformerConfig::from_json(written.as_bytes()).unwrap(),
+        config()
+    );
+}
+
+#[test]
 fn regions_tie_as_the_additive_mask_of_diffusers_does() {
     let reference = Reference::load();
     let thing = |text, bbox| ThingTokens {
@@ -251,6 +269,23 @@ fn schedules_are_those_of_diffusers() {
         &Tensor::from_slice(&fixed.sigmas(6, 64)),
         &reference.get("sigmas.static.6"),
         2e-7,
+    );
+}
+
+#[test]
+fn pictures_are_encoded_and_decoded_as_diffusers_does() {
+    let reference = Reference::load();
+    let config =
+        AutoencoderConfig::from_json(&std::fs::read(fixture("vae/config.json")).unwrap()).unwrap();
+    let autoencoder =
+        Autoencoder::load(&config, &Weights::load_dir(&fixture("vae")).unwrap()).unwrap();
+    let encoded = autoencoder.encode(&reference.get("pictures.in"));
+    assert_same(&encoded, &reference.get("pictures.encoded"), SAME);
+    let decoded = autoencoder.decode(&reference.get("pictures.tokens"));
+    assert_same(
+        &decoded,
+        &reference.get("pictures.decoded").clamp(-1.0, 1.0),
+        SAME,
     );
 }
 

@@ -8,7 +8,7 @@ mod tests;
 
 use tch::{Device, Kind, Tensor};
 
-pub use cells::{Cells, Grid};
+pub use cells::{Cells, Grid, TOKEN_SIDE};
 
 /// Added to the logits between a thing's tokens and what lies outside its box or belongs to another thing.
 pub const OUTSIDE: f32 = -8.0;
