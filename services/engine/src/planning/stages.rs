@@ -58,7 +58,8 @@ pub fn stages(prompt: &str, plan: &Plan) -> Vec<Stage> {
     } else {
         ("day", "night")
     };
-    let caption = |time: &str| format!("{} ({time})", plan.caption);
+    let light = |time: &str| format!("light: {time}");
+    let caption = |time: &str| plan.caption.replace(&light(&plan.lighting), &light(time));
     vec![
         Stage {
             id: first.into(),

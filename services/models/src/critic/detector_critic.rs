@@ -50,6 +50,11 @@ impl DetectorCritic {
         self.detector.see(picture)
     }
 
+    /// Whether things of this name have this colour as they come: a tomato is red.
+    pub fn is_own_color(&self, name: &str, color: &str) -> bool {
+        self.detector.own_colors(name).iter().any(|own| own == color)
+    }
+
     /// Answers every check of the plan about a picture.
     pub fn review(&self, plan: &Plan, picture: &RgbImage, embed: Option<Embed<'_>>) -> Review {
         let seen = self.see(picture);
@@ -74,12 +79,7 @@ impl DetectorCritic {
             name_of: &name_of,
             name_of_noun: &name_of_noun,
             color_of: &|color| Color::find(color).map(|color| color.name().to_owned()),
-            is_own_color: &|name, color| {
-                self.detector
-                    .own_colors(name)
-                    .iter()
-                    .any(|own| own == color)
-            },
+            is_own_color: &|name, color| self.is_own_color(name, color),
         };
         review::review(plan, &seen.things, &words)
     }
