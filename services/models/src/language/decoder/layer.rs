@@ -1,0 +1,155 @@
+//! One block: attention over what was read so far, then a gated linear layer.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{
+    DecoderConfig,
+    adapter::{Adapter, Projection},
+    cache::Cache,
+};
+use crate::{
+    nn::RmsNorm,
+    weights::{Weights, WeightsError},
+};
+
+pub(super) struct Layer {
+    index: usize,
+    head: i64,
+    before_attention: RmsNorm,
+    q: Projection,
+    k: Projection,
+    v: Projection,
+    o: Projection,
+    /// Of queries and keys.
+    norms: Option<(RmsNorm, RmsNorm)>,
+    before_mlp: RmsNorm,
+    gate: Projection,
+    up: Projection,
+    down: Projection,
+}
+
+/// What all layers are told about the tokens of one pass.
+pub(super) struct Positions {
+    /// Cosines and sines `(n, head)`.
+    cos: Tensor,
+    sin: Tensor,
+    /// `(n, all)`: what each new token must not see is minus infinity. None where the kernel's own causal mask is right, or nothing is
+    /// hidden.
+    mask: Option<Tensor>,
+}
+
+impl Positions {
+    /// `new` tokens behind `past`.
+    pub(super) fn new(config: &DecoderConfig, past: i64, new: i64, like: &Tensor) -> Self {
+        let options = (Kind::Float, like.device());
+        let half = config.head / 2;
+        let exponents = Tensor::arange(half, options) * (-config.theta.ln() / half as f64);
+        let angles = Tensor::arange_start(past, past + new, options).outer(&exponents.exp());
+        let angles = Tensor::cat(&[&angles, &angles], -1);
+        let mask = (past > 0 && new > 1).then(|| {
+            Tensor::full(
+                [new, past + new],
+                f64::NEG_INFINITY,
+                (like.kind(), like.device()),
+            )
+            .triu(past + 1)
+        });
+        Self {
+            cos: angles.cos().to_kind(like.kind()),
+            sin: angles.sin().to_kind(like.kind()),
+            mask,
+        }
+    }
+
+    /// Turns `(.., n, head)`: first half and second half of a head are the two coordinates.
+    fn rotate(&self, x: &Tensor) -> Tensor {
+        let halves = x.chunk(2, -1);
+        let turned = Tensor::cat(&[&halves[1].neg(), &halves[0]], -1);
+        x * &self.cos + turned * &self.sin
+    }
+}
+
+impl Layer {
+    pub(super) fn load(
+        config: &DecoderConfig,
+        index: usize,
+        weights: &Weights,
+        adapter: Option<&Adapter>,
+    ) -> Result<Self, WeightsError> {
+        let (hidden, inner) = (config.hidden, config.intermediate);
+        let (queries, keys) = (config.heads * config.head, config.kv_heads * config.head);
+        let name = |part: &str| format!("model.layers.{index}.{part}");
+        let projection = |part: &str, input, output| {
+            Projection::load(weights, adapter, &name(part), input, output)
+        };
+        let norm = |part: &str, size| RmsNorm::load(weights, &name(part), size, config.eps);
+        let norms = config.qk_norm.then(|| {
+            Ok::<_, WeightsError>((
+                norm("self_attn.q_norm", config.head)?,
+                norm("self_attn.k_norm", config.head)?,
+            ))
+        });
+        Ok(Self {
+            index,
+            head: config.head,
+            before_attention: norm("input_layernorm", hidden)?,
+            q: projection("self_attn.q_proj", hidden, queries)?,
+            k: projection("self_attn.k_proj", hidden, keys)?,
+            v: projection("self_attn.v_proj", hidden, keys)?,
+            o: projection("self_attn.o_proj", queries, hidden)?,
+            norms: norms.transpose()?,
+            before_mlp: norm("post_attention_layernorm", hidden)?,
+            gate: projection("mlp.gate_proj", hidden, inner)?,
+            up: projection("mlp.up_proj", hidden, inner)?,
+            down: projection("mlp.down_proj", inner, hidden)?,
+        })
+    }
+
+    /// `(b, n, hidden)` to the same; with a cache b is 1.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        positions: &Positions,
+        cache: Option<&mut Cache>,
+    ) -> Tensor {
+        let x = x + self.attention(&self.before_attention.forward(x), positions, cache);
+        let h = self.before_mlp.forward(&x);
+        let inner = self.gate.forward(&h).silu() * self.up.forward(&h);
+        x + self.down.forward(&inner)
+    }
+
+    fn attention(&self, h: &Tensor, positions: &Positions, cache: Option<&mut Cache>) -> Tensor {
+        let heads = |x: Tensor| x.unflatten(-1, [-1, self.head]);
+        let (mut q, mut k) = (heads(self.q.forward(h)), heads(self.k.forward(h)));
+        if let Some((q_norm, k_norm)) = &self.norms {
+            (q, k) = (q_norm.forward(&q), k_norm.forward(&k));
+        }
+        // (b, heads, n, head)
+        let [q, k] = [q, k].map(|x| positions.rotate(&x.transpose(1, 2)));
+        let v = heads(self.v.forward(h)).transpose(1, 2);
+        let (k, v) = match cache {
+            Some(cache) => cache.extend(self.index, &k, &v),
+            None => (k, v),
+        };
+        let out = attend(&q, &k, &v, positions.mask.as_ref());
+        self.o.forward(&out.transpose(1, 2).flatten(2, 3))
+    }
+}
+
+/// Attention of `(b, heads, n, head)` to `(b, kv heads, all, head)`: `(b, heads, n, head)`. Without a mask it is causal.
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
+    let new = q.size()[2];
+    let slow_backward =
+        q.kind() == Kind::BFloat16 && q.requires_grad() && q.device() == Device::Cpu;
+    if !slow_backward {
+        let causal = mask.is_none() && new > 1;
+        return Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None, true);
+    }
+    // For training on the CPU in bf16, where the fused kernel's backward takes several times as long.
+    let share = q.size()[1] / k.size()[1];
+    let [k, v] = [k, v].map(|x| x.repeat_interleave_self_int(share, 1, None));
+    let scale = (q.size()[3] as f64).powf(-0.5);
+    let hidden = Tensor::full([new, new], f64::NEG_INFINITY, (Kind::Float, q.device())).triu(1);
+    let logits = (q * scale).matmul(&k.transpose(2, 3)).to_kind(Kind::Float) + hidden;
+    logits.softmax(-1, Kind::Float).to_kind(q.kind()).matmul(&v)
+}
