@@ -2,6 +2,19 @@
 
 mod decoder;
 mod error;
+mod text_states;
+mod tokenizer;
 
 pub use decoder::{Adapter, Cache, Decoder, DecoderConfig, PROJECTIONS};
 pub use error::LanguageError;
+use tch::{Device, Kind};
+pub use text_states::TextStates;
+pub use tokenizer::Tokenizer;
+
+/// The kind that language models compute in on a device.
+pub const fn kind_for(device: Device) -> Kind {
+    match device {
+        Device::Cpu => Kind::Float,
+        _ => Kind::BFloat16,
+    }
+}
