@@ -122,7 +122,9 @@ fn user(data: &DataDir, parts: &Parts) -> Finding {
         Ok(None) => Ok("not root".into()),
         Ok(Some(identity)) => {
             let install = parts.postgres().unwrap_or_default();
-            let reached = identity.reaches(data.folder()) && identity.reaches(&install);
+            let folder = data.folder().ancestors().find(|part| part.is_dir());
+            let reached =
+                identity.walks(folder.unwrap_or(Path::new("/"))) && identity.walks(&install);
             Ok(if reached {
                 "root: PostgreSQL runs as nobody".into()
             } else {

@@ -110,8 +110,6 @@ impl Farm {
         let own = [
             "--listen".to_owned(),
             format!("127.0.0.1:{http_port}"),
-            "--database-url".into(),
-            postgres.url("postgres"),
             "--model".into(),
             MODEL.into(),
         ];
@@ -119,11 +117,11 @@ impl Farm {
             "coordinator",
             &coordinator,
             [shared.to_vec(), own.to_vec()].concat(),
-            15,
+            Some(postgres.url("postgres")),
         );
         for number in 1..=options.workers {
             let arguments = [shared.to_vec(), workers.clone()].concat();
-            farm.add(&format!("worker-{number}"), &worker, arguments, 30);
+            farm.add(&format!("worker-{number}"), &worker, arguments, None);
         }
         for index in 2..farm.services.len() {
             let name = farm.services[index].name.clone();
@@ -162,17 +160,28 @@ impl Farm {
         self.ready(1, move |_| queue.is_ready()).await
     }
 
-    /// Starts one of our own programs.
-    fn add(&mut self, name: &str, program: &Path, mut arguments: Vec<String>, patience_s: u64) {
+    /// Starts one of our own programs. The database's address holds a password: anybody may read a command line, so it
+    /// goes by the environment.
+    fn add(
+        &mut self,
+        name: &str,
+        program: &Path,
+        mut arguments: Vec<String>,
+        database: Option<String>,
+    ) {
         let (program, announce) = (program.to_owned(), self.announce(name));
         let _ = fs::remove_file(&announce);
         arguments.extend(["--announce".into(), announce.display().to_string()]);
         let command = move || {
             let mut command = Command::new(&program);
             command.args(&arguments);
+            if let Some(url) = &database {
+                command.env("ATELIER_DATABASE_URL", url);
+            }
             command
         };
-        self.watch(name, command, Signal::TERM, patience_s);
+        // Longer than they take by themselves to finish what they have in hand.
+        self.watch(name, command, Signal::TERM, 30);
     }
 
     fn announce(&self, name: &str) -> PathBuf {

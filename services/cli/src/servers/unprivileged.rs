@@ -51,36 +51,31 @@ impl Identity {
         chown(path, Some(self.uid), Some(self.gid)).map_err(ServerError::file("give away", path))
     }
 
-    /// Whether this user can walk down to `path` and read it. What does not exist yet counts as readable.
-    pub fn reaches(self, path: &Path) -> bool {
-        let Ok(path) = std::path::absolute(path) else {
-            return false;
-        };
-        path.ancestors().all(|part| {
-            let Ok(meta) = fs::metadata(part) else {
-                return true;
+    /// Whether this user can walk down to `path` and through it.
+    pub fn walks(self, path: &Path) -> bool {
+        path.ancestors().all(|part| self.may(part, 0o1))
+    }
+
+    /// Whether this user can walk down to `path` and read it.
+    pub fn reads(self, path: &Path) -> bool {
+        path.ancestors().skip(1).all(|part| self.may(part, 0o1)) && self.may(path, 0o4)
+    }
+
+    /// Whether the mode of one file or folder grants the wanted bits; not so if it does not exist.
+    fn may(self, path: &Path, wanted: u32) -> bool {
+        fs::metadata(path).is_ok_and(|meta| {
+            let shift = match () {
+                () if meta.uid() == self.uid => 6,
+                () if meta.gid() == self.gid => 3,
+                () => 0,
             };
-            let mode = meta.mode();
-            let bits = if meta.uid() == self.uid {
-                mode >> 6
-            } else if meta.gid() == self.gid {
-                mode >> 3
-            } else {
-                mode
-            };
-            let wanted = match (meta.is_dir(), part == path) {
-                (true, true) => 0o5,
-                (true, false) => 0o1,
-                (false, _) => 0o4,
-            };
-            bits & wanted == wanted
+            (meta.mode() >> shift) & wanted == wanted
         })
     }
 }
 
-/// A folder outside of everybody's home for what belongs to `original`, the same at every call.
+/// A folder outside of everybody's home for what belongs to `original`, an absolute path; the same at every call.
 pub fn outside(original: &Path) -> Result<PathBuf, ServerError> {
-    let original = std::path::absolute(original).map_err(ServerError::file("resolve", original))?;
     let mut hasher = DefaultHasher::new();
     original.hash(&mut hasher);
     // Not /var/tmp, where files that nobody reads are cleaned away: this may hold the farm's only truth.
