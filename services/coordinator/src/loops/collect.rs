@@ -98,6 +98,12 @@ async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
                 Box::pin(save(farm, vec![waiting], stop)).await;
             }
         }
+        Err(error) if error.is_refusal() => {
+            tracing::error!(%error, "refused a report");
+            for waiting in batch {
+                answer(farm, &waiting.reply, ReportAnswer::Refused).await;
+            }
+        }
         Err(error) => {
             // Unanswered: the worker keeps the report and sends it again.
             tracing::error!(%error, reports = batch.len(), "reports were not saved");

@@ -80,7 +80,7 @@ const INSERT: &str = "
            CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
            CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
            plan_checks
-    FROM json_to_recordset($1) AS n(
+    FROM jsonb_to_recordset($1) AS n(
         id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, priority text,
         steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
         direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer)

@@ -176,7 +176,7 @@ pub(super) struct JobWrite {
 /// Columns of a [`JobWrite`] in the JSON array `$1`.
 macro_rules! record {
     () => {
-        "json_to_recordset($1) AS n(
+        "jsonb_to_recordset($1) AS n(
             id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
             seed bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[],
             input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,

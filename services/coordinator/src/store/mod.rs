@@ -95,6 +95,18 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether what was to be written can never be, so that trying again is of no use.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Row { .. } | Self::Violation { .. } => true,
+            // Class 22 is data that does not fit its type, 23 a row that breaks a constraint.
+            Self::Database(sqlx::Error::Database(refusal)) => refusal
+                .code()
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
+            _ => false,
+        }
+    }
 }
 
 /// Refuses a write that hit other rows than it named.

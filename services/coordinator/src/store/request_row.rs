@@ -38,7 +38,7 @@ pub(super) const SELECT_LOCKED: &str = "
            plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
            score_pass, score_fail, score_unknown, notes,
            (extract(epoch FROM created_at) * 1000)::bigint
-             + CASE priority WHEN 'interactive' THEN $2 WHEN 'normal' THEN $3 ELSE $4 END AS queue_rank
+             + CASE priority WHEN 'interactive' THEN $2::bigint WHEN 'normal' THEN $3::bigint ELSE $4::bigint END AS queue_rank
     FROM requests
     WHERE id = ANY($1)
     ORDER BY id
@@ -186,7 +186,7 @@ pub(super) const UPDATE: &str = "
         score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
         notes = n.notes,
         finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE now() END
-    FROM json_to_recordset($1) AS n(
+    FROM jsonb_to_recordset($1) AS n(
         id uuid, state text, reason text, round smallint,
         plan_sha256 text, plan_bytes bigint, plan_checks integer,
         image_sha256 text, image_bytes bigint, image_round smallint,

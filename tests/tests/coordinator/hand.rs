@@ -1,0 +1,251 @@
+//! A worker's hands: takes jobs, stores what it "made", reports. Does only what it is told to.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use atelier_platform::{
+    Artifacts, Bus, BusOptions,
+    bus::{Delivery, Puller, Urgency},
+};
+use atelier_proto::{
+    ArtifactRef, MediaType, WorkerId, decode, encode,
+    job::{JobKind, JobOffer, Size, Work},
+    plan::{Check, Plan, Question, Stage, StageOp},
+    report::{Outcome, Report, ReportAnswer, Thought},
+    review::{Answer, Review, Verdict},
+    signal::{Heartbeat, Progress},
+};
+use atelier_tests::Sandbox;
+use serde::Serialize;
+use uuid::Uuid;
+
+pub const MODEL: &str = "atelier-mini";
+
+/// A worker played by the test.
+pub struct Hand {
+    pub bus: Bus,
+    pub id: WorkerId,
+    artifacts: Artifacts,
+}
+
+/// A job in the hand.
+pub struct Taken {
+    pub offer: JobOffer,
+    pub delivery: Delivery,
+}
+
+impl Hand {
+    pub async fn new(sandbox: &Sandbox) -> Result<Self> {
+        let options = BusOptions {
+            url: sandbox.nats_url.clone(),
+            credentials: None,
+            prefix: sandbox.prefix.clone(),
+            client_name: "hand".into(),
+            replicas: 1,
+        };
+        Ok(Self {
+            bus: Bus::connect(options).await?,
+            id: WorkerId::from_uuid(Uuid::now_v7()),
+            artifacts: Artifacts::open(&sandbox.store_url)?,
+        })
+    }
+
+    /// The next job of `kind`, within `patience`.
+    pub async fn take(&self, kind: JobKind, patience: Duration) -> Result<Taken> {
+        let mut puller = Puller::new(&self.bus, kind, MODEL);
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match tokio::time::timeout(left, puller.pull(Urgency::Idle)).await {
+                Ok(Ok(Some(delivery))) => {
+                    let offer = decode::<JobOffer>(delivery.bytes())?.body;
+                    return Ok(Taken { offer, delivery });
+                }
+                Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok(Ok(None)) | Err(_) => {}
+            }
+        }
+        bail!("no {} job within {patience:?}", kind.as_str())
+    }
+
+    /// Takes the next job of `kind` in good time.
+    pub async fn next(&self, kind: JobKind) -> Result<Taken> {
+        self.take(kind, Duration::from_secs(15)).await
+    }
+
+    /// Whether a job of `kind` comes within `time`; it is taken if so.
+    pub async fn nothing(&self, kind: JobKind, time: Duration) -> Result<()> {
+        match self.take(kind, time).await {
+            Ok(taken) => bail!("there is a job: {:?}", taken.offer),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Sends a report until somebody answers.
+    pub async fn report(&self, offer: &JobOffer, outcome: Outcome) -> Result<ReportAnswer> {
+        let report = Report {
+            job: offer.job,
+            attempt: offer.attempt,
+            request: offer.request,
+            worker: self.id,
+            device_ms: 3,
+            outcome,
+        };
+        self.send(offer.work.kind(), &report).await
+    }
+
+    /// Sends anything as a report of a `kind` of job.
+    pub async fn send(&self, kind: JobKind, report: &impl Serialize) -> Result<ReportAnswer> {
+        let subject = self.bus.names().report(kind);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = self
+                .bus
+                .request(subject.clone(), report, None, Duration::from_secs(3))
+                .await;
+            match answer {
+                Ok(envelope) => return Ok(envelope.body),
+                Err(error) if Instant::now() > deadline => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Reports and settles a job whose report must be committed.
+    pub async fn finish(&self, taken: Taken, outcome: Outcome) -> Result<()> {
+        let answer = self.report(&taken.offer, outcome).await?;
+        taken.delivery.done().await;
+        anyhow::ensure!(answer == ReportAnswer::Committed, "answered {answer:?}");
+        Ok(())
+    }
+
+    /// Says that it lives, with these jobs in its hands.
+    pub async fn beat(&self, holding: &[&JobOffer]) -> Result<()> {
+        let heartbeat = Heartbeat {
+            worker: self.id,
+            name: "hand".into(),
+            roles: JobKind::ALL.to_vec(),
+            model: MODEL.into(),
+            device: "none".into(),
+            holding: holding
+                .iter()
+                .map(|offer| (offer.job, offer.attempt))
+                .collect(),
+            draining: false,
+        };
+        let subject = self.bus.names().heartbeat(self.id);
+        self.bus.publish(subject, encode(&heartbeat, None)).await?;
+        self.bus.flush().await;
+        Ok(())
+    }
+
+    /// Says how far a job is.
+    pub async fn progress(&self, offer: &JobOffer, step: u32, total: u32) -> Result<()> {
+        let progress = Progress {
+            job: offer.job,
+            attempt: offer.attempt,
+            request: offer.request,
+            worker: self.id,
+            kind: offer.work.kind(),
+            step,
+            total,
+            preview_png: None,
+        };
+        let subject = self.bus.names().progress(offer.request);
+        self.bus.publish(subject, encode(&progress, None)).await?;
+        self.bus.flush().await;
+        Ok(())
+    }
+
+    /// Stores `plan` and makes it an outcome.
+    pub async fn planned(&self, plan: Plan) -> Result<Outcome> {
+        let artifact = self.json(&plan).await?;
+        let thought = Thought {
+            text: "a thought".into(),
+            tokens_sampled: 5,
+            tokens_forced: 7,
+            notes: Vec::new(),
+        };
+        Ok(Outcome::Planned {
+            plan: Box::new(plan),
+            artifact,
+            thought,
+        })
+    }
+
+    /// Stores a picture that differs by `shade` and makes it an outcome.
+    pub async fn rendered(&self, shade: u8) -> Result<Outcome> {
+        let mut png = Vec::new();
+        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([shade, 0, 0]));
+        image::DynamicImage::from(picture)
+            .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)?;
+        let image = self.artifacts.put(png.into(), MediaType::Png).await?;
+        Ok(Outcome::Rendered {
+            image,
+            size: Size {
+                width: 8,
+                height: 8,
+            },
+            steps: 4,
+            references: Vec::new(),
+        })
+    }
+
+    /// Stores a review with these answers and makes it an outcome.
+    pub async fn reviewed(&self, answers: &[Answer]) -> Result<Outcome> {
+        let verdicts = answers.iter().enumerate().map(|(index, answer)| Verdict {
+            check: format!("k{index}"),
+            answer: *answer,
+            confidence: 0.9,
+            found: "what was found".into(),
+            boxes: Vec::new(),
+        });
+        let review = Review {
+            verdicts: verdicts.collect(),
+            seen: Vec::new(),
+        };
+        let artifact = self.json(&review).await?;
+        let score = review.score();
+        Ok(Outcome::Reviewed {
+            review: Box::new(review),
+            artifact,
+            score,
+        })
+    }
+
+    async fn json(&self, value: &impl Serialize) -> Result<ArtifactRef> {
+        let bytes = serde_json::to_vec(value)?;
+        Ok(self.artifacts.put(bytes.into(), MediaType::Json).await?)
+    }
+}
+
+/// Day, night made from it, and one check per answer wanted.
+pub fn day_and_night(checks: usize) -> Plan {
+    let mut plan = Plan::direct("a city by day and by night");
+    plan.stages[0].id = "day".into();
+    plan.stages.push(Stage {
+        id: "night".into(),
+        op: StageOp::Edit {
+            input: "day".into(),
+            instruction: "at night".into(),
+            strength: 0.7,
+        },
+    });
+    plan.checks = (0..checks)
+        .map(|index| Check {
+            id: format!("k{index}"),
+            question: Question::Text {
+                expect: "city".into(),
+            },
+        })
+        .collect();
+    plan
+}
+
+/// The stage and seed of a render job.
+pub fn stage_of(offer: &JobOffer) -> Result<(&str, u64)> {
+    match &offer.work {
+        Work::Render(work) => Ok((&work.stage, work.seed)),
+        _ => None.context("not a render job"),
+    }
+}
