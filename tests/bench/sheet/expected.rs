@@ -66,7 +66,9 @@ impl Named {
 
     fn all(&self) -> (u32, u32) {
         let parts = [self.things, self.counts, self.colors, self.places];
-        parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        parts
+            .iter()
+            .fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
 }
 
@@ -94,23 +96,39 @@ impl Expected {
             *part = (part.0 + u32::from(holds), part.1 + 1);
         };
         for thing in &self.things {
-            let found: Vec<&Element> = plan.elements.iter().filter(|element| is(element, &thing.noun)).collect();
+            let found: Vec<&Element> = plan
+                .elements
+                .iter()
+                .filter(|element| is(element, &thing.noun))
+                .collect();
             add(|named| &mut named.things, !found.is_empty());
             if let Some(count) = thing.count {
                 add(|named| &mut named.counts, found.len() == count);
             }
             if let Some(color) = &thing.color {
                 // A colour that belongs to the noun (`black cat`) may stand in the noun.
-                let colored = |element: &&Element| element.colors.contains(color) || element.noun.contains(color.as_str());
-                add(|named| &mut named.colors, !found.is_empty() && found.iter().all(colored));
+                let colored = |element: &&Element| {
+                    element.colors.contains(color) || element.noun.contains(color.as_str())
+                };
+                add(
+                    |named| &mut named.colors,
+                    !found.is_empty() && found.iter().all(colored),
+                );
             }
             if let Some(place) = &thing.place {
-                let there = |element: &&Element| element.bbox.is_some_and(|bbox| is_at(&bbox, place));
-                add(|named| &mut named.places, !found.is_empty() && found.iter().all(there));
+                let there =
+                    |element: &&Element| element.bbox.is_some_and(|bbox| is_at(&bbox, place));
+                add(
+                    |named| &mut named.places,
+                    !found.is_empty() && found.iter().all(there),
+                );
             }
         }
         if let Some(background) = &self.background {
-            add(|named| &mut named.places, plan.background.contains(background.as_str()));
+            add(
+                |named| &mut named.places,
+                plan.background.contains(background.as_str()),
+            );
         }
         if let Some(time) = &self.time {
             add(|named| &mut named.places, plan.lighting == *time);
@@ -124,8 +142,13 @@ fn is(element: &Element, noun: &str) -> bool {
     let noun = noun.to_lowercase();
     let words = element.noun.to_lowercase();
     let singular = words.strip_suffix('s').unwrap_or(&words);
-    let prop = element.reference.as_deref().and_then(|reference| reference.strip_prefix("props/"));
-    words.ends_with(&noun) || singular.ends_with(&noun) || prop.is_some_and(|prop| prop.eq_ignore_ascii_case(&noun))
+    let prop = element
+        .reference
+        .as_deref()
+        .and_then(|reference| reference.strip_prefix("props/"));
+    words.ends_with(&noun)
+        || singular.ends_with(&noun)
+        || prop.is_some_and(|prop| prop.eq_ignore_ascii_case(&noun))
 }
 
 /// Whether a box's centre is in the third that the words name.

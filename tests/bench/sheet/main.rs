@@ -38,7 +38,9 @@ fn options() -> anyhow::Result<Options> {
     };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
-        let value = args.next().with_context(|| format!("{flag} needs a value"))?;
+        let value = args
+            .next()
+            .with_context(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--server" => options.server = value,
             "--prompts" => options.prompts = value.into(),
@@ -57,8 +59,11 @@ async fn main() -> anyhow::Result<()> {
     let options = options()?;
     let text = fs::read_to_string(&options.prompts)
         .with_context(|| format!("cannot read {}", options.prompts.display()))?;
-    let prompts: Vec<Expected> =
-        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("a line of the prompts")?;
+    let prompts: Vec<Expected> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("a line of the prompts")?;
     fs::create_dir_all(&options.out)?;
     let api = Api::new(&options.server)?;
     let mut pictures = Vec::with_capacity(prompts.len());
@@ -77,7 +82,11 @@ async fn main() -> anyhow::Result<()> {
         plan.validate()?;
         let found = expected.named_in(plan);
         if let Some(score) = view.score {
-            (pass, fail, unknown) = (pass + score.pass, fail + score.fail, unknown + score.unknown);
+            (pass, fail, unknown) = (
+                pass + score.pass,
+                fail + score.fail,
+                unknown + score.unknown,
+            );
         }
         redrawn += u32::from(view.round > 1);
         println!(
@@ -85,7 +94,10 @@ async fn main() -> anyhow::Result<()> {
             index + 1,
             seconds[index],
             found,
-            view.score.map_or_else(|| "unchecked".into(), |s| format!("{} pass {} fail {} unknown", s.pass, s.fail, s.unknown)),
+            view.score.map_or_else(
+                || "unchecked".into(),
+                |s| format!("{} pass {} fail {} unknown", s.pass, s.fail, s.unknown)
+            ),
             expected.prompt
         );
         named.add(&found);
@@ -117,23 +129,43 @@ async fn trace(api: &Api, id: atelier_proto::RequestId) -> anyhow::Result<Trace>
 }
 
 /// Writes picture, trace and what was expected, under the picture's number.
-fn keep(out: &Path, index: usize, expected: &Expected, trace: &Trace, picture: &[u8]) -> anyhow::Result<()> {
+fn keep(
+    out: &Path,
+    index: usize,
+    expected: &Expected,
+    trace: &Trace,
+    picture: &[u8],
+) -> anyhow::Result<()> {
     let name = format!("{:02}", index + 1);
     fs::write(out.join(format!("{name}.png")), picture)?;
     let about = serde_json::json!({ "expected": expected, "trace": trace });
-    fs::write(out.join(format!("{name}.json")), serde_json::to_vec_pretty(&about)?)?;
+    fs::write(
+        out.join(format!("{name}.json")),
+        serde_json::to_vec_pretty(&about)?,
+    )?;
     Ok(())
 }
 
 /// All pictures in rows, at the size of the first.
 fn sheet(pictures: &[RgbImage]) -> RgbImage {
-    let Some(first) = pictures.first() else { return RgbImage::new(1, 1) };
+    let Some(first) = pictures.first() else {
+        return RgbImage::new(1, 1);
+    };
     let (w, h) = (first.width() + GAP, first.height() + GAP);
     let rows = pictures.len().div_ceil(COLUMNS) as u32;
-    let mut sheet = RgbImage::from_pixel(COLUMNS as u32 * w - GAP, rows * h - GAP, image::Rgb([255; 3]));
+    let mut sheet = RgbImage::from_pixel(
+        COLUMNS as u32 * w - GAP,
+        rows * h - GAP,
+        image::Rgb([255; 3]),
+    );
     for (index, picture) in pictures.iter().enumerate() {
         let (column, row) = ((index % COLUMNS) as u32, (index / COLUMNS) as u32);
-        imageops::replace(&mut sheet, picture, i64::from(column * w), i64::from(row * h));
+        imageops::replace(
+            &mut sheet,
+            picture,
+            i64::from(column * w),
+            i64::from(row * h),
+        );
     }
     sheet
 }
