@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Starts everything; when this returns the worker takes jobs.
-pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<()> {
+pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Shared>> {
     let artifacts = Artifacts::open(&config.store_url)?;
     let name = config.display_name();
     let bus = Bus::connect(BusOptions {
@@ -54,7 +54,7 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<()> {
     if let Some(file) = &config.announce {
         announce::write(file, &announcement(&shared))?;
     }
-    Ok(())
+    Ok(shared)
 }
 
 /// Waits until NATS is there and the stream and the consumers exist.

@@ -8,6 +8,8 @@ use atelier_engine::{
     double::{DoubleEngine, DoubleOptions},
 };
 
+use atelier_models::TorchEngine;
+
 use crate::config::{Config, EngineKind};
 
 /// Loads the engine. Called on the device thread, since networks may be bound to it.
@@ -29,8 +31,15 @@ pub fn load(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
     Ok(engine)
 }
 
-fn load_torch(_config: &Config) -> anyhow::Result<Box<dyn Engine>> {
-    bail!("this build has no torch engine")
+fn load_torch(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
+    let language = config.language.as_deref().context(
+        "--language FILE is needed: the language model that the model was trained with (GGUF)",
+    )?;
+    if let Some(threads) = config.threads {
+        atelier_models::device::set_threads(threads);
+    }
+    let engine = TorchEngine::load(&config.model, language, &config.roles, &config.device)?;
+    Ok(Box::new(engine))
 }
 
 fn load_double(config: &Config) -> anyhow::Result<DoubleEngine> {

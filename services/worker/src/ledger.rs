@@ -1,7 +1,7 @@
 //! What to do with a delivery, from what is in hands, done and canceled. Pure, so that every case is tested without a server.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
 
@@ -29,70 +29,76 @@ pub enum Decision {
 /// Jobs in hands, jobs that ended here, requests that were canceled.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    held: HashMap<JobId, u32>,
-    ended: Recent<(JobId, u32)>,
-    canceled: Recent<RequestId>,
+    /// Attempts in hands; more than one while an older one is being stopped.
+    held: HashMap<JobId, BTreeSet<u32>>,
+    /// The newest attempt that was reported.
+    ended: Recent<JobId, u32>,
+    canceled: Recent<RequestId, ()>,
 }
 
 impl Ledger {
     /// Decides about a delivery; remembers it as held when it is to be taken (also when its request is canceled: it is in hands until reported).
     pub fn decide(&mut self, job: JobId, attempt: u32, request: RequestId) -> Decision {
-        if self.ended.has(&(job, attempt)) {
+        let held = self.held.get(&job);
+        if held.is_some_and(|held| held.contains(&attempt)) {
+            return Decision::Again;
+        }
+        let newest = held.and_then(|held| held.last().copied());
+        let ended = self.ended.get(&job);
+        if newest.max(ended).is_some_and(|newest| newest >= attempt) {
             return Decision::Past;
         }
-        let held = self.held.get(&job).copied();
-        match held {
-            Some(held) if held == attempt => return Decision::Again,
-            Some(held) if held > attempt => return Decision::Past,
-            _ => {}
-        }
-        self.held.insert(job, attempt);
-        if self.canceled.has(&request) {
+        self.held.entry(job).or_default().insert(attempt);
+        if self.canceled.get(&request).is_some() {
             Decision::Canceled
         } else {
-            Decision::Take { stop: held }
+            Decision::Take { stop: newest }
         }
     }
 
     /// An attempt is out of hands. `settled`: a coordinator has answered, so that another delivery of it is acknowledged unseen.
     pub fn release(&mut self, job: JobId, attempt: u32, settled: bool) {
-        if self.held.get(&job) == Some(&attempt) {
-            self.held.remove(&job);
+        if let Entry::Occupied(mut held) = self.held.entry(job) {
+            held.get_mut().remove(&attempt);
+            if held.get().is_empty() {
+                held.remove();
+            }
         }
         if settled {
-            self.ended.add((job, attempt));
+            let newest = self.ended.get(&job).max(Some(attempt));
+            self.ended.set(job, newest.unwrap_or(attempt));
         }
     }
 
     /// A request was canceled.
     pub fn cancel(&mut self, request: RequestId) {
-        self.canceled.add(request);
+        self.canceled.set(request, ());
     }
 }
 
-/// A set that forgets its oldest entries.
+/// A map that forgets its oldest keys.
 #[derive(Debug)]
-struct Recent<K> {
-    known: HashSet<K>,
+struct Recent<K, V> {
+    known: HashMap<K, V>,
     order: VecDeque<K>,
 }
 
-impl<K> Default for Recent<K> {
+impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
         Self {
-            known: HashSet::new(),
+            known: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 }
 
-impl<K: Copy + Eq + Hash> Recent<K> {
-    fn has(&self, key: &K) -> bool {
-        self.known.contains(key)
+impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.known.get(key).copied()
     }
 
-    fn add(&mut self, key: K) {
-        if self.known.insert(key) {
+    fn set(&mut self, key: K, value: V) {
+        if self.known.insert(key, value).is_none() {
             self.order.push_back(key);
         }
         while self.order.len() > REMEMBERED {

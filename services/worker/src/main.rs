@@ -15,7 +15,12 @@ async fn main() -> ExitCode {
     }
     let life = Lifecycle::new(config.drain());
     match app::start(config, &life).await {
-        Ok(()) => life.run().await,
+        Ok(shared) => {
+            let code = life.run().await;
+            // The last acknowledgements are on their way.
+            shared.bus.flush().await;
+            code
+        }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the worker cannot start");
             ExitCode::FAILURE
