@@ -31,7 +31,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes weights under the names of Hugging Face checkpoints, with or without `model.` before them.
+    /// Takes weights under the names of Hugging Face checkpoints.
     pub fn load(
         config: DecoderConfig,
         weights: &Weights,

@@ -1,12 +1,16 @@
 //! Language models: decoder, tokenizer, chat template, and text as states for other models.
 
+mod chat;
 mod decoder;
 mod error;
+mod model;
 mod text_states;
 mod tokenizer;
 
+pub use chat::{ChatTemplate, Message};
 pub use decoder::{Adapter, Cache, Decoder, DecoderConfig, PROJECTIONS};
 pub use error::LanguageError;
+pub use model::LanguageModel;
 use tch::{Device, Kind};
 pub use text_states::TextStates;
 pub use tokenizer::Tokenizer;

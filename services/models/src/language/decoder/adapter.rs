@@ -1,6 +1,6 @@
 //! Low-rank adapters (LoRA, https://arxiv.org/abs/2106.09685) in the files that PEFT writes, and projections with them.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use serde::Deserialize;
 use tch::Tensor;
@@ -47,6 +47,12 @@ struct Config {
     use_rslora: bool,
     #[serde(default)]
     use_dora: bool,
+    bias: Option<String>,
+    modules_to_save: Option<Vec<String>>,
+    #[serde(default)]
+    rank_pattern: HashMap<String, i64>,
+    #[serde(default)]
+    alpha_pattern: HashMap<String, f64>,
 }
 
 impl Adapter {
@@ -82,8 +88,18 @@ impl Adapter {
                 config.r, config.lora_alpha
             )));
         }
-        if config.use_rslora || config.use_dora {
-            return Err(unsupported("rsLoRA and DoRA are not computed".into()));
+        let more = config.use_rslora
+            || config.use_dora
+            || config.bias.is_some_and(|bias| bias != "none")
+            || config
+                .modules_to_save
+                .is_some_and(|modules| !modules.is_empty())
+            || !config.rank_pattern.is_empty()
+            || !config.alpha_pattern.is_empty();
+        if more {
+            return Err(unsupported(
+                "only plain adapters of one rank are computed: no rsLoRA, DoRA, biases, patterns or whole modules".into(),
+            ));
         }
         if let Some(other) = config
             .target_modules
@@ -101,7 +117,7 @@ impl Adapter {
         })
     }
 
-    /// The same on the device and in the kind of a decoder.
+    /// The same in the kind and on the device of a tensor of the decoder.
     pub fn like(&self, tensor: &Tensor) -> Self {
         Self {
             weights: self

@@ -85,6 +85,31 @@ fn metadata_and_tensors_are_read() {
 }
 
 #[test]
+fn every_format_gives_the_numbers_of_the_gguf_package() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/language/quant.safetensors");
+    let fixture = Weights::load_file(&path).unwrap();
+    let formats = [
+        ("F16", 1),
+        ("Q4_0", 2),
+        ("Q4_1", 3),
+        ("Q8_0", 8),
+        ("Q4_K", 12),
+        ("Q5_K", 13),
+        ("Q6_K", 14),
+        ("BF16", 30),
+    ];
+    for (name, number) in formats {
+        let bytes = Vec::<u8>::try_from(fixture.get(&format!("{name}.bytes")).unwrap()).unwrap();
+        let wanted = fixture.get(&format!("{name}.numbers")).unwrap();
+        let found = Tensor::from_slice(&quant::Format::of(number).unwrap().decode(&bytes));
+        let worst =
+            (found - &wanted).abs().max().double_value(&[]) / wanted.abs().max().double_value(&[]);
+        assert!(worst < 1e-6, "{name}: {worst}");
+    }
+}
+
+#[test]
 fn a_format_that_is_not_read_and_a_tensor_behind_the_end_are_named() {
     let mut bytes = sample();
     let at = bytes
