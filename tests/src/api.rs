@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use atelier_proto::{
-    RequestId,
+    RequestId, Sha256,
     http::{RequestState, RequestView, SubmitRequest, WorkerView},
     trace::Trace,
 };
@@ -157,4 +157,10 @@ async fn accepted<T: serde::de::DeserializeOwned>(answer: Response) -> Result<T>
         bail!("{url}: {status}: {body}");
     }
     serde_json::from_str(&body).with_context(|| format!("{url}: {body}"))
+}
+
+/// The name that an artifact with these bytes has.
+pub fn sha256(bytes: &[u8]) -> Sha256 {
+    use sha2::Digest;
+    Sha256(sha2::Sha256::digest(bytes).into())
 }

@@ -9,6 +9,6 @@ mod program;
 mod sandbox;
 mod seaweed;
 
-pub use api::{Api, prompt};
+pub use api::{Api, prompt, sha256};
 pub use program::Program;
 pub use sandbox::{Coordinator, Options, Sandbox, Worker};

@@ -1,0 +1,10 @@
+//! The worker as a process on real NATS, with the test in the coordinator's place: what a coordinator would never do can be tried too.
+
+mod desk;
+
+mod cancel;
+mod drain;
+mod fault;
+mod outbox;
+mod share;
+mod stream;

@@ -1,0 +1,59 @@
+//! Reports: until answered, whatever happens meanwhile.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use atelier_proto::report::{Outcome, ReportAnswer};
+use atelier_tests::{Options, Sandbox};
+
+use crate::desk::{Desk, offer, plan_work};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_sent_until_somebody_answers_and_only_then_acknowledged() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::without_reports(&sandbox).await?;
+    let worker = sandbox.worker("worker", &[])?;
+    let job = offer(plan_work("a cat"));
+    desk.offer(&job).await?;
+    while !worker.program.log().contains("nobody answered a report") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(desk.waiting().await?, 1);
+    // Somebody is there, but takes it without an answer, as a coordinator that dies before its commit.
+    desk.hear_reports().await?;
+    let (first, _) = desk.unanswered().await?;
+    assert_eq!(desk.waiting().await?, 1);
+    let (second, reply) = desk.unanswered().await?;
+    assert_eq!(first, second);
+    assert_eq!(second.job, job.job);
+    desk.answer(reply, ReportAnswer::Superseded).await?;
+    desk.empty().await?;
+    assert!(desk.quiet(Duration::from_millis(300)).await);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_over_a_wiped_nats() -> Result<()> {
+    let own_nats = Options {
+        own_nats: true,
+        ..Options::default()
+    };
+    let sandbox = Sandbox::with(own_nats).await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let worker = sandbox.worker("worker", &[])?;
+    let job = desk.render("a cat [slow:200]", 10).await?;
+    desk.offer(&job).await?;
+    while desk.progress().await?.step < 3 {}
+    sandbox.wipe_nats()?;
+    let report = desk.report().await?;
+    assert_eq!(report.job, job.job);
+    assert!(matches!(report.outcome, Outcome::Rendered { .. }));
+    // The stream and the consumers are made again without anybody's help.
+    while desk.waiting().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    desk.plan("a dog").await?;
+    desk.empty().await?;
+    assert!(worker.program.log().contains("NATS is away"));
+    Ok(())
+}

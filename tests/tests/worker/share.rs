@@ -1,0 +1,77 @@
+//! Signs of life, and work shared between workers.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use atelier_proto::job::JobKind;
+use atelier_tests::Sandbox;
+
+use crate::desk::{Desk, MODEL, offer, plan_work};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_sign_of_life_comes_at_once_and_a_short_lease_is_kept() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _worker = sandbox.worker("worker", &["--heartbeat-ms", "60000", "--name", "first"])?;
+    let first = desk.heartbeat().await?;
+    assert_eq!(
+        (first.name.as_str(), first.model.as_str()),
+        ("first", MODEL)
+    );
+    assert_eq!(first.roles, JobKind::ALL);
+    assert!(first.holding.is_empty() && !first.draining);
+
+    let mut job = desk.render("a cat [slow:100]", 30).await?;
+    job.lease_ms = 400;
+    desk.offer(&job).await?;
+    let mut held = Vec::new();
+    while held.len() < 10 {
+        let heartbeat = desk.heartbeat().await?;
+        if heartbeat.holding == [(job.job, 1)] {
+            held.push(Instant::now());
+        }
+    }
+    // Ten signs at a quarter of the lease would take 0.9 s; they must not take as long as nine leases.
+    assert!(held[9].duration_since(held[0]).as_millis() < 9 * 400);
+    assert_eq!(desk.report().await?.job, job.job);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_workers_go_before_those_that_fetch_ahead() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _one = sandbox.worker("one", &[])?;
+    let _two = sandbox.worker("two", &[])?;
+    for pause in [0, 700, 1_900] {
+        // A plan has one step of unknown length, so that its worker would fetch ahead from the start.
+        desk.offer(&offer(plan_work("a cat [slow:3000]"))).await?;
+        // Whose request has waited longer differs from round to round.
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        desk.offer(&offer(plan_work("a cat [slow:10]"))).await?;
+        let mut workers = HashSet::new();
+        for _ in 0..2 {
+            workers.insert(desk.report().await?.worker);
+        }
+        assert_eq!(workers.len(), 2, "one worker did both");
+        desk.empty().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_takes_only_its_roles() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _planner = sandbox.worker("planner", &["--roles", "plan"])?;
+    let job = desk.render("a cat", 2).await?;
+    desk.offer(&job).await?;
+    desk.plan("a dog").await?;
+    assert_eq!(desk.waiting().await?, 1, "the picture waits for a renderer");
+    let _renderer = sandbox.worker("renderer", &["--roles", "render,critique"])?;
+    assert_eq!(desk.report().await?.job, job.job);
+    desk.empty().await
+}
