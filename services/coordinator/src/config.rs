@@ -76,7 +76,11 @@ pub struct Config {
     pub log_format: LogFormat,
 
     /// What is logged, in tracing's syntax
-    #[arg(long, env = "ATELIER_LOG", default_value = "info")]
+    #[arg(
+        long,
+        env = "ATELIER_LOG",
+        default_value = "info,sqlx=warn,async_nats=warn"
+    )]
     pub log: String,
 }
 

@@ -2,7 +2,7 @@
 
 use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
 
-use crate::{Graph, Millis};
+use crate::Graph;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,9 +118,4 @@ impl NotApplied {
     pub const fn is_superseded(self) -> bool {
         matches!(self, Self::Superseded)
     }
-}
-
-/// When a lease given `now` runs out.
-pub(crate) const fn lease_until(now: Millis, lease_ms: u64) -> Millis {
-    now + lease_ms
 }

@@ -4,7 +4,7 @@ use atelier_proto::{ArtifactRef, JobId, job::JobKind, review::Score};
 
 use crate::{
     Best, Effect, Event, Graph, Job, JobState, Millis, NotApplied, Outcome, Output, Policy,
-    Request, State, event::lease_until, job::Verdict,
+    Request, State, job::Verdict,
 };
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ impl Request {
             } => {
                 let job = self.running(job, attempt)?;
                 job.state = JobState::Dispatched {
-                    lease_until: lease_until(now, policy.lease_ms),
+                    lease_until: now + policy.lease_ms,
                     worker: Some(worker),
                 };
             }
@@ -60,7 +60,7 @@ impl Request {
             JobState::Ready { not_before } if not_before <= now => {
                 job.attempt += 1;
                 job.state = JobState::Dispatched {
-                    lease_until: lease_until(now, policy.lease_ms),
+                    lease_until: now + policy.lease_ms,
                     worker: None,
                 };
                 Ok(())
