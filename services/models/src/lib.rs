@@ -9,4 +9,7 @@ pub mod nn;
 pub mod planner;
 pub mod props;
 pub mod renderer;
+mod torch_engine;
 pub mod weights;
+
+pub use torch_engine::{LoadError, Manifest, ManifestError, TorchEngine};

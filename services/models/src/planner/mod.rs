@@ -1,9 +1,18 @@
 //! From a prompt to a draft with a language model that writes under a grammar.
+//!
+//! [`words`] says what a prompt can mean, [`schema`] makes the grammar of its drafts, [`tokens`] turns that into allowed and forced tokens,
+//! [`Planner`] runs the decoder.
 
+mod dialog;
 pub mod grammar;
+mod planner;
+mod prompt;
 pub mod schema;
 pub mod tokens;
 pub mod words;
 
+pub use dialog::Dialog;
+pub use planner::{DraftOutput, Planner, PlannerError};
+pub use prompt::readable;
 pub use schema::{Binding, draft_schema};
 pub use words::PromptWords;

@@ -10,6 +10,8 @@ pub fn to_tensor(picture: &RgbImage, device: Device) -> Tensor {
         .view([1, i64::from(height), i64::from(width), 3])
         .to_device(device)
         .permute([0, 3, 1, 2])
+        // Channels first in memory too: group norm is many times slower the other way on the CPU.
+        .contiguous()
         .to_kind(Kind::Float)
         / 127.5
         - 1.0

@@ -63,9 +63,6 @@ pub enum RenderError {
     /// A number of steps that is not sensible.
     #[error("{0} steps: use 1 to {most}", most = MAX_STEPS)]
     Steps(u32),
-    /// Pictures of a blend that do not fit.
-    #[error(transparent)]
-    Blend(#[from] super::blend::SizesDiffer),
 }
 
 /// Most denoise steps of one picture.

@@ -50,3 +50,41 @@ impl TextStats {
             .clamp(-CLAMP, CLAMP)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dimension_is_standardised_by_its_own_numbers_and_clamped() {
+        let stats = TextStats::new(
+            &Tensor::from_slice(&[1.0f32, 0.0, 5.0]),
+            &Tensor::from_slice(&[2.0f32, 1000.0, 0.0]),
+        );
+        let states = Tensor::from_slice(&[3.0f32, -1000.0, 5.5]).view([1, 3]);
+        assert_eq!(
+            stats.apply(&states),
+            Tensor::from_slice(&[1.0f32, -1.0, 4.0]).view([1, 3])
+        );
+    }
+
+    #[test]
+    fn the_file_must_fit_the_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(TextStats::FILE);
+        Tensor::write_safetensors(
+            &[
+                ("mean", Tensor::from_slice(&[1.0f32, 2.0])),
+                ("std", Tensor::from_slice(&[1.0f32, 2.0])),
+            ],
+            &path,
+        )
+        .unwrap();
+        let stats = TextStats::load(&path, 2).unwrap();
+        assert_eq!(stats.tensors()[0].1, &Tensor::from_slice(&[1.0f32, 2.0]));
+        assert!(matches!(
+            TextStats::load(&path, 3),
+            Err(WeightsError::Shape { .. })
+        ));
+    }
+}

@@ -202,3 +202,24 @@ fn rows_are_padded_to_the_longest() {
     assert_eq!(at(&padded, &[0, 1, 0]), 0.0);
     assert!(pad(&[Tensor::zeros([0, 3], (Kind::Float, Device::Cpu))]).is_none());
 }
+
+proptest::proptest! {
+    /// Whatever the box, it covers some tokens, all of the grid; and its standing square is a square inside it.
+    #[test]
+    fn every_box_covers_tokens_of_the_grid(
+        rows in 1usize..40, columns in 1usize..40,
+        x0 in -0.5f32..1.5, y0 in -0.5f32..1.5, x1 in -0.5f32..1.5, y1 in -0.5f32..1.5,
+    ) {
+        let grid = Grid { rows, columns };
+        for cells in [Cells::of([x0, y0, x1, y1], grid), Cells::touched([x0, y0, x1, y1], grid)] {
+            for cells in [cells, cells.standing_square()] {
+                proptest::prop_assert!(cells.left < cells.right && cells.right <= columns, "{:?}", cells);
+                proptest::prop_assert!(cells.top < cells.bottom && cells.bottom <= rows, "{:?}", cells);
+            }
+            let square = cells.standing_square();
+            proptest::prop_assert_eq!(square.grid().rows, square.grid().columns);
+            proptest::prop_assert!(square.left >= cells.left && square.right <= cells.right);
+            proptest::prop_assert!(square.top >= cells.top && square.bottom == cells.bottom);
+        }
+    }
+}

@@ -260,3 +260,76 @@ impl TransformerConfig {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(name: &str, value: serde_json::Value) -> String {
+        let mut config = sound().to_json();
+        config[name] = value;
+        TransformerConfig::from_json(config.to_string().as_bytes())
+            .unwrap_err()
+            .to_string()
+    }
+
+    fn sound() -> TransformerConfig {
+        TransformerConfig {
+            in_channels: 128,
+            double_blocks: 5,
+            single_blocks: 20,
+            heads: 24,
+            head_size: 128,
+            text_channels: 7680,
+            time_channels: 256,
+            hidden: 3 * 3072,
+            axes: [32; 4],
+            theta: 2000.0,
+            eps: 1e-6,
+        }
+    }
+
+    #[test]
+    fn the_published_sizes_give_the_published_number_of_parameters() {
+        assert_eq!(
+            TransformerConfig::from_json(sound().to_json().to_string().as_bytes()).unwrap(),
+            sound()
+        );
+        let count: i64 = sound()
+            .parameters()
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<i64>())
+            .sum();
+        assert_eq!((count as f64 / 1e6).round(), 3876.0);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_by_name() {
+        for (name, value) in [
+            ("_class_name", json!("ZImageTransformer2DModel")),
+            ("patch_size", json!(2)),
+            ("guidance_embeds", json!(true)),
+            ("out_channels", json!(64)),
+            ("num_layers", json!(-1)),
+            ("num_attention_heads", json!(0)),
+            ("joint_attention_dim", json!(1 << 20)),
+            ("timestep_guidance_channels", json!(255)),
+            ("axes_dims_rope", json!([32, 32, 32])),
+            ("axes_dims_rope", json!([31, 33, 32, 32])),
+            ("axes_dims_rope", json!([32, 32, 32, 64])),
+            ("rope_theta", json!(0.5)),
+            ("mlp_ratio", json!(0.0)),
+            ("eps", json!(0.0)),
+        ] {
+            let error = refused(name, value);
+            let said = if name == "_class_name" {
+                "ZImage"
+            } else {
+                name
+            };
+            assert!(error.contains(said), "{name}: {error}");
+        }
+    }
+}
