@@ -177,8 +177,20 @@ mod tests {
         let words = PromptWords::read("a cat and a dog");
         let schema = draft_schema(&words, Binding::Prompt).unwrap();
         let tokens = [
-            "{\"", "elements", "\":[{\"", "noun", "\":\"", "cat", "\"}],\"", "background", "\":\"",
-            "space", "\",\"", "time", "\":\"", "\"}",
+            "{\"",
+            "elements",
+            "\":[{\"",
+            "noun",
+            "\":\"",
+            "cat",
+            "\"}],\"",
+            "background",
+            "\":\"",
+            "space",
+            "\",\"",
+            "time",
+            "\":\"",
+            "\"}",
         ];
         let chosen = |tokens: &[&'static str]| {
             super::chosen(&schema, tokens.iter().map(|token| token.as_bytes()))
@@ -192,7 +204,15 @@ mod tests {
         // `relations` could stand before the background, and the background and the time could be empty.
         assert_eq!(
             free,
-            ["cat", "\"}],\"", "background", "\":\"", "space", "\":\"", "\"}"]
+            [
+                "cat",
+                "\"}],\"",
+                "background",
+                "\":\"",
+                "space",
+                "\":\"",
+                "\"}"
+            ]
         );
         assert!(chosen(&tokens[..5]).is_none());
         assert!(chosen(&["{", "}"]).is_none());

@@ -84,8 +84,8 @@ pub struct Score {
 
 /// Reads a suite: one case a line.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Case>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
@@ -156,9 +156,10 @@ impl Score {
         }
         self.prompts.add(wrong.is_empty());
         for (subject, predicate, object) in &case.relations {
-            let right = draft.relations.iter().any(|(a, words, b)| {
-                means(a, subject) && words == predicate && means(b, object)
-            });
+            let right = draft
+                .relations
+                .iter()
+                .any(|(a, words, b)| means(a, subject) && words == predicate && means(b, object));
             self.relations.add(right);
             if !right {
                 wrong.push(format!("no {subject} {predicate} {object}"));
@@ -219,7 +220,11 @@ mod tests {
         for case in &suite {
             assert!(!case.things.is_empty(), "{}", case.prompt);
         }
-        assert!(!read(&root.join("../../tests/prompts/first.jsonl")).unwrap().is_empty());
+        assert!(
+            !read(&root.join("../../tests/prompts/first.jsonl"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

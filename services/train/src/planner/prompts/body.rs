@@ -23,17 +23,119 @@ pub struct Body {
 
 /// Places of a draft with their phrases.
 const PLACES: [(&str, &[&str]); 11] = [
-    ("left", &["on the left", "at the left", "on the left side", "to the left", "on the left-hand side", "in the left half", "at the left edge"]),
-    ("right", &["on the right", "at the right", "on the right side", "to the right", "on the right-hand side", "in the right half", "at the right edge"]),
-    ("top", &["in the sky", "at the top", "up in the air", "in the upper part", "at the top of the picture", "along the top"]),
-    ("bottom", &["at the bottom", "in the lower part", "at the bottom of the picture", "along the bottom"]),
-    ("top left", &["in the top left corner", "at the top left", "in the upper left", "in the upper left corner", "top left"]),
-    ("top right", &["in the top right corner", "at the top right", "in the upper right", "in the upper right corner", "top right"]),
-    ("bottom left", &["in the bottom left corner", "at the bottom left", "in the lower left", "in the lower left corner", "bottom left"]),
-    ("bottom right", &["in the bottom right corner", "at the bottom right", "in the lower right", "in the lower right corner", "bottom right"]),
-    ("center", &["in the middle", "in the center", "in the centre", "in the middle of the picture", "at the center of the image"]),
-    ("background", &["in the background", "in the distance", "far away", "on the horizon", "far in the back"]),
-    ("foreground", &["in the foreground", "up close", "at the front", "in the front"]),
+    (
+        "left",
+        &[
+            "on the left",
+            "at the left",
+            "on the left side",
+            "to the left",
+            "on the left-hand side",
+            "in the left half",
+            "at the left edge",
+        ],
+    ),
+    (
+        "right",
+        &[
+            "on the right",
+            "at the right",
+            "on the right side",
+            "to the right",
+            "on the right-hand side",
+            "in the right half",
+            "at the right edge",
+        ],
+    ),
+    (
+        "top",
+        &[
+            "in the sky",
+            "at the top",
+            "up in the air",
+            "in the upper part",
+            "at the top of the picture",
+            "along the top",
+        ],
+    ),
+    (
+        "bottom",
+        &[
+            "at the bottom",
+            "in the lower part",
+            "at the bottom of the picture",
+            "along the bottom",
+        ],
+    ),
+    (
+        "top left",
+        &[
+            "in the top left corner",
+            "at the top left",
+            "in the upper left",
+            "in the upper left corner",
+            "top left",
+        ],
+    ),
+    (
+        "top right",
+        &[
+            "in the top right corner",
+            "at the top right",
+            "in the upper right",
+            "in the upper right corner",
+            "top right",
+        ],
+    ),
+    (
+        "bottom left",
+        &[
+            "in the bottom left corner",
+            "at the bottom left",
+            "in the lower left",
+            "in the lower left corner",
+            "bottom left",
+        ],
+    ),
+    (
+        "bottom right",
+        &[
+            "in the bottom right corner",
+            "at the bottom right",
+            "in the lower right",
+            "in the lower right corner",
+            "bottom right",
+        ],
+    ),
+    (
+        "center",
+        &[
+            "in the middle",
+            "in the center",
+            "in the centre",
+            "in the middle of the picture",
+            "at the center of the image",
+        ],
+    ),
+    (
+        "background",
+        &[
+            "in the background",
+            "in the distance",
+            "far away",
+            "on the horizon",
+            "far in the back",
+        ],
+    ),
+    (
+        "foreground",
+        &[
+            "in the foreground",
+            "up close",
+            "at the front",
+            "in the front",
+        ],
+    ),
 ];
 
 /// A predicate between two things (`a cat on a chair`), and after the second one (`a chair with a cat on it`).
@@ -42,58 +144,173 @@ type Words = (Predicate, &'static [&'static str], &'static [&'static str]);
 const RELATIONS: [Words; 9] = [
     (
         Predicate::LeftOf,
-        &["to the left of", "left of", "on the left of", "on the left side of", "standing to the left of"],
+        &[
+            "to the left of",
+            "left of",
+            "on the left of",
+            "on the left side of",
+            "standing to the left of",
+        ],
         &["to its left", "on its left", "to the left of it"],
     ),
     (
         Predicate::RightOf,
-        &["to the right of", "right of", "on the right of", "on the right side of", "sitting to the right of"],
+        &[
+            "to the right of",
+            "right of",
+            "on the right of",
+            "on the right side of",
+            "sitting to the right of",
+        ],
         &["to its right", "on its right", "to the right of it"],
     ),
     (
         Predicate::Above,
-        &["above", "over", "flying over", "floating above", "hovering above", "hanging over", "high above"],
-        &["above it", "over it", "floating above it", "hovering over it", "overhead"],
+        &[
+            "above",
+            "over",
+            "flying over",
+            "floating above",
+            "hovering above",
+            "hanging over",
+            "high above",
+        ],
+        &[
+            "above it",
+            "over it",
+            "floating above it",
+            "hovering over it",
+            "overhead",
+        ],
     ),
     (
         Predicate::Below,
         &["below", "under", "underneath", "beneath", "sitting under"],
-        &["below it", "under it", "underneath", "beneath it", "underneath it"],
+        &[
+            "below it",
+            "under it",
+            "underneath",
+            "beneath it",
+            "underneath it",
+        ],
     ),
     (
         Predicate::On,
-        &["on", "on top of", "sitting on", "standing on", "lying on", "perched on", "balancing on", "riding on", "sleeping on"],
-        &["on it", "on top", "on top of it", "sitting on it", "standing on top"],
+        &[
+            "on",
+            "on top of",
+            "sitting on",
+            "standing on",
+            "lying on",
+            "perched on",
+            "balancing on",
+            "riding on",
+            "sleeping on",
+        ],
+        &[
+            "on it",
+            "on top",
+            "on top of it",
+            "sitting on it",
+            "standing on top",
+        ],
     ),
     (
         Predicate::In,
-        &["in", "inside", "sitting in", "inside of", "hiding in", "sleeping in"],
+        &[
+            "in",
+            "inside",
+            "sitting in",
+            "inside of",
+            "hiding in",
+            "sleeping in",
+        ],
         &["in it", "inside", "inside it", "sitting inside"],
     ),
     (
         Predicate::Near,
-        &["next to", "near", "beside", "by", "close to", "alongside", "standing next to", "sitting beside", "sitting next to", "lying next to"],
-        &["next to it", "beside it", "nearby", "close by", "near it", "at its side", "by its side"],
+        &[
+            "next to",
+            "near",
+            "beside",
+            "by",
+            "close to",
+            "alongside",
+            "standing next to",
+            "sitting beside",
+            "sitting next to",
+            "lying next to",
+        ],
+        &[
+            "next to it",
+            "beside it",
+            "nearby",
+            "close by",
+            "near it",
+            "at its side",
+            "by its side",
+        ],
     ),
     (
         Predicate::Behind,
-        &["behind", "hiding behind", "standing behind", "sitting behind", "peeking out from behind"],
+        &[
+            "behind",
+            "hiding behind",
+            "standing behind",
+            "sitting behind",
+            "peeking out from behind",
+        ],
         &["behind it", "behind", "standing behind it"],
     ),
     (
         Predicate::InFrontOf,
-        &["in front of", "standing in front of", "parked in front of", "sitting in front of"],
+        &[
+            "in front of",
+            "standing in front of",
+            "parked in front of",
+            "sitting in front of",
+        ],
         &["in front of it", "in front", "standing before it"],
     ),
 ];
 
 /// What one thing does to another; the draft names both.
 const DEEDS: &[&str] = &[
-    "chasing", "fighting", "talking to", "looking at", "feeding", "following", "kicking",
-    "pulling", "hugging", "washing", "selling", "building", "fixing", "pushing", "kissing",
-    "attacking", "protecting", "visiting", "finding", "pointing at", "running away from", "meeting",
-    "surrounded by", "throwing", "catching", "sharing", "waving at", "orbiting", "circling",
-    "cutting", "guarding", "watching", "dreaming of", "made friends with", "admiring",
+    "chasing",
+    "fighting",
+    "talking to",
+    "looking at",
+    "feeding",
+    "following",
+    "kicking",
+    "pulling",
+    "hugging",
+    "washing",
+    "selling",
+    "building",
+    "fixing",
+    "pushing",
+    "kissing",
+    "attacking",
+    "protecting",
+    "visiting",
+    "finding",
+    "pointing at",
+    "running away from",
+    "meeting",
+    "surrounded by",
+    "throwing",
+    "catching",
+    "sharing",
+    "waving at",
+    "orbiting",
+    "circling",
+    "cutting",
+    "guarding",
+    "watching",
+    "dreaming of",
+    "made friends with",
+    "admiring",
 ];
 
 /// A random body of `number` things.
@@ -152,7 +369,11 @@ fn placed(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
         thing.element.place = Some((*place).to_owned());
         let words = pick(words, rng);
         parts.push(if fronted {
-            let verb = if thing.several { "there are" } else { "there is" };
+            let verb = if thing.several {
+                "there are"
+            } else {
+                "there is"
+            };
             let verb = pick(&["", "", verb, verb, ","], rng);
             format!("{words} {verb} {}", thing.phrase).replace(" ,", ",")
         } else if rng.random_bool(0.08) {
@@ -205,18 +426,37 @@ fn related(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
             0 if at == 0 => {
                 is_fronted = true;
                 relations.push((at + 1, predicate, at));
-                let verb = pick(&[" there is", " is", ",", " stands", " sits", " we see"], rng);
-                format!("{} {}{verb} {}", pick(between, rng), first.phrase, second.phrase)
+                let verb = pick(
+                    &[" there is", " is", ",", " stands", " sits", " we see"],
+                    rng,
+                );
+                format!(
+                    "{} {}{verb} {}",
+                    pick(between, rng),
+                    first.phrase,
+                    second.phrase
+                )
             }
             1..=3 => format!("{} {} {}", first.phrase, pick(DEEDS, rng), second.phrase),
             4..=7 => {
                 relations.push((at + 1, predicate, at));
                 let with = pick(&[" with", " and", ", with", " that has"], rng);
-                format!("{}{with} {} {}", first.phrase, second.phrase, pick(after, rng))
+                format!(
+                    "{}{with} {} {}",
+                    first.phrase,
+                    second.phrase,
+                    pick(after, rng)
+                )
             }
             8 => {
                 relations.push((at, predicate, at + 1));
-                format!("{} {} {} {}", first.phrase, be(first), pick(between, rng), second.phrase)
+                format!(
+                    "{} {} {} {}",
+                    first.phrase,
+                    be(first),
+                    pick(between, rng),
+                    second.phrase
+                )
             }
             _ => {
                 relations.push((at, predicate, at + 1));
@@ -246,7 +486,10 @@ fn listed(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
         }
         if index > 0 && index + 1 == number && rng.random_bool(0.4) {
             relations.push((index, Predicate::Near, 0));
-            part.push_str(pick(&[" nearby", " close by", " next to it", " beside it"], rng));
+            part.push_str(pick(
+                &[" nearby", " close by", " next to it", " beside it"],
+                rng,
+            ));
         } else {
             let (place, words) = pick(&PLACES[8..], rng);
             things[index].element.place = Some((*place).to_owned());
@@ -296,8 +539,20 @@ fn joined(parts: &[String], rng: &mut impl Rng) -> String {
     let comma = if rng.random_bool(0.85) { ", " } else { " and " };
     let end = pick(
         &[
-            " and ", " and ", " and ", " and ", ", and ", " with ", " with ", ", ", " plus ",
-            " along with ", " together with ", " & ", " accompanied by ", " as well as ",
+            " and ",
+            " and ",
+            " and ",
+            " and ",
+            ", and ",
+            " with ",
+            " with ",
+            ", ",
+            " plus ",
+            " along with ",
+            " together with ",
+            " & ",
+            " accompanied by ",
+            " as well as ",
         ],
         rng,
     );

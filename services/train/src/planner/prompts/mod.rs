@@ -25,22 +25,75 @@ pub struct Sample {
 
 /// Nothing that a draft says, before the things.
 const LEADS: &[&str] = &[
-    "a photo of", "a picture of", "an image of", "draw", "please draw", "draw me", "paint",
-    "i want", "I want to see", "show me", "an oil painting of", "a drawing of", "create an image of",
-    "generate", "generate a picture of", "make a picture with", "a photograph of",
-    "a watercolor of", "an illustration of", "a 3d render of", "can you draw", "I would like",
-    "a close-up of", "a cute illustration of", "a realistic photo of", "a cartoon of",
-    "imagine", "please make an image of", "a scene with", "a poster of", "a sketch of", "we see",
-    "a still life with", "pixel art of", "a portrait of", "give me", "there is", "there are",
+    "a photo of",
+    "a picture of",
+    "an image of",
+    "draw",
+    "please draw",
+    "draw me",
+    "paint",
+    "i want",
+    "I want to see",
+    "show me",
+    "an oil painting of",
+    "a drawing of",
+    "create an image of",
+    "generate",
+    "generate a picture of",
+    "make a picture with",
+    "a photograph of",
+    "a watercolor of",
+    "an illustration of",
+    "a 3d render of",
+    "can you draw",
+    "I would like",
+    "a close-up of",
+    "a cute illustration of",
+    "a realistic photo of",
+    "a cartoon of",
+    "imagine",
+    "please make an image of",
+    "a scene with",
+    "a poster of",
+    "a sketch of",
+    "we see",
+    "a still life with",
+    "pixel art of",
+    "a portrait of",
+    "give me",
+    "there is",
+    "there are",
 ];
 
 /// Nothing that a draft says, after everything.
 const STYLES: &[&str] = &[
-    "digital art", "highly detailed", "4k", "8k, photorealistic", "in the style of van gogh",
-    "watercolor", "oil painting", "cinematic lighting", "trending on artstation", "pixel art",
-    "studio lighting", "bokeh", "wide angle", "concept art", "flat design", "please",
-    "minimalist", "photorealistic", "in cartoon style", "3d render", "in soft light", "thanks",
-    "high quality", "vector art", "anime style", "sharp focus", "as a children's book illustration",
+    "digital art",
+    "highly detailed",
+    "4k",
+    "8k, photorealistic",
+    "in the style of van gogh",
+    "watercolor",
+    "oil painting",
+    "cinematic lighting",
+    "trending on artstation",
+    "pixel art",
+    "studio lighting",
+    "bokeh",
+    "wide angle",
+    "concept art",
+    "flat design",
+    "please",
+    "minimalist",
+    "photorealistic",
+    "in cartoon style",
+    "3d render",
+    "in soft light",
+    "thanks",
+    "high quality",
+    "vector art",
+    "anime style",
+    "sharp focus",
+    "as a children's book illustration",
 ];
 
 /// A random sample.
@@ -59,7 +112,11 @@ pub fn sample(nouns: &Nouns, rng: &mut impl Rng) -> Sample {
         text = format!("{} {text}", pick(LEADS, rng));
     }
     let mut draft = Draft {
-        elements: body.things.iter().map(|thing| thing.element.clone()).collect(),
+        elements: body
+            .things
+            .iter()
+            .map(|thing| thing.element.clone())
+            .collect(),
         relations: body
             .relations
             .iter()
@@ -76,7 +133,11 @@ pub fn sample(nouns: &Nouns, rng: &mut impl Rng) -> Sample {
     };
     text = set(&mut draft, text, body.is_fronted, rng);
     if rng.random_bool(0.13) {
-        text = format!("{text}{}{}", pick(&[", ", ", ", ". ", " - "], rng), pick(STYLES, rng));
+        text = format!(
+            "{text}{}{}",
+            pick(&[", ", ", ", ". ", " - "], rng),
+            pick(STYLES, rng)
+        );
     }
     Sample {
         prompt: styled(text, rng),

@@ -39,14 +39,22 @@ impl Nouns {
             {
                 // `black cat`, `red book`: in a prompt such a colour is asked for.
                 let first = word.split(' ').next().unwrap_or_default();
-                if word.contains(' ') && Color::ALL.iter().any(|color| color.words().contains(&first)) {
+                if word.contains(' ')
+                    && Color::ALL
+                        .iter()
+                        .any(|color| color.words().contains(&first))
+                {
                     continue;
                 }
                 nouns.push(noun(word, !entry.article && index == 0));
             }
         }
         // What the grammar would not take for one noun: `corn on the cob`.
-        nouns.retain(|noun| PromptWords::read(&noun.single).nouns().contains(&noun.single));
+        nouns.retain(|noun| {
+            PromptWords::read(&noun.single)
+                .nouns()
+                .contains(&noun.single)
+        });
         let catalogue = nouns.len();
         for line in include_str!("nouns.txt").lines() {
             if line.is_empty() || line.starts_with('#') {
@@ -74,7 +82,8 @@ impl Nouns {
         } else {
             &self.nouns[self.catalogue..]
         };
-        half.choose(rng).expect("both halves are lists in the source")
+        half.choose(rng)
+            .expect("both halves are lists in the source")
     }
 }
 
@@ -87,12 +96,30 @@ fn noun(word: &str, mass: bool) -> Noun {
             && !single.ends_with("ss")
             && !matches!(
                 single.as_str(),
-                "bus" | "school bus" | "octopus" | "cactus" | "compass" | "santa claus" | "walrus"
-                    | "tyrannosaurus" | "brontosaurus" | "rhinoceros" | "hibiscus" | "circus"
-                    | "hippopotamus" | "asparagus" | "minibus" | "iris" | "t-rex"
+                "bus"
+                    | "school bus"
+                    | "octopus"
+                    | "cactus"
+                    | "compass"
+                    | "santa claus"
+                    | "walrus"
+                    | "tyrannosaurus"
+                    | "brontosaurus"
+                    | "rhinoceros"
+                    | "hibiscus"
+                    | "circus"
+                    | "hippopotamus"
+                    | "asparagus"
+                    | "minibus"
+                    | "iris"
+                    | "t-rex"
             );
     Noun {
-        plural: if mass || unique { single.clone() } else { plural(&single) },
+        plural: if mass || unique {
+            single.clone()
+        } else {
+            plural(&single)
+        },
         name: unique.then(|| word.to_owned()),
         single,
         mass,
@@ -142,7 +169,10 @@ pub fn plural(phrase: &str) -> String {
         format!("{stem}ies")
     } else if last.ends_with(['s', 'x', 'z']) || last.ends_with("ch") || last.ends_with("sh") {
         format!("{last}es")
-    } else if matches!(last, "tomato" | "potato" | "hero" | "superhero" | "volcano" | "mango") {
+    } else if matches!(
+        last,
+        "tomato" | "potato" | "hero" | "superhero" | "volcano" | "mango"
+    ) {
         format!("{last}es")
     } else {
         format!("{last}s")
@@ -168,7 +198,13 @@ mod tests {
         }
         let nouns = Nouns::new();
         assert!(nouns.catalogue > 700 && nouns.nouns.len() > nouns.catalogue + 200);
-        let find = |single: &str| nouns.nouns.iter().find(|noun| noun.single == single).unwrap();
+        let find = |single: &str| {
+            nouns
+                .nouns
+                .iter()
+                .find(|noun| noun.single == single)
+                .unwrap()
+        };
         assert_eq!(find("earth").name.as_deref(), Some("Earth"));
         assert!(find("grapes").mass && find("sneakers").mass && !find("bus").mass);
         assert!(nouns.nouns.iter().all(|noun| noun.single != "black cat"));

@@ -29,58 +29,256 @@ pub enum Detail {
 }
 
 const ADJECTIVES: &[&str] = &[
-    "old", "vintage", "fluffy", "sleepy", "shiny", "wooden", "happy", "angry", "cute", "beautiful",
-    "rusty", "broken", "ancient", "modern", "colorful", "furry", "smiling", "majestic", "lonely",
-    "glowing", "friendly", "antique", "fancy", "young", "grumpy", "fat", "elegant", "sad", "wild",
-    "golden-eyed", "striped", "spotted", "sleeping", "running", "flying", "dancing", "laughing",
-    "curious", "magical", "mysterious", "scary", "grey", "gray", "transparent", "metallic",
-    "retro", "steampunk", "cartoon", "plush", "sparkling", "muddy", "wet", "hungry", "lovely",
-    "funny", "tall", "round", "delicious", "fresh", "ripe", "half-eaten", "empty", "dusty",
-    "decorated", "brave", "royal", "burning", "frozen", "wrinkled", "playful", "proud", "tired",
-    "black and white", "red and white", "silver", "striking", "gleaming", "chubby", "baby",
+    "old",
+    "vintage",
+    "fluffy",
+    "sleepy",
+    "shiny",
+    "wooden",
+    "happy",
+    "angry",
+    "cute",
+    "beautiful",
+    "rusty",
+    "broken",
+    "ancient",
+    "modern",
+    "colorful",
+    "furry",
+    "smiling",
+    "majestic",
+    "lonely",
+    "glowing",
+    "friendly",
+    "antique",
+    "fancy",
+    "young",
+    "grumpy",
+    "fat",
+    "elegant",
+    "sad",
+    "wild",
+    "golden-eyed",
+    "striped",
+    "spotted",
+    "sleeping",
+    "running",
+    "flying",
+    "dancing",
+    "laughing",
+    "curious",
+    "magical",
+    "mysterious",
+    "scary",
+    "grey",
+    "gray",
+    "transparent",
+    "metallic",
+    "retro",
+    "steampunk",
+    "cartoon",
+    "plush",
+    "sparkling",
+    "muddy",
+    "wet",
+    "hungry",
+    "lovely",
+    "funny",
+    "tall",
+    "round",
+    "delicious",
+    "fresh",
+    "ripe",
+    "half-eaten",
+    "empty",
+    "dusty",
+    "decorated",
+    "brave",
+    "royal",
+    "burning",
+    "frozen",
+    "wrinkled",
+    "playful",
+    "proud",
+    "tired",
+    "black and white",
+    "red and white",
+    "silver",
+    "striking",
+    "gleaming",
+    "chubby",
+    "baby",
 ];
 
 const WORN: &[&str] = &[
-    "hat", "top hat", "crown", "scarf", "spacesuit", "raincoat", "suit", "tie", "bow tie",
-    "dress", "cape", "helmet", "sweater", "coat", "kimono", "party hat", "cowboy hat", "tuxedo",
-    "backpack", "santa hat", "hoodie", "leather jacket", "mask", "necklace", "uniform", "wig",
-    "chef's hat", "straw hat", "space helmet", "bathrobe", "armor suit", "wetsuit", "bikini",
+    "hat",
+    "top hat",
+    "crown",
+    "scarf",
+    "spacesuit",
+    "raincoat",
+    "suit",
+    "tie",
+    "bow tie",
+    "dress",
+    "cape",
+    "helmet",
+    "sweater",
+    "coat",
+    "kimono",
+    "party hat",
+    "cowboy hat",
+    "tuxedo",
+    "backpack",
+    "santa hat",
+    "hoodie",
+    "leather jacket",
+    "mask",
+    "necklace",
+    "uniform",
+    "wig",
+    "chef's hat",
+    "straw hat",
+    "space helmet",
+    "bathrobe",
+    "armor suit",
+    "wetsuit",
+    "bikini",
 ];
 
 const WORN_MANY: &[&str] = &[
-    "sunglasses", "glasses", "headphones", "boots", "gloves", "pyjamas", "goggles", "armor",
-    "red shoes", "earrings", "socks", "jeans", "roller skates",
+    "sunglasses",
+    "glasses",
+    "headphones",
+    "boots",
+    "gloves",
+    "pyjamas",
+    "goggles",
+    "armor",
+    "red shoes",
+    "earrings",
+    "socks",
+    "jeans",
+    "roller skates",
 ];
 
 const DOING: &[&str] = &[
-    "drinking coffee", "drinking tea", "eating a sandwich", "eating pizza", "reading a book",
-    "reading a newspaper", "playing the guitar", "playing the piano", "playing chess",
-    "playing a violin", "playing drums", "riding a bicycle", "riding a skateboard",
-    "riding a horse", "driving a car", "flying a kite", "dancing", "sleeping", "jumping",
-    "running", "smiling", "waving", "laughing", "singing", "swimming", "surfing",
-    "looking at the camera", "taking a photo", "painting a picture",
-    "cooking dinner", "yawning", "eating an ice cream", "sipping tea", "drinking milk",
-    "having breakfast", "typing", "fishing", "blowing bubbles", "juggling", "watching tv",
-    "playing football", "eating popcorn", "sipping a cocktail", "wearing nothing but socks",
-    "listening to music", "writing a letter", "doing yoga", "eating a carrot", "licking a lollipop",
+    "drinking coffee",
+    "drinking tea",
+    "eating a sandwich",
+    "eating pizza",
+    "reading a book",
+    "reading a newspaper",
+    "playing the guitar",
+    "playing the piano",
+    "playing chess",
+    "playing a violin",
+    "playing drums",
+    "riding a bicycle",
+    "riding a skateboard",
+    "riding a horse",
+    "driving a car",
+    "flying a kite",
+    "dancing",
+    "sleeping",
+    "jumping",
+    "running",
+    "smiling",
+    "waving",
+    "laughing",
+    "singing",
+    "swimming",
+    "surfing",
+    "looking at the camera",
+    "taking a photo",
+    "painting a picture",
+    "cooking dinner",
+    "yawning",
+    "eating an ice cream",
+    "sipping tea",
+    "drinking milk",
+    "having breakfast",
+    "typing",
+    "fishing",
+    "blowing bubbles",
+    "juggling",
+    "watching tv",
+    "playing football",
+    "eating popcorn",
+    "sipping a cocktail",
+    "wearing nothing but socks",
+    "listening to music",
+    "writing a letter",
+    "doing yoga",
+    "eating a carrot",
+    "licking a lollipop",
 ];
 
 const STATE: &[&str] = &[
-    "with big eyes", "with long hair", "with wings", "with a long tail", "with a big smile",
-    "with sharp teeth", "with blue eyes", "with a beard", "with floppy ears", "with red stripes",
-    "made of glass", "made of wood", "made of gold", "made of lego", "covered in snow",
-    "covered in flowers", "full of water", "full of apples", "from the future", "on fire",
-    "with its mouth open", "with an open door", "with green leaves", "in full bloom",
-    "with a white belly", "with polka dots", "in the shape of a heart", "cut in half",
+    "with big eyes",
+    "with long hair",
+    "with wings",
+    "with a long tail",
+    "with a big smile",
+    "with sharp teeth",
+    "with blue eyes",
+    "with a beard",
+    "with floppy ears",
+    "with red stripes",
+    "made of glass",
+    "made of wood",
+    "made of gold",
+    "made of lego",
+    "covered in snow",
+    "covered in flowers",
+    "full of water",
+    "full of apples",
+    "from the future",
+    "on fire",
+    "with its mouth open",
+    "with an open door",
+    "with green leaves",
+    "in full bloom",
+    "with a white belly",
+    "with polka dots",
+    "in the shape of a heart",
+    "cut in half",
 ];
 
 /// The words of counts, with the number that the draft gives them.
 const COUNTS: &[(&str, u8)] = &[
-    ("two", 2), ("two", 2), ("2", 2), ("a couple of", 2), ("a pair of", 2), ("three", 3),
-    ("three", 3), ("3", 3), ("a few", 3), ("several", 3), ("some", 3), ("a group of", 3),
-    ("four", 4), ("four", 4), ("4", 4), ("five", 5), ("five", 5), ("5", 5), ("many", 5),
-    ("lots of", 5), ("six", 6), ("6", 6), ("seven", 7), ("7", 7), ("eight", 8), ("8", 8),
-    ("half a dozen", 6), ("nine", 9), ("ten", 10), ("10", 10), ("a dozen", 12), ("12", 12),
+    ("two", 2),
+    ("two", 2),
+    ("2", 2),
+    ("a couple of", 2),
+    ("a pair of", 2),
+    ("three", 3),
+    ("three", 3),
+    ("3", 3),
+    ("a few", 3),
+    ("several", 3),
+    ("some", 3),
+    ("a group of", 3),
+    ("four", 4),
+    ("four", 4),
+    ("4", 4),
+    ("five", 5),
+    ("five", 5),
+    ("5", 5),
+    ("many", 5),
+    ("lots of", 5),
+    ("six", 6),
+    ("6", 6),
+    ("seven", 7),
+    ("7", 7),
+    ("eight", 8),
+    ("8", 8),
+    ("half a dozen", 6),
+    ("nine", 9),
+    ("ten", 10),
+    ("10", 10),
+    ("a dozen", 12),
+    ("12", 12),
 ];
 
 /// A random thing.
@@ -90,8 +288,8 @@ pub fn thing(nouns: &Nouns, detail: Detail, rng: &mut impl Rng) -> Thing {
         noun: noun.single.clone(),
         ..DraftElement::default()
     };
-    let count = (!noun.mass && noun.name.is_none() && rng.random_bool(0.24))
-        .then(|| pick(COUNTS, rng));
+    let count =
+        (!noun.mass && noun.name.is_none() && rng.random_bool(0.24)).then(|| pick(COUNTS, rng));
     // `cats playing` without a number: as it is written.
     let bare_plural = count.is_none()
         && !noun.mass
@@ -133,7 +331,14 @@ pub fn thing(nouns: &Nouns, detail: Detail, rng: &mut impl Rng) -> Thing {
     if detail == Detail::Full && after.is_empty() {
         after = clauses(&mut element, rng);
     }
-    phrase = with_article(&phrase, noun, count.map(|(said, _)| said), bare_plural, detail, rng);
+    phrase = with_article(
+        &phrase,
+        noun,
+        count.map(|(said, _)| said),
+        bare_plural,
+        detail,
+        rng,
+    );
     phrase.push_str(&after);
     Thing {
         element,
@@ -170,16 +375,26 @@ fn with_article(
     }
     if let Some(name) = &noun.name {
         let person = name.starts_with(|c: char| c.is_uppercase())
-            && !matches!(name.as_str(), "Earth" | "Statue of Liberty" | "Christmas tree");
+            && !matches!(
+                name.as_str(),
+                "Earth" | "Statue of Liberty" | "Christmas tree"
+            );
         // `a blue Earth`, but `Santa Claus` and `the moon`.
         if phrase == *name {
-            return if person { phrase.to_owned() } else { format!("the {phrase}") };
+            return if person {
+                phrase.to_owned()
+            } else {
+                format!("the {phrase}")
+            };
         }
     }
     match rng.random_range(0..40) {
         0..=2 => format!("the {phrase}"),
         3 => format!("one {phrase}"),
-        4 => format!("{} {phrase}", pick(&["my", "this", "a single", "her", "another"], rng)),
+        4 => format!(
+            "{} {phrase}",
+            pick(&["my", "this", "a single", "her", "another"], rng)
+        ),
         5 => phrase.to_owned(),
         _ => article(phrase),
     }
@@ -197,7 +412,15 @@ pub fn article(phrase: &str) -> String {
 fn size(element: &mut DraftElement, rng: &mut impl Rng) -> &'static str {
     const SMALL: &[&str] = &["small", "tiny", "little", "miniature", "small", "tiny"];
     const LARGE: &[&str] = &[
-        "large", "big", "huge", "giant", "enormous", "gigantic", "massive", "oversized", "big",
+        "large",
+        "big",
+        "huge",
+        "giant",
+        "enormous",
+        "gigantic",
+        "massive",
+        "oversized",
+        "big",
     ];
     let (size, said) = if rng.random_bool(0.5) {
         ("small", pick(SMALL, rng))
@@ -226,7 +449,10 @@ fn color(rng: &mut impl Rng) -> (Color, &'static str) {
 
 fn shade(said: &str, rng: &mut impl Rng) -> String {
     match rng.random_range(0..14) {
-        0 => format!("{} {said}", pick(&["bright", "dark", "light", "deep", "pale"], rng)),
+        0 => format!(
+            "{} {said}",
+            pick(&["bright", "dark", "light", "deep", "pale"], rng)
+        ),
         1 => format!("{said}-colored"),
         _ => said.to_owned(),
     }
@@ -242,7 +468,11 @@ fn clauses(element: &mut DraftElement, rng: &mut impl Rng) -> String {
     let mut text = String::new();
     for index in 0..number {
         let clause = clause(rng);
-        let joint = if index == 0 { " " } else { pick(&[" ", " and ", ", "], rng) };
+        let joint = if index == 0 {
+            " "
+        } else {
+            pick(&[" ", " and ", ", "], rng)
+        };
         text.push_str(joint);
         text.push_str(&clause);
         element.with.push(clause);
@@ -266,15 +496,39 @@ fn clause(rng: &mut impl Rng) -> String {
         }
         3..=4 => {
             let held = [
-                "balloon", "cup of coffee", "umbrella", "sword", "bouquet", "flag", "lantern",
-                "book", "fish", "magic wand", "phone", "camera", "gift", "sign", "guitar",
-                "candle", "trophy", "flower", "pizza", "cup of tea", "suitcase", "basket", "pen",
+                "balloon",
+                "cup of coffee",
+                "umbrella",
+                "sword",
+                "bouquet",
+                "flag",
+                "lantern",
+                "book",
+                "fish",
+                "magic wand",
+                "phone",
+                "camera",
+                "gift",
+                "sign",
+                "guitar",
+                "candle",
+                "trophy",
+                "flower",
+                "pizza",
+                "cup of tea",
+                "suitcase",
+                "basket",
+                "pen",
             ];
             let mut item = pick(&held, rng).to_owned();
             if rng.random_bool(0.25) {
                 item = format!("{} {item}", pick(&Color::ALL, rng).name());
             }
-            format!("{} {}", pick(&["holding", "holding", "carrying"], rng), article(&item))
+            format!(
+                "{} {}",
+                pick(&["holding", "holding", "carrying"], rng),
+                article(&item)
+            )
         }
         5..=7 => pick(DOING, rng).to_owned(),
         _ => pick(STATE, rng).to_owned(),
