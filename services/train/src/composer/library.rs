@@ -129,11 +129,6 @@ impl Library {
     pub fn drawn(&self) -> &[usize] {
         &self.drawn
     }
-
-    /// The index of the thing called `name`.
-    pub fn index(&self, name: &str) -> Option<usize> {
-        self.props.iter().position(|prop| prop.name == name)
-    }
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, LibraryError> {

@@ -14,10 +14,9 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub use atelier_models::props::picture::reference_picture;
 pub use catalog::entries;
-pub use library::{Library, LibraryError, Prop};
-pub use scene::{GRID, Scene, Thing};
+pub use library::{Library, Prop};
+pub use scene::{GRID, Scene};
 pub use sheet::sheet;
 
 /// Options of the command.

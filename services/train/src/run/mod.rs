@@ -1,1 +1,31 @@
-//! What every recipe shares: run folder, checkpoints with exact resume, loss plot, progress bar.
+//! What every recipe shares: parameters with their average, optimizers, and a run that can be stopped and taken up again exactly.
+
+mod ahead;
+mod master;
+mod optimizer;
+mod plot;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use ahead::ahead;
+pub use master::Master;
+pub use optimizer::{Optimizer, Rates, Rule};
+pub use session::{Options, Session, step_seed};
+
+use std::path::Path;
+
+use anyhow::Context;
+use tch::Tensor;
+
+/// Writes a safetensors file whole or not at all.
+pub fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    let tensors: Vec<(&str, Tensor)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor.detach().contiguous()))
+        .collect();
+    Tensor::write_safetensors(&tensors, &part)
+        .with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, path).with_context(|| format!("cannot rename to {}", path.display()))
+}

@@ -1,0 +1,232 @@
+//! Training samples: composed scenes as latents, with their phrases and the references of their things.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use atelier_models::renderer::{
+    autoencoder::Autoencoder,
+    regions::{self, Arrangement, Cells, Grid, Layout, Positions, ThingTokens},
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Tensor};
+
+use super::phrases::Phrases;
+use crate::{
+    autoencoder::batch::{Batch as Pictures, SIDE},
+    composer::{GRID as SIDE_TOKENS, Library, Scene},
+    run::step_seed,
+};
+
+/// Tokens of a scene.
+pub const GRID: Grid = Grid {
+    rows: SIDE_TOKENS as usize,
+    columns: SIDE_TOKENS as usize,
+};
+
+/// Share of things whose reference is left out.
+const WITHOUT: f64 = 0.1;
+
+/// Share of scenes without any reference, so that text alone is learnt, too.
+const TEXT_ONLY: f64 = 0.1;
+
+/// One scene as the network is told of it.
+pub struct Sample {
+    /// What is composed.
+    pub scene: Scene,
+    /// What is behind and when, in words.
+    pub base: String,
+    /// The things in words.
+    pub phrases: Vec<String>,
+    /// Tokens `(side * side, channels)` of each thing's picture.
+    pub references: Vec<Option<Tensor>>,
+}
+
+/// What a step trains on.
+pub struct Batch {
+    /// `(B, N, channels)`, f32.
+    pub latents: Tensor,
+    /// The scenes.
+    pub samples: Vec<Sample>,
+}
+
+/// Makes batches; references are encoded once.
+pub struct Maker {
+    autoencoder: Autoencoder,
+    library: Arc<Library>,
+    known: Arc<HashSet<String>>,
+    encoded: HashMap<(usize, u8), Tensor>,
+}
+
+impl Maker {
+    /// `known`: phrases that have states.
+    pub fn new(
+        autoencoder: Autoencoder,
+        library: Arc<Library>,
+        known: Arc<HashSet<String>>,
+    ) -> Self {
+        Self {
+            autoencoder,
+            library,
+            known,
+            encoded: HashMap::new(),
+        }
+    }
+
+    /// The batch of a step.
+    pub fn of_step(&mut self, seed: u64, step: u64, size: usize) -> Batch {
+        let mut rng = ChaCha8Rng::seed_from_u64(step_seed(seed, step));
+        let scenes: Vec<Scene> = (0..size)
+            .map(|_| {
+                let most = if rng.random_bool(0.35) { 1 } else { 4 };
+                Scene::random(&self.library, &mut rng, most)
+            })
+            .collect();
+        let pictures: Vec<_> = scenes
+            .iter()
+            .map(|scene| scene.draw(&self.library, SIDE, &mut rng))
+            .collect();
+        let latents = self.encode(&Pictures::of(&pictures));
+        let samples = scenes
+            .into_iter()
+            .map(|scene| self.told(scene, &mut rng))
+            .collect();
+        Batch { latents, samples }
+    }
+
+    /// A scene with varied words and some references left out.
+    fn told(&mut self, scene: Scene, rng: &mut ChaCha8Rng) -> Sample {
+        let text_only = rng.random_bool(TEXT_ONLY);
+        let base = scene.base_phrase_varied(rng);
+        let mut sample = self.plain(scene, base, false);
+        for (at, thing) in sample.scene.things.clone().iter().enumerate() {
+            let varied = thing.phrase_varied(&self.library, rng);
+            if self.known.contains(&varied) {
+                sample.phrases[at] = varied;
+            }
+            if !text_only && !rng.random_bool(WITHOUT) {
+                sample.references[at] = Some(self.reference(thing.prop, thing.cell.2));
+            }
+        }
+        sample
+    }
+
+    /// A scene in these words, with all references or none.
+    pub fn plain(&mut self, scene: Scene, base: String, references: bool) -> Sample {
+        let phrases = scene
+            .things
+            .iter()
+            .map(|thing| thing.phrase(&self.library))
+            .collect();
+        let references = scene
+            .things
+            .iter()
+            .map(|thing| references.then(|| self.reference(thing.prop, thing.cell.2)))
+            .collect();
+        Sample {
+            scene,
+            base,
+            phrases,
+            references,
+        }
+    }
+
+    fn reference(&mut self, prop: usize, side: u8) -> Tensor {
+        if let Some(found) = self.encoded.get(&(prop, side)) {
+            return found.shallow_clone();
+        }
+        let pixels = u32::from(side) * SIDE / u32::from(SIDE_TOKENS);
+        let picture = self.library.props()[prop].reference(pixels);
+        let made = self.encode(&Pictures::of(&[picture])).get(0);
+        self.encoded.insert((prop, side), made.shallow_clone());
+        made
+    }
+
+    /// Pictures as tokens `(b, n, channels)`.
+    fn encode(&self, pictures: &Pictures) -> Tensor {
+        tch::no_grad(|| {
+            regions::to_tokens(&self.autoencoder.encode(&pictures.tensor())).contiguous()
+        })
+    }
+}
+
+/// Text, references and places of a batch as the transformer reads them.
+pub struct Packed {
+    /// `(B, T, text channels)`.
+    pub text: Tensor,
+    /// `(B, R, channels)`.
+    pub reference: Option<Tensor>,
+    /// Who stands where and sees whom.
+    pub arrangement: Arrangement,
+}
+
+impl Packed {
+    /// Packs samples.
+    pub fn of(samples: &[Sample], phrases: &Phrases) -> anyhow::Result<Self> {
+        let (mut texts, mut references, mut layouts) = (Vec::new(), Vec::new(), Vec::new());
+        for sample in samples {
+            let base = phrases.get(&sample.base)?;
+            let mut layout = Layout {
+                base: base.size()[0] as usize,
+                things: Vec::new(),
+            };
+            let mut text = vec![base];
+            for ((thing, phrase), reference) in sample
+                .scene
+                .things
+                .iter()
+                .zip(&sample.phrases)
+                .zip(&sample.references)
+            {
+                let states = phrases.get(phrase)?;
+                let side = usize::from(thing.cell.2);
+                layout.things.push(ThingTokens {
+                    text: states.size()[0] as usize,
+                    bbox: Some(thing.bbox()),
+                    reference: reference.as_ref().map(|_| Grid {
+                        rows: side,
+                        columns: side,
+                    }),
+                });
+                text.push(states);
+            }
+            texts.push(Tensor::cat(&text, 0));
+            let shown: Vec<&Tensor> = sample.references.iter().flatten().collect();
+            references.push(if shown.is_empty() {
+                Tensor::zeros([0, 128], (Kind::Float, Device::Cpu))
+            } else {
+                Tensor::cat(&shown, 0)
+            });
+            layouts.push(layout);
+        }
+        Ok(Self {
+            text: regions::pad(&texts)
+                .ok_or_else(|| anyhow::anyhow!("a batch without any text"))?,
+            reference: regions::pad(&references),
+            arrangement: Positions::Placed
+                .arrange(GRID, &layouts, Device::Cpu)
+                .in_kind(Kind::BFloat16),
+        })
+    }
+}
+
+/// Weights `(B, N)` of the loss: `inside` in boxes against 1, each picture's mean 1.
+pub fn weights(samples: &[Sample], inside: f32) -> Tensor {
+    let mut weights = Vec::with_capacity(samples.len() * GRID.tokens());
+    for sample in samples {
+        let mut own = vec![1.0_f32; GRID.tokens()];
+        for bbox in sample.scene.boxes() {
+            let cells = Cells::of(bbox, GRID);
+            for (token, weight) in own.iter_mut().enumerate() {
+                if cells.contains(token / GRID.columns, token % GRID.columns) {
+                    *weight = inside;
+                }
+            }
+        }
+        let mean = own.iter().sum::<f32>() / own.len() as f32;
+        weights.extend(own.into_iter().map(|weight| weight / mean));
+    }
+    Tensor::from_slice(&weights).view([samples.len() as i64, -1])
+}
