@@ -13,8 +13,8 @@ const BATCH: usize = 32;
 const BATCH_TOKENS: usize = 2048;
 /// Most tokens of a text; what follows is left out.
 const MAX_TOKENS: usize = 512;
-/// Most tokens of all texts whose states are kept.
-const KEPT_TOKENS: usize = 16_384;
+/// Most numbers of all states that are kept: 128 MiB.
+const KEPT_NUMBERS: usize = 32 << 20;
 
 /// States of texts after some layers of a decoder.
 pub struct TextStates {
@@ -28,7 +28,7 @@ pub struct TextStates {
 #[derive(Default)]
 struct Kept {
     states: HashMap<String, Tensor>,
-    tokens: usize,
+    numbers: usize,
 }
 
 impl TextStates {
@@ -148,18 +148,17 @@ fn batch_size(texts: &[(usize, Vec<u32>)]) -> usize {
 
 impl Kept {
     fn keep(&mut self, text: &str, states: &Tensor) {
-        // An empty text costs a place, too.
-        let tokens = states.size()[0] as usize + 1;
-        if self.tokens + tokens > KEPT_TOKENS {
-            self.states.clear();
-            self.tokens = 0;
+        // The text itself costs something, too.
+        let numbers = states.numel() + text.len() + 64;
+        if self.numbers + numbers > KEPT_NUMBERS {
+            *self = Self::default();
         }
         if self
             .states
             .insert(text.to_owned(), states.shallow_clone())
             .is_none()
         {
-            self.tokens += tokens;
+            self.numbers += numbers;
         }
     }
 }
