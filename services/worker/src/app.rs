@@ -45,7 +45,6 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         WorkerMetrics::new(&metrics),
         life.clone(),
     ));
-    ready(&shared).await;
     spawn(&shared, &config, metrics).await?;
     tracing::info!(
         worker = %shared.worker, name = shared.name, model = shared.about.model,
@@ -57,40 +56,31 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
     Ok(shared)
 }
 
-/// Waits until NATS is there and the stream and the consumers exist.
-async fn ready(shared: &Shared) {
-    loop {
-        let made = async {
-            shared.bus.ensure_jobs().await?;
-            for &role in &shared.roles {
-                shared
-                    .bus
-                    .ensure_consumer(role, &shared.about.model)
-                    .await?;
-            }
-            Ok::<(), atelier_platform::BusError>(())
-        };
-        match made.await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::warn!(%error, "NATS is not ready: trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
+/// One puller a role, once NATS is there and the stream and the consumers exist.
+async fn pullers(shared: &Shared) -> Vec<Puller> {
+    let mut ready = Vec::new();
+    for &role in &shared.roles {
+        let mut puller = Puller::new(&shared.bus, role, &shared.about.model);
+        while let Err(error) = puller.prepare().await {
+            tracing::warn!(%error, "NATS is not ready: trying again");
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
+        ready.push(puller);
     }
+    ready
 }
 
 async fn spawn(shared: &Arc<Shared>, config: &Config, metrics: Metrics) -> anyhow::Result<()> {
     let life = &shared.life;
     let cancels = cancel::subscribe(shared).await?;
+    let pullers = pullers(shared).await;
     // The first sign of life comes before the first job.
     lease::beat(shared).await;
     shared.bus.flush().await;
     life.spawn("cancel", cancel::run(shared.clone(), cancels));
     life.track(lease::run(shared.clone(), config.heartbeat()));
     life.track(drain::run(shared.clone(), config.drain()));
-    for &role in &shared.roles {
-        let puller = Puller::new(&shared.bus, role, &shared.about.model);
+    for puller in pullers {
         life.track(intake::run(shared.clone(), puller));
     }
     if let Some(address) = config.admin_listen {

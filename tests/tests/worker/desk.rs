@@ -125,6 +125,13 @@ impl Desk {
         Ok(stream.info().await?.state.messages)
     }
 
+    /// Pull requests for jobs of a kind that wait at the server.
+    pub async fn pulls(&self, kind: JobKind) -> Result<usize> {
+        let stream = self.jetstream.get_stream(self.names.jobs_stream()).await?;
+        let consumer = self.names.consumer(kind, MODEL);
+        Ok(stream.consumer_info(consumer).await?.num_waiting)
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn empty(&self) -> Result<()> {
         let emptied = async {

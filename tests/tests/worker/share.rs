@@ -47,6 +47,7 @@ async fn idle_workers_go_before_those_that_fetch_ahead() -> Result<()> {
     let _one = sandbox.worker("one", &[])?;
     let _two = sandbox.worker("two", &[])?;
     for pause in [0, 700, 1_900] {
+        while desk.pulls(JobKind::Plan).await? < 2 {}
         // A plan has one step of unknown length, so that its worker would fetch ahead from the start.
         desk.offer(&offer(plan_work("a cat [slow:3000]"))).await?;
         // Whose request has waited longer differs from round to round.

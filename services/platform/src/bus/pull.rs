@@ -15,8 +15,7 @@ use futures::StreamExt;
 
 use super::{Bus, BusError, jobs::GROUP};
 
-/// How long a pull request waits at the server.
-/// Short, because an idle worker's urgent request outlives its idleness.
+/// How long a pull request waits at the server. Short, because an idle worker's urgent request outlives its idleness.
 const EXPIRES: Duration = Duration::from_secs(2);
 
 /// How urgently a worker wants a job.
@@ -79,6 +78,14 @@ impl Puller {
         pulled
     }
 
+    /// Makes the stream and the consumer where they are missing, so that the first [`Self::pull`] is under way at once.
+    pub async fn prepare(&mut self) -> Result<(), BusError> {
+        if self.bound.is_none() {
+            self.bound = Some(self.bind().await?);
+        }
+        Ok(())
+    }
+
     /// Asks for nothing more and gives back what came meanwhile.
     pub async fn close(mut self) {
         let Some(mut bound) = self.bound.take() else {
@@ -95,11 +102,9 @@ impl Puller {
     }
 
     async fn try_pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {
-        if self.bound.is_none() {
-            self.bound = Some(self.bind().await?);
-        }
+        self.prepare().await?;
         self.connections.mark_unchanged();
-        let bound = self.bound.as_mut().expect("bound above");
+        let bound = self.bound.as_mut().expect("prepared above");
         let request = BatchConfig {
             batch: 1,
             expires: Some(EXPIRES),
