@@ -43,13 +43,20 @@ struct Chat {
 }
 
 fn recorded() -> Recorded {
-    serde_json::from_slice(&std::fs::read(fixture("smollm2.json")).unwrap()).unwrap()
+    serde_json::from_slice(
+        &std::fs::read(fixture("smollm2.json")).expect("a fixture that is carried along"),
+    )
+    .expect("a fixture that is carried along")
 }
 
 fn numbers(weights: &Weights, name: &str) -> Vec<u32> {
-    let tensor = weights.get(name).unwrap().view([-1]).to_kind(Kind::Int64);
+    let tensor = weights
+        .get(name)
+        .expect("a fixture that is carried along")
+        .view([-1])
+        .to_kind(Kind::Int64);
     Vec::<i64>::try_from(tensor)
-        .unwrap()
+        .expect("a fixture that is carried along")
         .into_iter()
         .map(|id| id as u32)
         .collect()
@@ -67,23 +74,32 @@ fn best(logits: &Tensor) -> u32 {
 
 fn greedy(decoder: &Decoder, prompt: &[u32], count: usize) -> Vec<u32> {
     let mut cache = Cache::default();
-    let mut found = vec![best(&decoder.next_logits(prompt, &mut cache).unwrap())];
+    let mut found = vec![best(
+        &decoder
+            .next_logits(prompt, &mut cache)
+            .expect("a fixture that is carried along"),
+    )];
     while found.len() < count {
-        let last = *found.last().unwrap();
-        found.push(best(&decoder.next_logits(&[last], &mut cache).unwrap()));
+        let last = *found.last().expect("a fixture that is carried along");
+        found.push(best(
+            &decoder
+                .next_logits(&[last], &mut cache)
+                .expect("a fixture that is carried along"),
+        ));
     }
     found
 }
 
 fn qwen3(adapter: Option<&Adapter>) -> Decoder {
-    let config = DecoderConfig::from_json(&fixture("qwen3/config.json")).unwrap();
+    let config = DecoderConfig::from_json(&fixture("qwen3/config.json"))
+        .expect("a fixture that is carried along");
     assert!(config.qk_norm && config.tied && config.head * config.heads != config.hidden);
     Decoder::load(
         config,
-        &Weights::load_dir(&fixture("qwen3")).unwrap(),
+        &Weights::load_dir(&fixture("qwen3")).expect("a fixture that is carried along"),
         adapter,
     )
-    .unwrap()
+    .expect("a fixture that is carried along")
 }
 
 #[test]
