@@ -1,11 +1,11 @@
 //! Takes jobs of one role from the stream: one when the device is idle, the next when the one before is past its middle.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use atelier_platform::bus::{Delivery, Puller};
 
 use crate::{
-    hands::Taken,
+    hands::{Job, Taken},
     job,
     offer::{self, Offer},
     shared::Shared,
@@ -75,9 +75,22 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
                 delivery.done().await;
             }
         }
-        Taken::New(job) => match refused {
-            None => shared.life.track(job::run(shared.clone(), job)),
-            Some(reason) => shared.life.track(job::refuse(shared.clone(), job, reason)),
-        },
+        Taken::New(job) => {
+            let work = work(shared.clone(), job, refused);
+            shared.life.spawn("job", work);
+        }
     }
+}
+
+/// Never fails; but were it to panic, the process must end, or the job's lease would be renewed for ever.
+async fn work(
+    shared: Arc<Shared>,
+    job: Arc<Job>,
+    refused: Option<String>,
+) -> Result<(), Infallible> {
+    match refused {
+        None => job::run(shared, job).await,
+        Some(reason) => job::refuse(shared, job, reason).await,
+    }
+    Ok(())
 }

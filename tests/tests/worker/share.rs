@@ -76,3 +76,32 @@ async fn a_worker_takes_only_its_roles() -> Result<()> {
     assert_eq!(desk.report().await?.job, job.job);
     desk.empty().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_are_each_reported_once() -> Result<()> {
+    const JOBS: usize = 500;
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _one = sandbox.worker("one", &[])?;
+    let _two = sandbox.worker("two", &[])?;
+    let mut wanted = HashSet::new();
+    for _ in 0..JOBS {
+        let job = offer(plan_work("a cat and a dog"));
+        wanted.insert(job.job);
+        desk.offer(&job).await?;
+    }
+    let start = Instant::now();
+    let (mut done, mut workers) = (HashSet::new(), HashSet::new());
+    while done.len() < JOBS {
+        let report = desk.report().await?;
+        workers.insert(report.worker);
+        assert!(done.insert(report.job), "reported twice");
+    }
+    println!(
+        "{JOBS} reports, the last {:?} after the last offer",
+        start.elapsed()
+    );
+    assert_eq!(done, wanted);
+    assert_eq!(workers.len(), 2);
+    desk.empty().await
+}

@@ -152,7 +152,10 @@ impl Puller {
         }
     }
 
-    async fn bind(&self) -> Result<Bound, BusError> {
+    async fn bind(&mut self) -> Result<Bound, BusError> {
+        // The very first connection must not look like a new one later.
+        let connected = self.connections.wait_for(|&count| count > 0).await;
+        connected.map_err(|_| BusError::Client("the connection is closed".into()))?;
         self.bus.ensure_jobs().await?;
         let consumer = self.bus.ensure_consumer(self.kind, &self.model).await?;
         let inbox = self.bus.client.new_inbox();
