@@ -36,7 +36,7 @@ pub struct WorkerMetrics {
 impl WorkerMetrics {
     /// Makes the metrics; once a process.
     pub fn new(metrics: &Metrics) -> Self {
-        Self {
+        let made = Self {
             attempts: metrics.counters(
                 "worker_attempts_total",
                 "Attempts that ended, by kind and outcome.",
@@ -66,6 +66,21 @@ impl WorkerMetrics {
                 "worker_duplicates_total",
                 "Deliveries of jobs that were in hands or done already.",
             ),
+        };
+        made.show_zeros();
+        made
+    }
+
+    /// A series that is there from the start lets its first event be seen as a rise.
+    fn show_zeros(&self) {
+        for kind in JobKind::ALL {
+            self.device_seconds.with_label_values(&[kind.as_str()]);
+            for outcome in ["done", "failed", "returned"] {
+                self.attempts.with_label_values(&[kind.as_str(), outcome]);
+            }
+        }
+        for answer in ["committed", "superseded", "refused"] {
+            self.answers.with_label_values(&[answer]);
         }
     }
 
