@@ -7,8 +7,8 @@ use std::{
 
 use atelier_models::{
     language::{
-        Adapter, Cache, Decoder, DecoderConfig, LanguageError, LanguageModel, Message, TextStates,
-        Tokenizer,
+        Adapter, Cache, Decoder, DecoderConfig, LanguageError, LanguageModel, Meaning, Message,
+        TextStates, Tokenizer,
     },
     weights::{Weights, gguf::Gguf},
 };
@@ -324,4 +324,62 @@ fn phrases_have_the_recorded_states_alone_and_together() {
         )
         .is_err()
     );
+}
+
+#[derive(Deserialize)]
+struct Synonyms {
+    /// Another word for a thing, and the thing's name.
+    pairs: Vec<(String, String)>,
+    /// Names of other things.
+    others: Vec<String>,
+}
+
+#[test]
+fn other_words_for_a_thing_lie_near_its_name() {
+    let Synonyms { pairs, others } =
+        serde_json::from_slice(&std::fs::read(fixture("meaning.json")).unwrap()).unwrap();
+    let model = LanguageModel::load(&smollm2(), None, Device::Cpu).unwrap();
+    let meaning = Meaning::new(model.decoder, model.tokenizer).unwrap();
+    let mut names: Vec<String> = pairs
+        .iter()
+        .map(|(_, name)| name.clone())
+        .chain(others)
+        .collect();
+    names.sort();
+    names.dedup();
+    let rows = |phrases: &[String]| {
+        let vectors = meaning.embed_all(phrases).unwrap();
+        Tensor::from_slice2(&vectors)
+    };
+    let unit = |x: Tensor| &x / x.norm_scalaropt_dim(2, [1], true);
+    let words: Vec<String> = pairs.iter().map(|(word, _)| word.clone()).collect();
+    let known = rows(&names);
+    let mean = known.mean_dim(0, true, Kind::Float);
+    let near = unit(rows(&words) - &mean).matmul(&unit(known - &mean).transpose(0, 1));
+    let (mut first, mut five) = (0, 0);
+    for (row, (word, name)) in (0..).zip(&pairs) {
+        let right = names.binary_search(name).unwrap() as i64;
+        let nearer = near
+            .get(row)
+            .gt_tensor(&near.get(row).get(right))
+            .sum(Kind::Int64)
+            .int64_value(&[]);
+        first += usize::from(nearer == 0);
+        five += usize::from(nearer < 5);
+        if nearer > 0 {
+            println!("{word}: {nearer} names before {name}");
+        }
+    }
+    println!(
+        "of {}: {first} nearest, {five} among five, {} names",
+        pairs.len(),
+        names.len()
+    );
+    assert!(
+        first * 100 >= pairs.len() * 65 && five * 100 >= pairs.len() * 85,
+        "{first} and {five} of {}",
+        pairs.len()
+    );
+    assert!(meaning.embed(" ").unwrap().is_empty());
+    assert_eq!(meaning.embed(&words[0]).unwrap().len(), 576);
 }

@@ -3,6 +3,7 @@
 mod chat;
 mod decoder;
 mod error;
+mod meaning;
 mod model;
 mod text_states;
 mod tokenizer;
@@ -10,12 +11,14 @@ mod tokenizer;
 pub use chat::{ChatTemplate, Message};
 pub use decoder::{Adapter, Cache, Decoder, DecoderConfig, PROJECTIONS};
 pub use error::LanguageError;
+pub use meaning::Meaning;
 pub use model::LanguageModel;
 use tch::{Device, Kind};
 pub use text_states::TextStates;
 pub use tokenizer::Tokenizer;
 
-/// The kind that language models compute in on a device.
+/// The kind that language models compute in on a device. On the CPU bf16 reads prompts 1.7 times as fast but writes only a tenth faster,
+/// and needs instructions that many processors lack.
 pub const fn kind_for(device: Device) -> Kind {
     match device {
         Device::Cpu => Kind::Float,
