@@ -237,8 +237,8 @@ def warn_of_root() -> None:
     for folder in [DEPS, *DEPS.parents]:
         if not folder.stat().st_mode & stat.S_IXOTH:
             say(f"setup: note: {folder} is closed to other users. PostgreSQL refuses to run as "
-                "root, so the farm runs it as an unprivileged user, who cannot get in there. "
-                f"Either: chmod o+x '{folder}', or put the checkout elsewhere, or do not be root.")
+                "root, so the farm runs it as an unprivileged user, and keeps its database in a "
+                f"folder under /var/lib. To have it in the checkout: chmod o+x '{folder}'.")
             return
 
 

@@ -4,7 +4,7 @@ Cargo resolves features for the crates that it is asked for, so `cargo test -p o
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
 after another from here. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
-(`farm`, ...), or `doc`, the examples in the documentation.
+(`chaos`, ...), or `doc`, the examples in the documentation.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="deploy/test",
         description="Builds everything once and runs the tests: all, or those of one suite.",
-        epilog="Examples: deploy/test; deploy/test domain; deploy/test farm -- --nocapture drain. "
+        epilog="Examples: deploy/test; deploy/test domain; deploy/test chaos -- --nocapture hangs. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
     parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")

@@ -20,6 +20,8 @@ use crate::exit::{Unreachable, Usage};
 
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 256 << 20;
+/// How often a submit is sent again to a farm that says that it is busy.
+const SUBMIT_RETRIES: u32 = 10;
 
 /// A client of one farm.
 #[derive(Clone, Debug)]
@@ -38,6 +40,13 @@ pub struct Refused {
     pub message: String,
 }
 
+/// Whether asking again in a moment may help.
+fn busy(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Refused>()
+        .is_some_and(|refused| refused.status == StatusCode::SERVICE_UNAVAILABLE)
+}
+
 impl Client {
     /// A client of the farm at `place`; nothing is sent yet.
     pub fn new(place: Place) -> Result<Self> {
@@ -50,8 +59,18 @@ impl Client {
         Ok(Self { place, http })
     }
 
-    /// Submits a request; `key` makes a repeated call the same request.
+    /// Submits a request. `key` makes a repeated call the same request, so that a farm that is busy is asked again.
     pub async fn submit(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
+        for _ in 0..SUBMIT_RETRIES {
+            match self.submit_once(body, key).await {
+                Err(error) if busy(&error) => tokio::time::sleep(Duration::from_millis(500)).await,
+                result => return result,
+            }
+        }
+        self.submit_once(body, key).await
+    }
+
+    async fn submit_once(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
         let request = self
             .http
             .post(self.url("/v1/requests"))

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -28,6 +29,8 @@ pub struct Args {
 
 /// Free bytes below which a farm will soon be in trouble.
 const LITTLE_DISK: u64 = 2 << 30;
+/// Longer than the time between two signs of life of a worker.
+const FIRST_WORD: Duration = Duration::from_secs(5);
 
 struct Finding {
     what: &'static str,
@@ -184,24 +187,30 @@ async fn farm(args: &ServerArgs) -> Vec<Finding> {
     findings
 }
 
-/// Every kind of job needs somebody who does it.
+/// Every kind of job needs somebody who does it. Workers of a farm that has just started get a moment to be heard.
 async fn workers(client: &Client) -> Result<String, String> {
-    let workers = client
-        .workers()
-        .await
-        .map_err(|error| format!("{error:#}"))?;
-    let idle = |kind: &&JobKind| !workers.iter().any(|worker| worker.roles.contains(kind));
-    let missing: Vec<&str> = JobKind::ALL
-        .iter()
-        .filter(idle)
-        .map(|kind| kind.as_str())
-        .collect();
-    if !missing.is_empty() {
-        return Err(format!(
-            "nobody does {}: start a worker with these roles",
-            missing.join(", ")
-        ));
+    let before = std::time::Instant::now();
+    loop {
+        let workers = client
+            .workers()
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let idle = |kind: &&JobKind| !workers.iter().any(|worker| worker.roles.contains(kind));
+        let missing: Vec<&str> = JobKind::ALL
+            .iter()
+            .filter(idle)
+            .map(|kind| kind.as_str())
+            .collect();
+        if missing.is_empty() {
+            let devices: Vec<String> = workers.into_iter().map(|worker| worker.device).collect();
+            return Ok(format!("{} ({})", devices.len(), devices.join(", ")));
+        }
+        if before.elapsed() > FIRST_WORD {
+            let missing = missing.join(", ");
+            return Err(format!(
+                "nobody does {missing}: start a worker with these roles"
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let devices: Vec<String> = workers.iter().map(|worker| worker.device.clone()).collect();
-    Ok(format!("{} ({})", workers.len(), devices.join(", ")))
 }
