@@ -71,6 +71,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
     let registry = Registry::default();
     let (intake, waiting) = mpsc::channel(MOST_WAITING);
     let (traces, ended) = mpsc::channel(MOST_TRACES);
+    let (stream, epoch) = watch::channel(0);
     let farm = Farm {
         store,
         bus,
@@ -83,6 +84,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         changes: Changes::default(),
         workers: Workers::new(SILENCE),
         posted: PostedJobs::default(),
+        stream: epoch,
         intake,
         traces,
     };
@@ -90,7 +92,6 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
     let stop = life.soft();
     // Submits are accepted until the last HTTP request is answered.
     let served = CancellationToken::new();
-    let (stream, epoch) = watch::channel(0);
     let endless = |name, task: futures::future::BoxFuture<'static, ()>| {
         life.spawn(name, async move {
             task.await;
@@ -106,7 +107,6 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         Box::pin(loops::dispatch::run(
             farm.clone(),
             life.clone(),
-            epoch,
             stop.clone(),
         )),
     );

@@ -130,7 +130,7 @@ fn success(kind: JobKind, pass: u32, fail: u32, stages: usize, nonce: u64) -> Ou
     match kind {
         JobKind::Plan => Outcome::Planned {
             artifact: artifact(nonce, MediaType::Json),
-            graph: Graph::of(&plan(stages)).unwrap(),
+            graph: Graph::of(&plan(stages)).expect("the plan above is valid"),
         },
         JobKind::Render => Outcome::Rendered {
             image: artifact(nonce, MediaType::Png),
@@ -232,7 +232,7 @@ fn finish(request: &mut Request, mut now: u64, fail: u32) -> Result<u32, TestCas
             return Err(TestCaseError::fail("stuck"));
         };
         let (job, attempt, kind) = (job.id, job.attempt, job.kind);
-        let event = match &request.job(job).unwrap().state {
+        let event = match &request.job(job).expect("picked above").state {
             JobState::Ready { not_before } => {
                 now = now.max(*not_before);
                 Event::Dispatched { job }

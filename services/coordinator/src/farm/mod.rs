@@ -10,14 +10,18 @@ use std::sync::Arc;
 use atelier_domain::Policy;
 use atelier_platform::{Artifacts, Bus};
 use atelier_proto::RequestId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 pub use changes::{Changes, Watch};
 pub use clock::Ids;
 pub use posted::PostedJobs;
 pub use workers::Workers;
 
-use crate::{metrics::Metrics, operations::submit::Waiting, store::Store};
+use crate::{
+    metrics::Metrics,
+    operations::submit::Waiting,
+    store::{Place, Store},
+};
 
 /// A coordinator's hands: stores, bus, and what it keeps in memory. Clones share everything.
 #[derive(Clone)]
@@ -44,8 +48,19 @@ pub struct Farm {
     pub workers: Workers,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
+    /// Epoch of the stream of jobs, 0 while there is none.
+    pub stream: watch::Receiver<u64>,
     /// Submits that wait for their commit.
     pub intake: mpsc::Sender<Waiting>,
     /// Requests whose trace can be written.
     pub traces: mpsc::Sender<RequestId>,
+}
+
+impl Farm {
+    /// Takes a message out of the stream, so that nobody begins what is not needed. One that went down with an earlier stream is left alone.
+    pub async fn withdraw(&self, place: Place) {
+        if place.epoch == *self.stream.borrow() {
+            self.bus.withdraw(place.sequence).await;
+        }
+    }
 }

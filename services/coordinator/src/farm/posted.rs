@@ -10,7 +10,7 @@ use std::{
 
 use atelier_proto::JobId;
 
-use crate::store::Posted;
+use crate::store::{Place, Posted};
 
 /// Messages by job. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -22,15 +22,20 @@ impl PostedJobs {
         self.lock().insert(posted.job, (posted, Instant::now()));
     }
 
-    /// Forgets the message of a job that is over.
-    pub fn forget(&self, job: JobId) {
-        self.lock().remove(&job);
+    /// Forgets the message of a job, and says where it was.
+    pub fn take(&self, job: JobId) -> Option<Place> {
+        let (posted, _) = self.lock().remove(&job)?;
+        Some(posted.place)
     }
 
-    /// Forgets the message of a job, and says where it is if it is that of `attempt`.
-    pub fn take(&self, job: JobId, attempt: u32) -> Option<u64> {
-        let (posted, _) = self.lock().remove(&job)?;
-        (posted.attempt == attempt).then_some(posted.sequence)
+    /// The same, but leaves the message of any other attempt than this one.
+    pub fn take_attempt(&self, job: JobId, attempt: u32) -> Option<Place> {
+        let mut all = self.lock();
+        let (posted, _) = all.get(&job)?;
+        if posted.attempt != attempt {
+            return None;
+        }
+        all.remove(&job).map(|(posted, _)| posted.place)
     }
 
     /// Takes the messages that are at least `age` old.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use atelier_platform::Lifecycle;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{AFTER_ERROR, pause};
@@ -12,14 +11,8 @@ use crate::{farm::Farm, operations::dispatch};
 /// Looks for ready jobs this often although nobody said that there are any: delayed ones, and notices that got lost.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// Runs until `stop`. `stream` is the epoch of the stream of jobs, 0 while there is none. What is being published when it ends is
-/// finished by tasks of `life`.
-pub async fn run(
-    farm: Farm,
-    life: Lifecycle,
-    stream: watch::Receiver<u64>,
-    stop: CancellationToken,
-) {
+/// Runs until `stop`. What is being published when it ends is finished by tasks of `life`.
+pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -27,7 +20,7 @@ pub async fn run(
             () = tokio::time::sleep(SWEEP) => {}
         }
         loop {
-            let epoch = *stream.borrow();
+            let epoch = *farm.stream.borrow();
             // Without a stream jobs stay ready: nothing is gained by marking them.
             if epoch == 0 || !farm.bus.is_connected() || stop.is_cancelled() {
                 break;

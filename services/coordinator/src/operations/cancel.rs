@@ -17,8 +17,8 @@ pub async fn cancel(farm: &Farm, id: RequestId) -> Result<bool, StoreError> {
         .apply(id, Event::Canceled { reason }, &farm.policy)
         .is_ok()
     {
-        let effects = unit.commit().await?;
-        settle(farm, &[id], effects).await;
+        let committed = unit.commit().await?;
+        settle(farm, &[id], committed).await;
     }
     Ok(true)
 }

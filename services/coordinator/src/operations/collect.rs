@@ -37,14 +37,14 @@ pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnsw
         }
         answers.push((kind, device_ms, answer));
     }
-    let effects = unit.commit().await?;
+    let committed = unit.commit().await?;
     farm.metrics.committed("collect", size, started);
     for job in over {
-        farm.posted.forget(job);
+        farm.posted.take(job);
     }
     // Also without a ready job: there is room in the queue now.
     farm.ready.notify_one();
-    settle(farm, &touched, effects).await;
+    settle(farm, &touched, committed).await;
     Ok(answers
         .into_iter()
         .map(|(kind, device_ms, answer)| count(farm, kind, device_ms, answer))

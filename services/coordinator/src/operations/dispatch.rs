@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use crate::{
     farm::Farm,
-    store::{Claimed, Posted, StoreError},
+    store::{Claimed, Place, Posted, StoreError},
 };
 
 /// Wait before a job that could not be published is tried again, in milliseconds.
@@ -86,8 +86,10 @@ async fn post(farm: &Farm, claimed: &Claimed, epoch: u64) -> Result<(), BusError
     farm.posted.add(Posted {
         job: offer.job,
         attempt: offer.attempt,
-        epoch,
-        sequence: taken.sequence,
+        place: Place {
+            epoch,
+            sequence: taken.sequence,
+        },
     });
     Ok(())
 }

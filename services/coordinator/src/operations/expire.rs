@@ -29,24 +29,21 @@ pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
         }
         touched.push(id);
         let after = dispatched(&unit, id);
-        stale.extend(
-            before
-                .into_iter()
-                .filter(|job| !after.contains(job))
-                .map(|(job, attempt)| (job, attempt, unit.sequence(id, job))),
-        );
+        stale.extend(before.into_iter().filter(|job| !after.contains(job)));
     }
-    let effects = unit.commit().await?;
-    for (job, attempt, sequence) in stale {
+    let committed = unit.commit().await?;
+    for (job, attempt) in stale {
         tracing::warn!(%job, attempt, "a lease ran out");
         // What is left of the attempt in the stream would only waste a worker's time.
-        let own = farm.posted.take(job, attempt);
-        if let Some(sequence) = sequence.or(own) {
-            farm.bus.withdraw(sequence).await;
+        // Its next one may be there already.
+        let remembered = farm.posted.take_attempt(job, attempt);
+        let noted = committed.places.get(&job).copied();
+        if let Some(place) = remembered.or(noted) {
+            farm.withdraw(place).await;
         }
     }
     farm.metrics.leases_expired.inc_by(touched.len() as u64);
-    settle(farm, &touched, effects).await;
+    settle(farm, &touched, committed).await;
     Ok(touched.len())
 }
 
@@ -65,10 +62,10 @@ pub async fn recover_orphans(farm: &Farm, epoch: u64) -> Result<usize, StoreErro
         let event = Event::MessageLost { job, attempt };
         lost += usize::from(unit.apply(request, event, &farm.policy).is_ok());
     }
-    let effects = unit.commit().await?;
+    let committed = unit.commit().await?;
     tracing::warn!(jobs = lost, "messages went down with their stream");
     farm.metrics.messages_lost.inc_by(lost as u64);
-    settle(farm, &ids, effects).await;
+    settle(farm, &ids, committed).await;
     Ok(lost)
 }
 

@@ -5,17 +5,22 @@ use std::collections::HashSet;
 use atelier_domain::Effect;
 use atelier_proto::{RequestId, encode, signal::Cancel};
 
-use crate::farm::Farm;
+use crate::{farm::Farm, store::Committed};
 
-/// Does what the committed `effects` ask for. Every one of these may get lost; the loops make up for it.
-pub async fn settle(farm: &Farm, touched: &[RequestId], effects: Vec<(RequestId, Effect)>) {
+/// Does what a commit asks for. Every part of it may get lost; the loops make up for it.
+pub async fn settle(farm: &Farm, touched: &[RequestId], committed: Committed) {
     let mut stopped = HashSet::new();
     let mut wake = false;
-    for (request, effect) in effects {
+    for (request, effect) in committed.effects {
         match effect {
             Effect::JobReady(_) => wake = true,
-            Effect::StopWork(_) => {
+            Effect::StopWork(job) => {
                 stopped.insert(request);
+                // Nobody shall begin what still waits in the stream.
+                let noted = committed.places.get(&job).copied();
+                if let Some(place) = farm.posted.take(job).or(noted) {
+                    farm.withdraw(place).await;
+                }
             }
             Effect::BestPicture(_) => {}
             Effect::Ended(state) => {

@@ -85,6 +85,7 @@ const CLAIM: &str = "
     claimed AS (
         UPDATE jobs
         SET state = 'dispatched', attempt = attempt + 1, not_before = NULL, worker_id = NULL,
+            stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
         WHERE id IN (SELECT id FROM plans UNION ALL SELECT id FROM renders UNION ALL SELECT id FROM critiques)
         RETURNING id, request_id, kind, stage, seed, attempt, input_pictures, queue_rank
@@ -117,11 +118,18 @@ impl Store {
             .map(|(_, attempt)| attempt.cast_signed())
             .collect();
         let done = sqlx::query(
-            "UPDATE jobs j
-             SET state = 'ready', lease_until = NULL,
-                 not_before = clock_timestamp() + $3 * interval '1 millisecond'
-             FROM unnest($1::uuid[], $2::integer[]) AS n(id, attempt)
-             WHERE j.id = n.id AND j.attempt = n.attempt AND j.state = 'dispatched' AND j.worker_id IS NULL",
+            "WITH unpublished AS (
+                SELECT j.id
+                FROM jobs j JOIN unnest($1::uuid[], $2::integer[]) AS n(id, attempt)
+                  ON j.id = n.id AND j.attempt = n.attempt
+                WHERE j.state = 'dispatched' AND j.worker_id IS NULL
+                FOR UPDATE OF j SKIP LOCKED
+            )
+            UPDATE jobs j
+            SET state = 'ready', lease_until = NULL,
+                not_before = clock_timestamp() + $3 * interval '1 millisecond'
+            FROM unpublished
+            WHERE j.id = unpublished.id",
         )
         .bind(&ids)
         .bind(&attempts)

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    StoreError,
+    Place, StoreError,
     request_row::{artifact, score},
 };
 
@@ -29,7 +29,8 @@ pub(super) struct JobRow {
     not_before: Option<i64>,
     lease_until: Option<i64>,
     worker_id: Option<Uuid>,
-    pub stream_sequence: Option<i64>,
+    stream_epoch: Option<i64>,
+    stream_sequence: Option<i64>,
     reason: Option<String>,
     artifact_sha256: Option<Vec<u8>>,
     artifact_bytes: Option<i64>,
@@ -43,13 +44,21 @@ pub(super) const SELECT_LOCKED: &str = "
     SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
            (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
            (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
-           worker_id, stream_sequence, reason, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown
+           worker_id, stream_epoch, stream_sequence, reason, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown
     FROM jobs
     WHERE request_id = ANY($1)
     ORDER BY request_id, position
     FOR UPDATE";
 
 impl JobRow {
+    /// Where its message is, as far as that was written down.
+    pub fn place(&self) -> Option<Place> {
+        Some(Place {
+            epoch: self.stream_epoch?.unsigned_abs(),
+            sequence: self.stream_sequence?.unsigned_abs(),
+        })
+    }
+
     fn wrong(&self, column: &'static str, reason: impl Into<String>) -> StoreError {
         StoreError::Row {
             table: "jobs",

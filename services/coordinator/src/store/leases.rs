@@ -17,6 +17,15 @@ pub struct Extension {
     pub worker: WorkerId,
 }
 
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The stream that it is in, by the time it was made.
+    pub epoch: u64,
+    /// Its number there.
+    pub sequence: u64,
+}
+
 /// A message that is in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted {
@@ -24,10 +33,8 @@ pub struct Posted {
     pub job: JobId,
     /// Which attempt.
     pub attempt: u32,
-    /// The stream that it is in, by the time it was made.
-    pub epoch: u64,
-    /// Its number there.
-    pub sequence: u64,
+    /// Where.
+    pub place: Place,
 }
 
 #[derive(FromRow)]
@@ -72,10 +79,13 @@ impl Store {
     pub async fn record_posted(&self, posted: &[Posted]) -> Result<Vec<JobId>, StoreError> {
         let ids: Vec<Uuid> = posted.iter().map(|one| one.job.as_uuid()).collect();
         let attempts: Vec<i32> = posted.iter().map(|one| one.attempt.cast_signed()).collect();
-        let epochs: Vec<i64> = posted.iter().map(|one| one.epoch.cast_signed()).collect();
+        let epochs: Vec<i64> = posted
+            .iter()
+            .map(|one| one.place.epoch.cast_signed())
+            .collect();
         let sequences: Vec<i64> = posted
             .iter()
-            .map(|one| one.sequence.cast_signed())
+            .map(|one| one.place.sequence.cast_signed())
             .collect();
         let out: Vec<Uuid> = sqlx::query_scalar(
             "WITH posted AS (

@@ -17,11 +17,11 @@ use sqlx::PgPool;
 
 pub use claim::{Claimed, Room};
 pub use intake::{Accepted, Submission};
-pub use leases::{Extension, Posted};
+pub use leases::{Extension, Place, Posted};
 pub use notices::Notice;
 pub use pool::StoreOptions;
 pub use trace::TraceRows;
-pub use unit::{Finding, Unit};
+pub use unit::{Committed, Finding, Unit};
 pub use view::JobCount;
 
 /// The database.

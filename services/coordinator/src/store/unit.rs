@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, hit,
+    Place, Store, StoreError, hit,
     job_row::{self, JobRow, JobWrite},
     notices::notify,
     request_row::{self, RequestRow, RequestWrite},
@@ -25,6 +25,15 @@ pub struct Finding {
     pub detail: Option<serde_json::Value>,
 }
 
+/// What a commit leaves to be done.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// What the state machine asks for.
+    pub effects: Vec<(RequestId, Effect)>,
+    /// Where messages are of jobs that were dispatched when they were loaded, as far as that was written down.
+    pub places: HashMap<JobId, Place>,
+}
+
 /// A transaction. Dropped without [`Unit::commit`] it changes nothing.
 pub struct Unit {
     transaction: Transaction<'static, Postgres>,
@@ -38,7 +47,7 @@ struct Loaded {
     before: Request,
     after: Request,
     queue_rank: i64,
-    sequences: HashMap<JobId, u64>,
+    places: HashMap<JobId, Place>,
 }
 
 impl Store {
@@ -80,18 +89,18 @@ fn assemble(
     requests: Vec<RequestRow>,
     jobs: Vec<JobRow>,
 ) -> Result<BTreeMap<RequestId, Loaded>, StoreError> {
-    let mut of_request: HashMap<Uuid, (Vec<Job>, HashMap<JobId, u64>)> = HashMap::new();
+    let mut of_request: HashMap<Uuid, (Vec<Job>, HashMap<JobId, Place>)> = HashMap::new();
     for row in jobs {
-        let (jobs, sequences) = of_request.entry(row.request_id).or_default();
-        let sequence = row.stream_sequence.map(i64::unsigned_abs);
+        let (jobs, places) = of_request.entry(row.request_id).or_default();
+        let place = row.place();
         let job = Job::try_from(row)?;
-        sequences.extend(sequence.map(|sequence| (job.id, sequence)));
+        places.extend(place.map(|place| (job.id, place)));
         jobs.push(job);
     }
     requests
         .into_iter()
         .map(|row| {
-            let (jobs, sequences) = of_request.remove(&row.id).unwrap_or_default();
+            let (jobs, places) = of_request.remove(&row.id).unwrap_or_default();
             let queue_rank = row.queue_rank;
             let mut before = Request::try_from(row)?;
             before.jobs = jobs;
@@ -99,7 +108,7 @@ fn assemble(
                 after: before.clone(),
                 before,
                 queue_rank,
-                sequences,
+                places,
             };
             Ok((loaded.before.id, loaded))
         })
@@ -115,11 +124,6 @@ impl Unit {
     /// The requests of this unit.
     pub fn ids(&self) -> Vec<RequestId> {
         self.loaded.keys().copied().collect()
-    }
-
-    /// Number of a job's message in the stream, where it was looked up.
-    pub fn sequence(&self, request: RequestId, job: JobId) -> Option<u64> {
-        self.loaded.get(&request)?.sequences.get(&job).copied()
     }
 
     /// Applies an event to a request; what has to be done after the commit is remembered.
@@ -142,7 +146,7 @@ impl Unit {
     }
 
     /// Writes what changed and commits; returns what has to be done now.
-    pub async fn commit(mut self) -> Result<Vec<(RequestId, Effect)>, StoreError> {
+    pub async fn commit(mut self) -> Result<Committed, StoreError> {
         let (mut made, mut changed, mut heads) = (Vec::new(), Vec::new(), Vec::new());
         let mut touched = Vec::new();
         for (id, loaded) in &self.loaded {
@@ -201,6 +205,13 @@ impl Unit {
             .any(|(_, effect)| matches!(effect, Effect::JobReady(_)));
         notify(transaction, &touched, ready).await?;
         self.transaction.commit().await?;
-        Ok(self.effects)
+        Ok(Committed {
+            effects: self.effects,
+            places: self
+                .loaded
+                .into_values()
+                .flat_map(|loaded| loaded.places)
+                .collect(),
+        })
     }
 }
