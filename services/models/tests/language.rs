@@ -273,6 +273,17 @@ fn smollm2_says_what_it_says_elsewhere() {
         greedy(&model.decoder, &tokens, continuation.len()),
         continuation
     );
+    // Forced in one pass, the same tokens follow from one another.
+    let mut cache = Cache::default();
+    let _prompt = model.decoder.forward(&tokens, &mut cache).unwrap();
+    let states = model.decoder.forward(&continuation, &mut cache).unwrap();
+    let next = model.decoder.logits(&states).argmax(-1, false);
+    let next: Vec<i64> = Vec::try_from(next).unwrap();
+    assert!(
+        next.iter()
+            .zip(&continuation[1..])
+            .all(|(found, wanted)| *found == i64::from(*wanted))
+    );
 }
 
 #[test]
