@@ -120,6 +120,15 @@ impl Program {
         Ok(rustix::process::kill_process(pid, signal)?)
     }
 
+    /// Clears away a process that ended by itself.
+    pub(crate) fn reap(&mut self) -> Result<ExitStatus> {
+        let Some(mut child) = self.child.take() else {
+            bail!("{} does not run", self.name);
+        };
+        let status = child.try_wait()?;
+        status.with_context(|| format!("{} still runs", self.name))
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.child

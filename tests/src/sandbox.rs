@@ -285,6 +285,12 @@ impl Coordinator {
 }
 
 impl Worker {
+    /// Starts it again after it died by itself, and waits until it is ready.
+    pub fn restart_dead(&mut self) -> Result<()> {
+        self.program.reap()?;
+        self.restart()
+    }
+
     /// Starts it again after a kill, and waits until it is ready.
     pub fn restart(&mut self) -> Result<()> {
         self.program.start(&[]).map(drop)

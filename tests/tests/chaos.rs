@@ -1,0 +1,412 @@
+//! Processes are killed while they work, messages are lost, doubled and forged: every picture still comes, once.
+//!
+//! The tests play the supervisor that starts again what was killed; nothing else helps.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId, decode, encode,
+    http::{RequestState, RequestView, SubmitRequest},
+    job::{JobKind, Priority, Size, Think},
+    report::{Outcome, Report, ReportAnswer},
+    signal::Cancel,
+    subject::Names,
+};
+use atelier_tests::{Api, Coordinator, Options, Sandbox, Worker, prompt, sha256};
+use futures::StreamExt;
+
+/// Much longer than anything here takes, for a machine that is busy.
+const LONG: Duration = Duration::from_secs(90);
+/// A silent worker is given up after this.
+const LEASE: [&str; 2] = ["--lease-ms", "1500"];
+
+struct Farm {
+    coordinator: Coordinator,
+    worker: Worker,
+    // Last, so that its servers outlive the programs.
+    sandbox: Sandbox,
+}
+
+impl Farm {
+    async fn start() -> Result<Self> {
+        let sandbox = Sandbox::with(Options {
+            own_nats: true,
+            ..Options::default()
+        })
+        .await?;
+        Ok(Self {
+            coordinator: sandbox.coordinator("coordinator", &LEASE)?,
+            worker: sandbox.worker("worker", &[])?,
+            sandbox,
+        })
+    }
+
+    fn api(&self) -> &Api {
+        &self.coordinator.api
+    }
+
+    /// The request's picture, after checking that it came exactly once and is what it says it is.
+    async fn delivered_once(&self, id: RequestId) -> Result<RequestView> {
+        let view = match self.api().succeeded(id, LONG).await {
+            Ok(view) => view,
+            Err(error) => {
+                let programs = [&self.coordinator.program, &self.worker.program];
+                let logs: Vec<String> = programs.map(|program| program.log_tail()).into();
+                return Err(error.context(logs.join("\n")));
+            }
+        };
+        let picture = self.api().picture(id).await?;
+        let named = view.image.context("a success has a picture")?;
+        ensure!(
+            named.sha256 == sha256(&picture),
+            "the picture's bytes do not match its name"
+        );
+        let trace = self.api().trace(id).await?;
+        ensure!(trace.image == Some(named) && trace.state == RequestState::Succeeded);
+        let mut work: Vec<_> = view
+            .jobs
+            .iter()
+            .map(|job| (job.kind, job.round, job.stage.clone()))
+            .collect();
+        let all = work.len();
+        work.sort();
+        work.dedup();
+        ensure!(
+            work.len() == all,
+            "the same work is there twice: {:#?}",
+            view.jobs
+        );
+        ensure!(
+            view.jobs.iter().all(|job| job.state == "done"),
+            "{:#?}",
+            view.jobs
+        );
+        Ok(view)
+    }
+
+    /// A request that draws for seconds, in the middle of it.
+    async fn drawing(&self) -> Result<RequestId> {
+        let slow = SubmitRequest {
+            steps: Some(8),
+            ..prompt("a cat and a radio [slow:250]")
+        };
+        let id = self.api().submit(&slow).await?.id;
+        self.first_step(id).await?;
+        Ok(id)
+    }
+
+    /// Waits for a sign of the render job's first steps.
+    async fn first_step(&self, id: RequestId) -> Result<()> {
+        let client = async_nats::connect(&self.sandbox.nats_url).await?;
+        let mut progress = client.subscribe(self.names()?.progress(id)).await?;
+        let drawing = async {
+            while let Some(message) = progress.next().await {
+                let step = decode::<atelier_proto::signal::Progress>(&message.payload)?.body;
+                if step.kind == JobKind::Render {
+                    return Ok(());
+                }
+            }
+            anyhow::bail!("the progress ended")
+        };
+        tokio::time::timeout(LONG, drawing)
+            .await
+            .context("it never drew")?
+    }
+
+    fn names(&self) -> Result<Names> {
+        Ok(Names::new(&self.sandbox.prefix)?)
+    }
+}
+
+fn render_attempts(view: &RequestView) -> u32 {
+    view.jobs
+        .iter()
+        .find(|job| job.kind == JobKind::Render)
+        .map_or(0, |job| job.attempt)
+}
+
+#[tokio::test]
+async fn a_worker_dies_while_it_draws() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let id = farm.drawing().await?;
+    farm.worker.program.kill()?;
+    farm.worker.restart()?;
+    let view = farm.delivered_once(id).await?;
+    assert_eq!(
+        render_attempts(&view),
+        2,
+        "the drawing was lost with its worker"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_coordinator_dies_while_a_worker_draws() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let id = farm.drawing().await?;
+    farm.coordinator.program.kill()?;
+    farm.coordinator.restart()?;
+    let view = farm.delivered_once(id).await?;
+    assert_eq!(
+        render_attempts(&view),
+        1,
+        "the worker went on drawing and nothing was drawn again"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn nats_dies_and_loses_everything_while_a_worker_draws() -> Result<()> {
+    let farm = Farm::start().await?;
+    let id = farm.drawing().await?;
+    // These wait in the stream, and are lost with it.
+    let mut waiting = Vec::new();
+    for seed in 0..5 {
+        let request = SubmitRequest {
+            seed: Some(seed),
+            ..prompt("a dog")
+        };
+        waiting.push(farm.api().submit(&request).await?.id);
+    }
+    farm.sandbox.wipe_nats()?;
+    farm.delivered_once(id).await?;
+    for id in waiting {
+        farm.delivered_once(id).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn everything_dies_right_after_requests_were_accepted() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let mut accepted = Vec::new();
+    for seed in 0..12 {
+        let request = SubmitRequest {
+            seed: Some(seed),
+            ..prompt("a cat and a radio [slow:30]")
+        };
+        accepted.push(farm.api().submit(&request).await?.id);
+    }
+    farm.coordinator.program.kill()?;
+    farm.worker.program.kill()?;
+    farm.sandbox.wipe_nats()?;
+    farm.worker.restart()?;
+    farm.coordinator.restart()?;
+    for id in accepted {
+        farm.delivered_once(id).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_given_up_and_its_late_report_changes_nothing() -> Result<()> {
+    let farm = Farm::start().await?;
+    let id = farm.drawing().await?;
+    farm.worker.program.freeze()?;
+    let _second = farm.sandbox.worker("second", &[])?;
+    let view = farm.delivered_once(id).await?;
+    assert!(render_attempts(&view) >= 2);
+    farm.worker.program.resume()?;
+    // It finishes its drawing and reports it; then it is free to do this one, which says that it is past that.
+    let next = farm.api().submit(&prompt("a dog")).await?.id;
+    farm.delivered_once(next).await?;
+    assert_eq!(farm.api().view(id).await?, view);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_coordinators_share_the_work_and_one_is_enough() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let second = farm.sandbox.coordinator("second", &LEASE)?;
+    let mut accepted = Vec::new();
+    for (seed, api) in (0..10).zip([farm.api(), &second.api].into_iter().cycle()) {
+        let request = SubmitRequest {
+            seed: Some(seed),
+            ..prompt("a cat [slow:40]")
+        };
+        accepted.push(api.submit(&request).await?.id);
+    }
+    let other = farm.coordinator.api.clone();
+    farm.coordinator.program.kill()?;
+    farm.coordinator.api = second.api.clone();
+    for id in accepted {
+        farm.delivered_once(id).await?;
+    }
+    assert!(
+        other.view(RequestId::at(0, [0; 10])).await.is_err(),
+        "the dead one answers"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_workers_is_parked_and_takes_no_other_along() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let poison = farm.api().submit(&prompt("a cat [abort:render]")).await?.id;
+    let healthy = farm.api().submit(&prompt("a dog [slow:50]")).await?.id;
+    let supervised = async {
+        loop {
+            let view = farm.coordinator.api.view(poison).await?;
+            if view.state.is_terminal() {
+                return anyhow::Ok(view);
+            }
+            if !farm.worker.program.is_running() {
+                farm.worker.restart_dead()?;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let view = tokio::time::timeout(LONG, supervised)
+        .await
+        .context("it was never parked")??;
+    assert_eq!(view.state, RequestState::Failed, "{view:#?}");
+    assert_eq!(
+        render_attempts(&view),
+        2,
+        "after two different workers it is enough"
+    );
+    assert!(!view.reason.unwrap_or_default().is_empty());
+    farm.delivered_once(healthy).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn doubled_and_forged_reports_change_nothing() -> Result<()> {
+    let farm = Farm::start().await?;
+    let client = async_nats::connect(&farm.sandbox.nats_url).await?;
+    let mut reports = client.subscribe(farm.names()?.all_reports()).await?;
+    client.flush().await?;
+    let id = farm.api().submit(&prompt("a cat and a radio")).await?.id;
+    let view = farm.delivered_once(id).await?;
+    let mut seen = Vec::new();
+    while seen.len() < view.jobs.len() {
+        let message = tokio::time::timeout(LONG, reports.next())
+            .await?
+            .context("the reports ended")?;
+        seen.push((message.subject, message.payload));
+    }
+    drop(reports);
+    let answer = async |subject: async_nats::Subject, bytes: Vec<u8>| -> Result<ReportAnswer> {
+        let answer = client.request(subject, bytes.into()).await?;
+        Ok(decode::<ReportAnswer>(&answer.payload)?.body)
+    };
+    for (subject, bytes) in seen {
+        // The same bytes once more.
+        let again = answer(subject.clone(), bytes.to_vec()).await?;
+        assert_ne!(again, ReportAnswer::Refused, "{subject}");
+        let report = decode::<Report>(&bytes)?.body;
+        for attempt in [0, report.attempt, report.attempt + 1, u32::MAX] {
+            let forged = Report {
+                attempt,
+                outcome: Outcome::Rendered {
+                    image: ArtifactRef {
+                        sha256: Sha256([7; 32]),
+                        bytes: 1,
+                        media_type: MediaType::Png,
+                    },
+                    size: Size {
+                        width: 1,
+                        height: 1,
+                    },
+                    steps: 1,
+                    references: Vec::new(),
+                },
+                ..report.clone()
+            };
+            let given = answer(subject.clone(), encode(&forged, None)).await?;
+            assert_ne!(
+                given,
+                ReportAnswer::Committed,
+                "attempt {attempt} of {subject}"
+            );
+        }
+    }
+    assert_eq!(farm.api().view(id).await?, view);
+    Ok(())
+}
+
+#[tokio::test]
+async fn rubbish_on_every_subject_stops_nobody() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let names = farm.names()?;
+    let client = async_nats::connect(&farm.sandbox.nats_url).await?;
+    let worker = WorkerId::at(0, [1; 10]);
+    let request = RequestId::at(0, [2; 10]);
+    let mut subjects = vec![
+        names.progress(request),
+        names.cancel(),
+        names.heartbeat(worker),
+    ];
+    for kind in JobKind::ALL {
+        subjects.push(names.report(kind));
+        for priority in Priority::ALL {
+            subjects.push(names.job(kind, "atelier-mini", priority));
+        }
+    }
+    let stranger = Report {
+        job: JobId::at(0, [3; 10]),
+        attempt: 1,
+        request,
+        worker,
+        device_ms: u64::MAX,
+        outcome: Outcome::Returned,
+    };
+    let newer = [0x81, 0xa1, b'v', 0xcd, 0xff, 0xff];
+    let valid_elsewhere = encode(&Cancel { request }, None);
+    let pieces: [Vec<u8>; 7] = [
+        Vec::new(),
+        vec![0xc1],
+        vec![0x91; 5_000],
+        b"{\"v\":1}".to_vec(),
+        newer.to_vec(),
+        valid_elsewhere,
+        encode(&stranger, None),
+    ];
+    for subject in &subjects {
+        for piece in &pieces {
+            client
+                .publish(subject.clone(), piece.clone().into())
+                .await?;
+        }
+    }
+    client.flush().await?;
+    for seed in 0..3 {
+        let drawn = SubmitRequest {
+            seed: Some(seed),
+            think: if seed == 0 { Think::Off } else { Think::Fast },
+            ..prompt("a cat")
+        };
+        let id = farm.api().submit(&drawn).await?.id;
+        farm.delivered_once(id).await?;
+    }
+    assert!(farm.coordinator.program.is_running() && farm.worker.program.is_running());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_gives_back_what_it_holds() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    let endless = SubmitRequest {
+        steps: Some(200),
+        ..prompt("a cat [slow:100]")
+    };
+    let id = farm.api().submit(&endless).await?.id;
+    farm.first_step(id).await?;
+    let status = farm.worker.program.terminate(Duration::from_secs(40))?;
+    assert!(
+        status.success(),
+        "{status}:\n{}",
+        farm.worker.program.log_tail()
+    );
+    let waits = |view: &RequestView| {
+        view.jobs
+            .iter()
+            .any(|job| job.kind == JobKind::Render && job.state == "ready")
+    };
+    farm.api()
+        .until(id, LONG, |view| waits(view) || render_attempts(view) > 1)
+        .await?;
+    farm.api().cancel(id).await?;
+    Ok(())
+}
