@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::pause;
 use crate::{farm::Farm, operations::expire::recover_orphans, store::StoreError};
 
+/// Longest wait between two looks, in milliseconds. What was published in between is not written down when this process is killed,
+/// and runs out its lease although it may still be in the stream.
+const LONGEST_WAIT_MS: u64 = 1_000;
 /// Wait before the stream is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -26,7 +29,7 @@ enum QueueError {
 
 /// Runs until `stop`; tells the epoch of the stream to `stream`, 0 while there is none.
 pub async fn run(farm: Farm, stream: watch::Sender<u64>, stop: CancellationToken) {
-    let every = Duration::from_millis(farm.policy.lease_ms / 4);
+    let every = Duration::from_millis((farm.policy.lease_ms / 4).min(LONGEST_WAIT_MS));
     let mut connections = farm.bus.connections();
     loop {
         connections.mark_unchanged();
@@ -60,7 +63,7 @@ async fn look(farm: &Farm, stream: &watch::Sender<u64>, every: Duration) -> Resu
         }
         farm.ready.notify_one();
     }
-    let posted = farm.posted.take_older(every);
+    let posted = farm.posted.take_older(every / 2);
     if !posted.is_empty() {
         farm.store.record_posted(&posted).await?;
     }
