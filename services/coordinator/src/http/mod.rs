@@ -68,6 +68,7 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
-        .layer(TraceLayer::new_for_http())
+        // A failure is logged where it is handled, with its cause.
+        .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(api)
 }

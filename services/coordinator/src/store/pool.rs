@@ -34,7 +34,7 @@ impl Store {
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(connect);
         Ok(Self { pool })
     }
