@@ -261,12 +261,13 @@ async fn a_job_that_kills_its_workers_is_parked_and_takes_no_other_along() -> Re
         .await
         .context("it was never parked")??;
     assert_eq!(view.state, RequestState::Failed, "{view:#?}");
-    assert_eq!(
-        render_attempts(&view),
-        2,
-        "after two different workers it is enough"
+    // A worker that died before anybody heard that it had the job does not count against the job.
+    assert!(
+        render_attempts(&view) >= 2,
+        "one worker may have died of something else"
     );
-    assert!(!view.reason.unwrap_or_default().is_empty());
+    let reason = view.reason.unwrap_or_default();
+    assert!(reason.contains("2 different workers"), "{reason}");
     farm.delivered_once(healthy).await?;
     Ok(())
 }
