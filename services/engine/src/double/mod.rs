@@ -61,10 +61,10 @@ impl DoubleEngine {
                 Directive::Impossible(of) if of == kind => {
                     return Err(EngineError::Impossible("told to be impossible".into()));
                 }
-                Directive::Flaky(of) if of == kind => {
-                    if self.failed_once.insert((kind, prompt.to_owned())) {
-                        return Err(EngineError::Failed("told to fail the first time".into()));
-                    }
+                Directive::Flaky(of)
+                    if of == kind && self.failed_once.insert((kind, prompt.to_owned())) =>
+                {
+                    return Err(EngineError::Failed("told to fail the first time".into()));
                 }
                 Directive::Panic(of) if of == kind => panic!("told to panic"),
                 // As a fault in native code would: no unwinding, no report.
