@@ -201,7 +201,7 @@ fn tell_review(out: &mut String, review: &Review, plan: Option<&Plan>) {
         let (found, confidence) = (line(&verdict.found), verdict.confidence);
         let _ = writeln!(
             out,
-            "      {answer:3} {asked} found {found}{places} ({confidence:.2})"
+            "      {answer:3} {asked} {found}{places} ({confidence:.2})"
         );
     }
     for seen in &review.seen {
