@@ -52,7 +52,10 @@ impl DetectorCritic {
 
     /// Whether things of this name have this colour as they come: a tomato is red.
     pub fn is_own_color(&self, name: &str, color: &str) -> bool {
-        self.detector.own_colors(name).iter().any(|own| own == color)
+        self.detector
+            .own_colors(name)
+            .iter()
+            .any(|own| own == color)
     }
 
     /// Answers every check of the plan about a picture.

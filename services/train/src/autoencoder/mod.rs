@@ -185,7 +185,6 @@ fn train(
     } else {
         Kind::BFloat16
     };
-    let token = [config.token_channels()];
     let (seed, scenes) = (args.options.seed, args.scenes);
     let things = Arc::clone(library);
     let batches = ahead(session.step(), move |step| {
@@ -198,38 +197,22 @@ fn train(
         let warm = ((optimizer.steps() + 1) as f64 / 100.0).min(1.0);
         let rate = warm * (0.5 + 0.5 * (std::f64::consts::PI * way).cos() + 0.005);
         let pictures = batches.recv().context("the composer ended")?.tensor();
-        let mut weights = master.weights(kind);
-        weights = weights.with([
-            (
-                "bn.running_mean".to_owned(),
-                Tensor::zeros(token, (Kind::Float, Device::Cpu)),
-            ),
-            (
-                "bn.running_var".to_owned(),
-                Tensor::ones(token, (Kind::Float, Device::Cpu)),
-            ),
-        ]);
-        let net = Autoencoder::load(config, &weights)?;
-        let moments = || net.moments(&pictures.to_kind(kind));
-        let (mean, log_variance) = if args.decoder_only {
-            tch::no_grad(moments)
-        } else {
-            moments()
+        let rates = Rates {
+            adam: args.rate * rate,
+            muon: 10.0 * args.rate * rate,
         };
-        let drawn = net.pictures(&(&mean + (&log_variance * 0.5).exp() * mean.randn_like()));
-        let loss = loss::of(&pictures, &drawn, &mean, &log_variance);
-        loss.backward();
-        optimizer.step(
+        let loss = descend(
+            config,
             master,
-            Rates {
-                adam: args.rate * rate,
-                muon: 10.0 * args.rate * rate,
-            },
-            1.0,
-        );
+            optimizer,
+            &pictures,
+            kind,
+            args.decoder_only,
+            rates,
+        )?;
         let age = optimizer.steps() as f64;
         master.follow((age / (age + 10.0)).min(0.995));
-        session.stepped(loss.double_value(&[]), pictures.size()[0] as u64);
+        session.stepped(loss, pictures.size()[0] as u64);
         if session.save_is_due() {
             save(session, master, optimizer)?;
         }
@@ -248,6 +231,40 @@ fn train(
     Ok(())
 }
 
+/// One step on `pictures` `(b, 3, h, w)`, computed in `kind`; gives the loss.
+fn descend(
+    config: &AutoencoderConfig,
+    master: &Master,
+    optimizer: &mut Optimizer,
+    pictures: &Tensor,
+    kind: Kind,
+    decoder_only: bool,
+    rates: Rates,
+) -> anyhow::Result<f64> {
+    let weights = master.weights(kind).with(no_statistics(config));
+    let net = Autoencoder::load(config, &weights)?;
+    let moments = || net.moments(&pictures.to_kind(kind));
+    let (mean, log_variance) = if decoder_only {
+        tch::no_grad(moments)
+    } else {
+        moments()
+    };
+    let drawn = net.pictures(&(&mean + (&log_variance * 0.5).exp() * mean.randn_like()));
+    let loss = loss::of(pictures, &drawn, &mean, &log_variance);
+    loss.backward();
+    optimizer.step(master, rates, 1.0);
+    Ok(loss.double_value(&[]))
+}
+
+/// Statistics that change nothing.
+fn no_statistics(config: &AutoencoderConfig) -> [(String, Tensor); 2] {
+    let (token, options) = ([config.token_channels()], (Kind::Float, Device::Cpu));
+    [
+        ("bn.running_mean".to_owned(), Tensor::zeros(token, options)),
+        ("bn.running_var".to_owned(), Tensor::ones(token, options)),
+    ]
+}
+
 fn save(session: &mut Session, master: &Master, optimizer: &Optimizer) -> anyhow::Result<()> {
     let mut state = master.state();
     state.extend(optimizer.state());
@@ -260,19 +277,8 @@ fn with_statistics(
     master: &Master,
     library: &Library,
 ) -> anyhow::Result<Vec<(String, Tensor)>> {
-    let token = [config.token_channels()];
     let mut tensors = master.average(Kind::Float);
-    let plain = [
-        (
-            "bn.running_mean".to_owned(),
-            Tensor::zeros(token, (Kind::Float, Device::Cpu)),
-        ),
-        (
-            "bn.running_var".to_owned(),
-            Tensor::ones(token, (Kind::Float, Device::Cpu)),
-        ),
-    ];
-    tensors.extend(plain);
+    tensors.extend(no_statistics(config));
     let (mean, variance) = measure::statistics(&network(config, &tensors)?, library);
     tensors.truncate(tensors.len() - 2);
     tensors.push(("bn.running_mean".into(), mean));
@@ -292,3 +298,6 @@ fn network(
         &Weights::from_map(named.collect()),
     )?)
 }
+
+#[cfg(test)]
+mod tests;

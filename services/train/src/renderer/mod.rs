@@ -174,3 +174,6 @@ fn save(session: &mut Session, master: &Master, optimizer: &Optimizer) -> anyhow
     state.extend(optimizer.state());
     session.save(state)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,19 +45,24 @@ impl Phrases {
             compute(path, language, library, session)?;
         }
         let file = Weights::load_file(path)?;
-        let all: Vec<(String, Tensor)> = file.tensors();
+        let found = Self::of(file.tensors());
+        session.say(&format!("{} phrases", found.states.len()));
+        Ok(found)
+    }
+
+    /// Standardises the states `(tokens, channels)` of phrases.
+    pub fn of(all: Vec<(String, Tensor)>) -> Self {
         let rows: Vec<&Tensor> = all.iter().map(|(_, states)| states).collect();
         let flat = Tensor::cat(&rows, 0).to_kind(Kind::Float);
         let stats = TextStats::new(
             &flat.mean_dim([0i64].as_slice(), false, Kind::Float),
             &flat.std_dim([0i64].as_slice(), true, false),
         );
-        session.say(&format!("{} phrases, {} tokens", all.len(), flat.size()[0]));
         let states = all
             .into_iter()
             .map(|(phrase, states)| (phrase, stats.apply(&states).to_kind(Kind::BFloat16)))
             .collect();
-        Ok(Self { states, stats })
+        Self { states, stats }
     }
 
     /// Standardised states `(tokens, channels)` of a phrase.

@@ -18,6 +18,14 @@ use std::path::Path;
 use anyhow::Context;
 use tch::Tensor;
 
+/// Holds back other tests that draw from libtorch's one generator.
+#[cfg(test)]
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ONE.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Writes a safetensors file whole or not at all.
 pub fn write_tensors(tensors: &[(String, Tensor)], path: &Path) -> anyhow::Result<()> {
     let part = path.with_extension("part");

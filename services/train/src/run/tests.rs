@@ -4,6 +4,7 @@ use super::*;
 
 #[test]
 fn an_orthogonal_step_has_singular_values_of_about_one() {
+    let _alone = alone();
     tch::manual_seed(3);
     for (rows, columns) in [(24, 24), (16, 64), (64, 16)] {
         let matrix = Tensor::randn([rows, columns], (Kind::Float, tch::Device::Cpu));
@@ -65,6 +66,7 @@ fn train(options: &Options) -> Vec<f32> {
 
 #[test]
 fn a_run_that_is_taken_up_again_goes_on_exactly() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let options = |name: &str, steps: u64| Options {
         run: dir.path().join(name),
