@@ -4,15 +4,15 @@
 //! [`Planner`] runs the decoder.
 
 mod dialog;
+mod drafting;
 pub mod grammar;
-mod planner;
 mod prompt;
 pub mod schema;
 pub mod tokens;
 pub mod words;
 
 pub use dialog::Dialog;
-pub use planner::{DraftOutput, Planner, PlannerError};
+pub use drafting::{DraftOutput, Planner, PlannerError};
 pub use prompt::readable;
 pub use schema::{Binding, draft_schema};
 pub use words::PromptWords;

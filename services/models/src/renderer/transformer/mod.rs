@@ -78,14 +78,12 @@ impl Transformer {
             x_embedder: Linear::load(weights, "x_embedder", config.in_channels, d)?,
             context_embedder: Linear::load(weights, "context_embedder", config.text_channels, d)?,
             double_blocks: (0..config.double_blocks)
-                .map(|i| {
-                    DoubleBlock::load(&weights.sub(&format!("transformer_blocks.{i}")), config)
-                })
+                .map(|i| DoubleBlock::load(&weights.sub(format!("transformer_blocks.{i}")), config))
                 .collect::<Result<_, _>>()?,
             single_blocks: (0..config.single_blocks)
                 .map(|i| {
                     SingleBlock::load(
-                        &weights.sub(&format!("single_transformer_blocks.{i}")),
+                        &weights.sub(format!("single_transformer_blocks.{i}")),
                         config,
                     )
                 })
