@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use atelier_proto::{
-    decode, http::RequestState, job::JobKind, report::ReportAnswer, signal::Cancel,
+    decode,
+    http::{RequestState, RequestView},
+    job::JobKind,
+    report::ReportAnswer,
+    signal::Cancel,
 };
 use atelier_tests::{Sandbox, prompt};
 use futures::StreamExt;
@@ -46,8 +50,16 @@ async fn a_job_that_still_waits_is_never_handed_out() -> Result<()> {
     for _ in 0..8 {
         ids.push(coordinator.api.submit(&prompt("a cat")).await?.id);
     }
-    // Four fit into the queue, and are taken out of it; the others are ready in the database.
-    for id in &ids {
+    // The first four fit into the queue; the others are ready in the database.
+    let dispatched = |view: &RequestView| view.jobs[0].state == "dispatched";
+    for id in &ids[..4] {
+        let soon = Duration::from_secs(5);
+        coordinator.api.until(*id, soon, dispatched).await?;
+    }
+    // The stream acknowledges what was published.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Latest first, so that none takes the place of a canceled one in the queue.
+    for id in ids.iter().rev() {
         coordinator.api.cancel(*id).await?;
     }
     let mut handed = 0;
