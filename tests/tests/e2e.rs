@@ -65,7 +65,7 @@ fn png(color: [u8; 3]) -> Vec<u8> {
     let picture = image::RgbImage::from_pixel(8, 8, image::Rgb(color));
     picture
         .write_to(&mut file, image::ImageFormat::Png)
-        .unwrap();
+        .expect("a picture in memory is always written");
     file.into_inner()
 }
 
@@ -162,7 +162,7 @@ async fn a_cancel_frees_the_worker_within_a_step() -> Result<()> {
         ..prompt("a cat [slow:500]")
     };
     let view = api.submit(&endless).await?;
-    api.until(view.id, LONG, |view| is_drawing(view)).await?;
+    api.until(view.id, LONG, is_drawing).await?;
     let canceled = api.cancel(view.id).await?;
     assert_eq!(canceled.state, RequestState::Canceled);
     // Only a worker that stopped drawing takes this one before the 100 s of the other are over.
