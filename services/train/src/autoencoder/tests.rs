@@ -12,6 +12,7 @@ fn pictures() -> Tensor {
 }
 
 fn started() -> (AutoencoderConfig, Master, Optimizer) {
+    tch::set_num_threads(1);
     tch::manual_seed(5);
     let config = config(&[4, 4, 8, 8], &[8, 8, 8, 8]).unwrap();
     let master = fresh(&config).unwrap();
@@ -41,8 +42,8 @@ fn steps_lower_the_loss_and_what_is_exported_is_read_back() {
         .unwrap()
     };
     let first = step();
-    let last = (0..30).map(|_| step()).last().unwrap();
-    assert!(last < 0.7 * first, "from {first} to {last}");
+    let last = (0..15).map(|_| step()).last().unwrap();
+    assert!(last < 0.85 * first, "from {first} to {last}");
     master.follow(0.0);
     let mut tensors = master.average(Kind::Float);
     tensors.extend(no_statistics(&config));

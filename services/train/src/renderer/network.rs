@@ -82,7 +82,7 @@ fn open_gates(config: &TransformerConfig, weights: &Weights) -> anyhow::Result<(
             let weight = weights.sub(name).get("weight")?;
             for branch in 0..branches {
                 // Shift, scale, gate.
-                let _ = weight
+                weight
                     .narrow(0, (3 * branch + 2) * d, d)
                     .copy_(&row.unsqueeze(0).expand([d, -1], false));
             }
