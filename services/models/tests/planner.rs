@@ -21,12 +21,12 @@ fn planner() -> Planner {
     ))
     .expect("the language model that deploy/setup fetches");
     Planner::new(
-        DecoderConfig::from_gguf(&file).unwrap(),
-        &file.weights(Kind::Float).unwrap(),
-        Rc::new(Tokenizer::from_gguf(&file).unwrap()),
+        DecoderConfig::from_gguf(&file).expect("its shape"),
+        &file.weights(Kind::Float).expect("its weights"),
+        Rc::new(Tokenizer::from_gguf(&file).expect("its tokenizer")),
         &root("deploy/models/atelier-mini/planner"),
     )
-    .unwrap()
+    .expect("the shipped adapter fits")
 }
 
 #[test]

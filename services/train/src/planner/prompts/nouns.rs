@@ -126,6 +126,9 @@ fn noun(word: &str, mass: bool) -> Noun {
     }
 }
 
+/// Words on `o` whose plural has an `e`.
+const WITH_ES: [&str; 6] = ["tomato", "potato", "hero", "superhero", "volcano", "mango"];
+
 /// The plural of a phrase's head: `cups of coffee`, `mice`.
 pub fn plural(phrase: &str) -> String {
     if let Some((head, rest)) = phrase.split_once(" of ") {
@@ -167,12 +170,11 @@ pub fn plural(phrase: &str) -> String {
         .filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']))
     {
         format!("{stem}ies")
-    } else if last.ends_with(['s', 'x', 'z']) || last.ends_with("ch") || last.ends_with("sh") {
-        format!("{last}es")
-    } else if matches!(
-        last,
-        "tomato" | "potato" | "hero" | "superhero" | "volcano" | "mango"
-    ) {
+    } else if last.ends_with(['s', 'x', 'z'])
+        || last.ends_with("ch")
+        || last.ends_with("sh")
+        || WITH_ES.contains(&last)
+    {
         format!("{last}es")
     } else {
         format!("{last}s")
