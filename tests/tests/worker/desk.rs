@@ -134,15 +134,23 @@ impl Desk {
 
     /// Waits until everything is acknowledged.
     pub async fn empty(&self) -> Result<()> {
-        let emptied = async {
-            while self.waiting().await? > 0 {
+        self.all_but(0).await
+    }
+
+    /// Waits until everything but so many jobs is acknowledged.
+    pub async fn all_but(&self, jobs: u64) -> Result<()> {
+        let settled = async {
+            while self.waiting().await? != jobs {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Ok(())
         };
-        match tokio::time::timeout(PATIENCE, emptied).await {
-            Ok(emptied) => emptied,
-            Err(_) => bail!("{} jobs are not acknowledged", self.waiting().await?),
+        match tokio::time::timeout(PATIENCE, settled).await {
+            Ok(settled) => settled,
+            Err(_) => bail!(
+                "{} jobs are not acknowledged, not {jobs}",
+                self.waiting().await?
+            ),
         }
     }
 
