@@ -2,8 +2,10 @@
 
 mod body;
 mod nouns;
+mod positions;
 mod setting;
 mod things;
+mod traits;
 
 use atelier_engine::planning::{Draft, PREDICATES};
 use rand::{Rng, RngExt};
