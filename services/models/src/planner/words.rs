@@ -106,6 +106,8 @@ const PLACE_WORDS: &[&str] = &[
     "foreground",
     "front",
     "side",
+    "sky",
+    "air",
     "up",
     "high",
     "down",
