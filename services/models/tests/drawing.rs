@@ -1,5 +1,7 @@
 //! Drawing, editing and repairing with a small random checkpoint: what must hold whatever the weights are.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 use std::path::Path;
 
 use atelier_models::renderer::{

@@ -1,5 +1,7 @@
 //! The renderer against what diffusers computes with a small random checkpoint.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 use std::path::{Path, PathBuf};
 
 use atelier_models::{
