@@ -1,7 +1,5 @@
 //! What arrives may be anything: rubbish, half a message, a message of tomorrow. None of it panics, none is taken for something else.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is how a test fails")]
-
 mod samples;
 
 use atelier_proto::{
