@@ -1,7 +1,7 @@
 //! Draws the prompts of a JSON-lines file through a running farm and says what came of them: an uncurated sheet, how much of each prompt
 //! its plan names, how the critique went, how long it took. Pictures, plans and boxes go to a folder for judges of their own.
 //!
-//! `cargo run --release -p atelier-tests --bin bench-sheet -- --server http://127.0.0.1:PORT`
+//! `cargo run --release -p atelier-tests --bin bench-sheet -- --server <http://127.0.0.1:PORT`>
 
 mod expected;
 

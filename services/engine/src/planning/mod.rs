@@ -1,7 +1,7 @@
 //! From what a model named to a plan: layout, references, stages and checks, in pure code.
 //!
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
-//! [`elements`] splits counts and finds pictures, [`layout`] finds the boxes, [`stages`] the stages, [`checks`] what the critique asks.
+//! `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks.
 
 mod caption;
 mod checks;

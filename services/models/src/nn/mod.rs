@@ -51,7 +51,7 @@ impl Linear {
     }
 }
 
-/// `x / rms(x) * weight` over the last dimension (https://arxiv.org/abs/1910.07467).
+/// `x / rms(x) * weight` over the last dimension (<https://arxiv.org/abs/1910.07467>).
 pub struct RmsNorm {
     weight: Tensor,
     eps: f64,

@@ -24,7 +24,7 @@ impl RendererConfig {
 }
 
 impl Default for RendererConfig {
-    /// FLUX.2 [klein] as published: distilled to four steps.
+    /// FLUX.2 klein as published: distilled to four steps.
     fn default() -> Self {
         Self {
             positions: Positions::Family,

@@ -1,4 +1,4 @@
-//! The FLUX.2 [klein] family: transformer, autoencoder, schedule, regions, and drawing with them.
+//! The FLUX.2 klein family: transformer, autoencoder, schedule, regions, and drawing with them.
 
 pub mod autoencoder;
 pub mod blend;

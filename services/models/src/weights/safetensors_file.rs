@@ -1,4 +1,4 @@
-//! One safetensors file (https://github.com/huggingface/safetensors: length, JSON header, bytes), mapped and copied once into tensors.
+//! One safetensors file (<https://github.com/huggingface/safetensors>: length, JSON header, bytes), mapped and copied once into tensors.
 
 use std::{collections::HashMap, fs::File, path::Path};
 

@@ -60,7 +60,7 @@ pub fn adapted(config: &DecoderConfig, base: &Weights, master: &Master) -> anyho
     Ok(Decoder::load(config.clone(), base, Some(&adapter))?)
 }
 
-/// Writes the averaged adapter in bf16 with its configuration, as PEFT (https://github.com/huggingface/peft) does.
+/// Writes the averaged adapter in bf16 with its configuration, as PEFT (<https://github.com/huggingface/peft>) does.
 pub fn export(master: &Master, dir: &Path, facts: &serde_json::Value) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     write_tensors(

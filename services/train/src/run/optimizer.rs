@@ -1,4 +1,4 @@
-//! AdamW (https://arxiv.org/abs/1711.05101) and Muon (https://kellerjordan.github.io/posts/muon) side by side, with their state as named tensors.
+//! AdamW (<https://arxiv.org/abs/1711.05101>) and Muon (<https://kellerjordan.github.io/posts/muon>) side by side, with their state as named tensors.
 
 use std::collections::BTreeMap;
 

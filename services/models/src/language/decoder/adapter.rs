@@ -1,4 +1,4 @@
-//! Low-rank adapters (LoRA, https://arxiv.org/abs/2106.09685) in the files that PEFT writes, and projections with them.
+//! Low-rank adapters (LoRA, <https://arxiv.org/abs/2106.09685>) in the files that PEFT writes, and projections with them.
 
 use std::{collections::HashMap, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The FLUX.2 [klein] transformer: predicts the velocity of noisy image tokens from text states and reference tokens.
+//! The FLUX.2 klein transformer: predicts the velocity of noisy image tokens from text states and reference tokens.
 //!
 //! Parameters carry the checkpoint's names. Every operation is differentiable in them: the trainer runs this same code.
 

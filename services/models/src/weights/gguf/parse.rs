@@ -1,4 +1,4 @@
-//! The header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), from untrusted bytes: every length is checked
+//! The header of a GGUF file (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), from untrusted bytes: every length is checked
 //! against what is left of the file before anything of that length is made.
 
 use std::collections::BTreeMap;

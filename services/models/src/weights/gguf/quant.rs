@@ -1,4 +1,4 @@
-//! The block formats of ggml (https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h) as f32: how many bytes each takes and what
+//! The block formats of ggml (<https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h>) as f32: how many bytes each takes and what
 //! they stand for.
 
 use half::{bf16, f16};
