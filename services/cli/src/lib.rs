@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Draws pictures from text on your own machines: plans first, draws, checks, repairs.
+/// Draws pictures from text on your own machines: plans first, draws, checks, draws again.
 #[derive(Parser)]
 #[command(name = "atelier", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {

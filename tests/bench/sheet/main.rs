@@ -49,7 +49,7 @@ fn options() -> anyhow::Result<Options> {
         }
     }
     if options.server.is_empty() {
-        bail!("--server URL is needed: the address that `atelier status` names");
+        bail!("--server URL is needed: the address that `atelier up` says");
     }
     Ok(options)
 }
