@@ -23,8 +23,6 @@ SYSTEM_TESTS = "atelier-tests"
 LIMIT = int(os.environ.get("ATELIER_TEST_LIMIT_S", "1800"))
 CARGO = ["--release", "--locked", "--workspace"]
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
-# What cannot be compiled twice for it: the examples are built by the test runner itself.
-DOC = "doc"
 
 
 def main() -> int:
@@ -38,16 +36,12 @@ def main() -> int:
         say(f"error: there is no suite '{options.suite}'; there are: {', '.join(suites)}")
         return 2
     started = time.monotonic()
-    programs = []
-    if options.suite != DOC:
-        programs = [p for p in build() if options.suite in (None, p["suite"])]
-        say(f"test: built in {time.monotonic() - started:.0f} s; {len(programs)} test programs")
+    programs = [p for p in build() if options.suite in (None, p["suite"])]
+    say(f"test: built in {time.monotonic() - started:.0f} s; {len(programs)} test programs")
     commands = [
         (program["label"], [program["path"], *options.args], program["folder"])
         for program in programs
     ]
-    if options.suite in (None, DOC):
-        commands.append((DOC, ["cargo", "test", *CARGO, "--doc", "--", *options.args], ROOT))
     return report([run(*command) for command in commands], started)
 
 
@@ -77,7 +71,6 @@ def all_suites() -> dict:
         for target in package["targets"]:
             name = suite_of(package["name"], target["kind"], target["name"])
             suites.setdefault(name, first_doc_line(Path(target["src_path"])))
-    suites[DOC] = "the examples in the documentation"
     return suites
 
 
