@@ -4,7 +4,7 @@ Cargo resolves features for the crates that it is asked for, so `cargo test -p o
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
 after another from here. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
-(`chaos`, ...), or `doc`, the examples in the documentation.
+(`chaos`, ...).
 """
 
 import argparse
