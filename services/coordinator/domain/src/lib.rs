@@ -6,6 +6,7 @@
 mod delta;
 mod effect;
 mod event;
+pub mod fair;
 mod graph;
 pub mod invariants;
 mod job;
