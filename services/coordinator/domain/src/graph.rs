@@ -3,7 +3,7 @@
 use atelier_proto::plan::{Plan, PlanError};
 
 /// One stage, as far as its order and not its picture is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StageNode {
     /// Id in the plan.
     pub id: String,

@@ -10,7 +10,7 @@ use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
 use crate::{Millis, Policy, StageNode};
 
 /// One unit of work for a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -33,7 +33,7 @@ pub struct Job {
 }
 
 /// Where a job stands, with the data of just that state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
     /// Its inputs are not there yet.
     Waiting,
@@ -61,7 +61,7 @@ pub enum JobState {
 }
 
 /// What a job made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// A plan.
     Plan(ArtifactRef),
@@ -143,7 +143,7 @@ impl Job {
             return self.give_up(format!("{reason} (failed {} times)", self.failures));
         }
         self.state = JobState::Ready {
-            not_before: now + policy.backoff(self.failures),
+            not_before: now + policy.backoff(self.id, self.attempt, self.failures),
         };
         Verdict::Again
     }

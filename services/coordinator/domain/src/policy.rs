@@ -1,6 +1,8 @@
 //! How often and how late things are tried again.
 
-use atelier_proto::job::Priority;
+use atelier_proto::{JobId, job::Priority};
+
+use crate::seed;
 
 /// Milliseconds since the Unix epoch by the database's clock, the only clock that all coordinators share.
 pub type Millis = u64;
@@ -14,7 +16,7 @@ pub struct Policy {
     pub max_failures: u32,
     /// Different workers that may die over a job before it is parked as poisonous.
     pub max_dead_workers: u32,
-    /// Delay after the first failure, in milliseconds; doubles with each one.
+    /// Longest delay after the first failure, in milliseconds; doubles with each one.
     pub backoff_ms: u64,
     /// Longest delay, in milliseconds.
     pub max_backoff_ms: u64,
@@ -33,12 +35,19 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Delay before the next attempt, in milliseconds, after `failures` failed ones (from 1).
-    pub fn backoff(&self, failures: u32) -> u64 {
+    /// Delay before the attempt after `attempt`, in milliseconds, when `failures` have failed (from 1): half of the doubled base, and up to the
+    /// other half by a hash of job and attempt, so that jobs that failed together do not come back together.
+    ///
+    /// Equal jitter (Brooker 2015, <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>). The same attempt of the same job
+    /// always waits equally long.
+    pub fn backoff(&self, job: JobId, attempt: u32, failures: u32) -> u64 {
         let doublings = failures.saturating_sub(1).min(32);
-        self.backoff_ms
+        let longest = self
+            .backoff_ms
             .saturating_mul(1 << doublings)
-            .min(self.max_backoff_ms)
+            .min(self.max_backoff_ms);
+        let shortest = longest / 2;
+        shortest + seed::of_attempt(job, attempt) % (longest - shortest + 1)
     }
 
     /// Milliseconds that a job of `priority` queues behind one that was accepted at the same time and is interactive.

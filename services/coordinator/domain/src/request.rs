@@ -13,7 +13,7 @@ use crate::{Graph, Job, JobState, Millis, StageNode, job_id, stage_seed};
 pub const MAX_ROUNDS: u32 = 4;
 
 /// One request with its jobs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Its id.
     pub id: RequestId,
@@ -38,7 +38,7 @@ pub struct Request {
 }
 
 /// Where a request stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Being worked on.
     Active,
@@ -57,7 +57,7 @@ pub enum State {
 }
 
 /// The plan being carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlanInUse {
     /// The plan (JSON).
     pub artifact: ArtifactRef,
@@ -66,7 +66,7 @@ pub struct PlanInUse {
 }
 
 /// The best picture so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Best {
     /// The picture.
     pub image: ArtifactRef,

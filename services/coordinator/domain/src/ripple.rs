@@ -4,15 +4,32 @@ use atelier_proto::{ArtifactRef, JobId, job::JobKind, review::Score};
 
 use crate::{
     Best, Effect, Event, Graph, Job, JobState, Millis, NotApplied, Outcome, Output, Policy,
-    Request, State, job::Verdict,
+    Request, State, invariants, job::Verdict,
 };
 
 #[cfg(test)]
 mod tests;
 
 impl Request {
-    /// Applies `event`; says what to do once it is saved. An event that comes too late or is wrong changes nothing.
+    /// Applies `event`; says what to do once it is saved. An event that comes too late or is wrong changes nothing. Debug builds check the
+    /// invariants after each.
     pub fn apply(
+        &mut self,
+        event: Event,
+        now: Millis,
+        policy: &Policy,
+    ) -> Result<Vec<Effect>, NotApplied> {
+        let before = cfg!(debug_assertions).then(|| self.clone());
+        let applied = self.step(event, now, policy);
+        if let Some(before) = before {
+            let held = invariants::check(self).and_then(|()| invariants::check_step(&before, self));
+            debug_assert_eq!(held, Ok(()), "{before:?}");
+            debug_assert!(applied.is_ok() || *self == before, "{before:?}");
+        }
+        applied
+    }
+
+    fn step(
         &mut self,
         event: Event,
         now: Millis,

@@ -56,3 +56,8 @@ pub fn job_id(request: RequestId, kind: JobKind, stage: &str, round: u32, now: M
     random[8..].copy_from_slice(&hash(2, &parts).to_le_bytes()[..2]);
     JobId::at(now, random)
 }
+
+/// Seed of what is random about one attempt of a job.
+pub(crate) fn of_attempt(job: JobId, attempt: u32) -> u64 {
+    hash(3, &[job.as_uuid().as_bytes(), &attempt.to_le_bytes()])
+}

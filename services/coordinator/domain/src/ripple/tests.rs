@@ -220,12 +220,14 @@ fn a_plan_that_fails_for_good_falls_back_to_the_prompt() {
 fn failures_are_tried_again_later_and_later() {
     let mut request = start(Think::Off, 1);
     let job = request.jobs[0].id;
-    for delay in [250, 500, 1_000] {
+    for (failures, longest) in [(1, 250), (2, 500), (3, 1_000)] {
         let outcome = Outcome::Failed {
             reason: "store".into(),
             retry: true,
         };
         run(&mut request, job, 100_000, outcome);
+        let delay = POLICY.backoff(job, failures, failures);
+        assert!((longest / 2..=longest).contains(&delay), "{delay}");
         let not_before = 100_000 + delay;
         assert_eq!(
             request.job(job).unwrap().state,
