@@ -3,7 +3,7 @@
 Cargo resolves features for the crates that it is asked for, so `cargo test -p one-crate` would
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
-after another from here. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
+after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
 (`chaos`, ...).
 """
 
@@ -26,6 +26,8 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTI
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["bench"]:
+        return bench(sys.argv[2:])
     options = parse_options()
     suites = all_suites()
     if options.suite == "list":
@@ -45,11 +47,29 @@ def main() -> int:
     return report([run(*command) for command in commands], started)
 
 
+def bench(arguments) -> int:
+    """Builds everything, then becomes the benchmark `bench-NAME`."""
+    names = sorted(bench_names())
+    if not arguments or arguments[0] not in names:
+        say(f"usage: deploy/test bench NAME [OPTIONS]; there are: {', '.join(names)}")
+        return 2
+    subprocess.run(["cargo", "build", *CARGO, "--lib", "--bins"], cwd=ROOT, check=True)
+    program = ROOT / "target/release" / f"bench-{arguments[0]}"
+    os.execv(program, [str(program), *arguments[1:]])
+
+
+def bench_names() -> list:
+    """What `[[bin]]` of the tests begins with `bench-`."""
+    manifest = (ROOT / "tests/Cargo.toml").read_text()
+    return re.findall(r'^name = "bench-(.+)"$', manifest, re.MULTILINE)
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="deploy/test",
         description="Builds everything once and runs the tests: all, or those of one suite.",
-        epilog="Examples: deploy/test; deploy/test domain; deploy/test chaos -- --nocapture hangs. "
+        epilog="Examples: deploy/test; deploy/test domain; deploy/test chaos -- --nocapture hangs; "
+        "deploy/test bench farm --requests 2000. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
     parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")

@@ -5,6 +5,7 @@
 
 mod api;
 mod base;
+pub mod finished;
 mod program;
 mod sandbox;
 mod seaweed;

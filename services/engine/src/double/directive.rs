@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use atelier_proto::job::JobKind;
 
+/// Most bytes that a prompt may ask for.
+const MOST_BYTES: u32 = 1 << 20;
 /// Longest step that a prompt may ask for.
 const LONGEST_STEP: Duration = Duration::from_secs(60);
 
@@ -24,6 +26,8 @@ pub enum Directive {
     Abort(JobKind),
     /// `[blend]`: the plan has three stages, two drawn and one blended.
     Blend,
+    /// `[bytes:2000]`: pictures and answers of about so many bytes that no compression makes smaller, drawn in one step without previews.
+    Bytes(u32),
     /// `[hopeless]`: no check ever passes.
     Hopeless,
     /// `[misses]`: about half of the checks pass, by seed.
@@ -40,6 +44,16 @@ pub fn directives(prompt: &str) -> Vec<Directive> {
         .filter_map(|rest| rest.split_once(']'))
         .filter_map(|(inside, _)| parse(inside))
         .collect()
+}
+
+/// How many bytes the prompt wants of everything, if it does.
+pub(super) fn bytes(prompt: &str) -> Option<u32> {
+    directives(prompt)
+        .into_iter()
+        .find_map(|directive| match directive {
+            Directive::Bytes(bytes) => Some(bytes),
+            _ => None,
+        })
 }
 
 /// The prompt without its brackets.
@@ -74,6 +88,10 @@ fn parse(inside: &str) -> Option<Directive> {
     if word == "slow" {
         let step = Duration::from_millis(detail.parse().ok()?);
         return Some(Directive::Slow(step.min(LONGEST_STEP)));
+    }
+    if word == "bytes" {
+        let bytes: u32 = detail.parse().ok()?;
+        return Some(Directive::Bytes(bytes.min(MOST_BYTES)));
     }
     let kind: JobKind = detail.parse().ok()?;
     match word {

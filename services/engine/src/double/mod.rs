@@ -105,10 +105,12 @@ impl Engine for DoubleEngine {
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError> {
         let step = self.obey(JobKind::Render, &input.plan.caption)?;
-        let steps = input.steps.unwrap_or(DEFAULT_STEPS).max(1);
+        let small = directive::bytes(&input.plan.caption).is_some();
+        let default = if small { 1 } else { DEFAULT_STEPS };
+        let steps = input.steps.unwrap_or(default).max(1);
         let image = picture::draw(input)?;
         work(steps, step, control, |done| {
-            Some(picture::preview(&image, done, steps))
+            (!small).then(|| picture::preview(&image, done, steps))
         })?;
         let references = picture::used_references(input);
         Ok(RenderOutput {

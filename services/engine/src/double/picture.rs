@@ -9,6 +9,7 @@ use image::{Rgb, RgbImage, imageops};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::directive;
 use crate::{EngineError, RenderInput};
 
 /// Size of a picture whose job names none.
@@ -96,6 +97,10 @@ pub(super) fn used_references(input: &RenderInput) -> Vec<UsedReference> {
 
 fn scene(input: &RenderInput, width: u32, height: u32) -> RgbImage {
     let mut rng = ChaCha8Rng::seed_from_u64(input.seed);
+    if let Some(bytes) = directive::bytes(&input.plan.caption) {
+        let side = (f64::from(bytes) / 3.0).sqrt().ceil().max(1.0) as u32;
+        return RgbImage::from_fn(side, side, |_, _| Rgb(rng.random()));
+    }
     let mut color = || Rgb([rng.random::<u8>(), rng.random(), rng.random()]);
     let (from, to) = (color(), color());
     let mut image = RgbImage::from_fn(width, height, |_, y| {

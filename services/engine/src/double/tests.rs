@@ -119,6 +119,19 @@ fn faults_strike_the_kind_they_name() {
 }
 
 #[test]
+fn payloads_are_as_long_as_wanted_and_take_one_step() {
+    let mut watch = Watch::default();
+    let mut input = render_input("a cat [bytes:2000]", "out", 1);
+    input.steps = None;
+    let picture = engine().render(&input, &mut watch).unwrap();
+    assert_eq!((watch.steps, watch.previews), (1, 0));
+    let bytes = picture.image.as_raw().len();
+    assert!((2_000..2_200).contains(&bytes), "{bytes}");
+    let review = critique("a cat [bytes:2000]", &picture);
+    assert!((2_000..2_100).contains(&review.verdicts[0].found.len()));
+}
+
+#[test]
 #[should_panic(expected = "told to panic")]
 fn panics_when_told() {
     let _ = engine().render(

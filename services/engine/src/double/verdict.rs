@@ -7,7 +7,10 @@ use atelier_proto::{
     review::{Answer, Review, Sighting, Verdict},
 };
 
-use super::{Directive, directives};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Directive, directive, directives};
 use crate::CritiqueInput;
 
 pub(super) fn review(input: &CritiqueInput) -> Review {
@@ -47,10 +50,26 @@ pub(super) fn review(input: &CritiqueInput) -> Review {
             bbox: element.bbox?,
         })
     });
+    let mut verdicts: Vec<Verdict> = verdicts.collect();
+    if let Some(first) = verdicts.first_mut() {
+        first.found.push_str(&padding(input));
+    }
     Review {
-        verdicts: verdicts.collect(),
+        verdicts,
         seen: seen.collect(),
     }
+}
+
+/// As many random digits of base 64 as the prompt wants bytes; the same for one picture.
+fn padding(input: &CritiqueInput) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bytes = directive::bytes(&input.plan.caption).unwrap_or(0);
+    let mut hasher = DefaultHasher::new();
+    input.image.as_raw().hash(&mut hasher);
+    let mut rng = ChaCha8Rng::seed_from_u64(hasher.finish());
+    (0..bytes)
+        .map(|_| char::from(DIGITS[rng.random_range(0..DIGITS.len())]))
+        .collect()
 }
 
 /// Heads or tails, always the same for one picture and check.
