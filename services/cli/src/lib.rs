@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 /// Draws pictures from text on your own machines: plans first, draws, checks, draws again.
 #[derive(Parser)]
-#[command(name = "atelier", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "atelier", version, max_term_width = 100, after_help = after_help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -27,19 +27,33 @@ A first picture:
   atelier submit --out cat.png \"an orange cat left of a radio on the moon\"
   atelier trace last
 
-Exit status: 0 done, 1 the request or command failed, 2 wrong usage, 3 no farm could be reached, 130 interrupted.";
+Which farm: --url or ATELIER_URL, else the one that runs in --data or ATELIER_DATA (.atelier).
+Which key:  --key-file or ATELIER_API_KEY, else the key of that farm.
+";
+
+fn after_help() -> String {
+    format!("{EXAMPLES}\n{}", exit::HELP)
+}
 
 #[derive(Subcommand)]
 enum Command {
     Up(commands::up::Args),
     Down(commands::down::Args),
     Submit(commands::submit::Args),
+    Batch(commands::batch::Args),
     Status(commands::status::Args),
+    List(commands::list::Args),
+    Watch(commands::watch::Args),
     Trace(commands::trace::Args),
     Download(commands::download::Args),
     Cancel(commands::cancel::Args),
+    Retry(commands::retry::Args),
+    Workers(commands::workers::Args),
+    Key(commands::key::Args),
+    Migrate(commands::migrate::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
+    Version(commands::version::Args),
 }
 
 /// Reads the command line, does what it says, and answers with the exit status.
@@ -60,12 +74,20 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => commands::up::run(args).await,
         Command::Down(args) => commands::down::run(args).await,
         Command::Submit(args) => commands::submit::run(args).await,
+        Command::Batch(args) => commands::batch::run(args).await,
         Command::Status(args) => commands::status::run(args).await,
+        Command::List(args) => commands::list::run(args).await,
+        Command::Watch(args) => commands::watch::run(args).await,
         Command::Trace(args) => commands::trace::run(args).await,
         Command::Download(args) => commands::download::run(args).await,
         Command::Cancel(args) => commands::cancel::run(args).await,
+        Command::Retry(args) => commands::retry::run(args).await,
+        Command::Workers(args) => commands::workers::run(args).await,
+        Command::Key(args) => commands::key::run(&args),
+        Command::Migrate(args) => commands::migrate::run(&args),
         Command::Doctor(args) => commands::doctor::run(args).await,
         Command::Completions(args) => commands::completions::run::<Cli>(&args),
+        Command::Version(args) => commands::version::run(&args),
     }
 }
 

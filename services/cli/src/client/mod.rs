@@ -1,27 +1,38 @@
 //! The coordinator's HTTP API.
 
 mod events;
+mod find;
+mod key;
 mod place;
+mod refused;
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use atelier_proto::{
     RequestId,
-    http::{ErrorBody, RequestList, RequestView, SubmitRequest, WorkerView},
+    http::{RequestList, RequestState, RequestView, SubmitRequest, WorkerView},
 };
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
 
 pub use events::Events;
-pub use place::{DataArgs, Place, ServerArgs};
+pub use key::ApiKey;
+pub use place::{DataArgs, FarmArgs, Place};
+pub use refused::Refused;
 
-use crate::exit::{Unreachable, Usage};
+use crate::exit::Unreachable;
 
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 256 << 20;
-/// How often a submit is sent again to a farm that says that it is busy.
+/// How often a submit is sent again to a farm that says that it cannot just now.
 const SUBMIT_RETRIES: u32 = 10;
+/// Pause before that, unless the farm says how long.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause that somebody at a terminal should have to wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// Most requests on one page.
+pub const LONGEST_PAGE: u32 = 500;
 
 /// A client of one farm.
 #[derive(Clone, Debug)]
@@ -30,27 +41,26 @@ pub struct Client {
     http: reqwest::Client,
 }
 
-/// The farm said no.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Refused {
-    /// HTTP status.
-    pub status: StatusCode,
-    /// What it said.
-    pub message: String,
-}
-
-/// Whether asking again in a moment may help.
-fn busy(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<Refused>()
-        .is_some_and(|refused| refused.status == StatusCode::SERVICE_UNAVAILABLE)
+/// Which requests a list is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Only those in this state.
+    pub state: Option<RequestState>,
+    /// Only those before this one.
+    pub before: Option<RequestId>,
+    /// At most so many, [`LONGEST_PAGE`] at most.
+    pub limit: u32,
 }
 
 impl Client {
     /// A client of the farm at `place`; nothing is sent yet.
     pub fn new(place: Place) -> Result<Self> {
+        let mut headers = header::HeaderMap::new();
+        if let Some(key) = &place.key {
+            headers.insert(header::AUTHORIZATION, key.header());
+        }
         let http = reqwest::Client::builder()
+            .default_headers(headers)
             .connect_timeout(Duration::from_secs(5))
             // Between two pieces of an answer; streams of events send a sign of life more often.
             .read_timeout(Duration::from_secs(30))
@@ -63,19 +73,25 @@ impl Client {
     pub async fn submit(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
         for _ in 0..SUBMIT_RETRIES {
             match self.submit_once(body, key).await {
-                Err(error) if busy(&error) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(error) => match pause(&error) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
+                },
                 result => return result,
             }
         }
         self.submit_once(body, key).await
     }
 
-    async fn submit_once(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
-        let request = self
-            .http
-            .post(self.url("/v1/requests"))
-            .header("idempotency-key", key);
-        self.json(request.json(body)).await
+    /// Submits a request and takes the farm's first answer.
+    pub async fn submit_once(
+        &self,
+        body: &impl serde::Serialize,
+        key: &str,
+    ) -> Result<RequestView> {
+        let request = self.http.post(self.url("/v1/requests"));
+        self.json(request.header("idempotency-key", key).json(body))
+            .await
     }
 
     /// Where a request stands.
@@ -84,22 +100,31 @@ impl Client {
             .await
     }
 
-    /// The newest requests.
-    pub async fn list(&self, limit: u32) -> Result<RequestList> {
-        let request = self
+    /// A page of requests, newest first.
+    pub async fn list(&self, wanted: Wanted) -> Result<RequestList> {
+        let mut request = self
             .http
             .get(self.url("/v1/requests"))
-            .query(&[("limit", limit)]);
+            .query(&[("limit", wanted.limit)]);
+        if let Some(state) = wanted.state {
+            request = request.query(&[("state", state.as_str())]);
+        }
+        if let Some(before) = wanted.before {
+            request = request.query(&[("before", before.to_string())]);
+        }
         self.json(request).await
     }
 
     /// Cancels a request.
     pub async fn cancel(&self, id: RequestId) -> Result<RequestView> {
-        self.json(
-            self.http
-                .post(self.url(&format!("/v1/requests/{id}/cancel"))),
-        )
-        .await
+        let path = format!("/v1/requests/{id}/cancel");
+        self.json(self.http.post(self.url(&path))).await
+    }
+
+    /// Makes a new request from one that failed or was canceled.
+    pub async fn retry(&self, id: RequestId) -> Result<RequestView> {
+        let path = format!("/v1/requests/{id}/retry");
+        self.json(self.http.post(self.url(&path))).await
     }
 
     /// The workers that the farm knows.
@@ -129,38 +154,20 @@ impl Client {
 
     /// Opens the stream of events of a request.
     pub async fn events(&self, id: RequestId) -> Result<Events> {
-        let request = self
-            .http
-            .get(self.url(&format!("/v1/requests/{id}/events")));
+        let path = format!("/v1/requests/{id}/events");
+        let request = self.http.get(self.url(&path));
         let answer = self
-            .send(request.header("accept", "text/event-stream"))
+            .send(request.header(header::ACCEPT, "text/event-stream"))
             .await?;
         Ok(Events::of(answer))
     }
 
-    /// The id that a user named: a whole one, or `last`.
-    pub async fn resolve(&self, text: &str) -> Result<RequestId> {
-        if text != "last" {
-            return text.parse().map_err(|_| {
-                Usage(format!(
-                    "{text:?} is not the id of a request; 'atelier status' lists them"
-                ))
-                .into()
-            });
-        }
-        let newest = self.list(1).await?.requests.into_iter().next();
-        newest
-            .map(|request| request.id)
-            .context("this farm has no requests yet")
+    /// Where the farm is and who asks.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
-    /// Where the farm is.
-    pub fn server(&self) -> &str {
-        &self.place.server
-    }
-
-    /// The error for a farm that does not answer.
-    pub fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
         let mut reason = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(deeper) = source {
@@ -168,7 +175,7 @@ impl Client {
             source = deeper.source();
         }
         let unreachable = Unreachable {
-            server: self.place.server.clone(),
+            url: self.place.url.clone(),
             reason,
             hint: self.place.hint.clone(),
         };
@@ -176,7 +183,7 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.place.server)
+        format!("{}{path}", self.place.url)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
@@ -184,16 +191,11 @@ impl Client {
             .send()
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
-        if status.is_success() {
+        if answer.status().is_success() {
             return Ok(answer);
         }
-        let text = answer.text().await.unwrap_or_default();
-        let message = match serde_json::from_str::<ErrorBody>(&text) {
-            Ok(body) => body.error.message,
-            Err(_) => format!("{status}: {}", text.chars().take(500).collect::<String>()),
-        };
-        Err(Refused { status, message }.into())
+        let source = self.place.key.as_ref().map(|key| key.source.as_str());
+        Err(Refused::read(answer).await.advise(source).into())
     }
 
     async fn bytes(&self, request: RequestBuilder) -> Result<Vec<u8>> {
@@ -217,8 +219,34 @@ impl Client {
         serde_json::from_slice(&bytes).with_context(|| {
             format!(
                 "{} does not answer as a farm of this version does",
-                self.place.server
+                self.place.url
             )
         })
+    }
+}
+
+/// How long to wait before a submit is sent again; none if that will not help, or not soon.
+fn pause(error: &anyhow::Error) -> Option<Duration> {
+    let refused = error.downcast_ref::<Refused>()?;
+    let pause = refused.retry_after.unwrap_or(PAUSE);
+    (refused.is_passing() && pause <= LONGEST_PAUSE).then_some(pause.max(PAUSE))
+}
+
+/// Asks again for a while when the farm is away: it may restart just now.
+pub async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    for _ in 0..20 {
+        match ask().await {
+            Err(error) if is_passing(&error) => tokio::time::sleep(PAUSE).await,
+            result => return result,
+        }
+    }
+    ask().await
+}
+
+/// Whether the farm, or the way to it, may be better in a moment.
+pub fn is_passing(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Refused>() {
+        Some(refused) => refused.is_passing(),
+        None => error.is::<Unreachable>(),
     }
 }

@@ -1,9 +1,10 @@
-//! Which farm is meant: --server, ATELIER_SERVER, or the one of a data folder.
+//! Which farm is meant: --url, ATELIER_URL, or the one of a data folder; and the key that it is asked with.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::key::ApiKey;
 use crate::{
     exit::{Unreachable, Usage},
     farm::DataDir,
@@ -12,73 +13,113 @@ use crate::{
 /// Options of every command that has to do with a farm on this machine.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Folder of the farm on this machine.
+    /// Folder of the farm on this machine
     #[arg(
         long,
         value_name = "DIR",
         env = "ATELIER_DATA",
-        default_value = ".atelier"
+        hide_env_values = true,
+        default_value = ".atelier",
+        help_heading = "Which farm"
     )]
     pub data: PathBuf,
 }
 
 /// Options of every command that talks to a farm.
 #[derive(clap::Args, Clone, Debug)]
-pub struct ServerArgs {
-    /// Address of the farm; without it, the one that runs in --data.
-    #[arg(long, value_name = "URL", env = "ATELIER_SERVER")]
-    pub server: Option<String>,
+pub struct FarmArgs {
+    /// Address of the farm; without it, the one that runs in --data
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ATELIER_URL",
+        hide_env_values = true,
+        help_heading = "Which farm"
+    )]
+    url: Option<String>,
+    /// File with the API key; without it, ATELIER_API_KEY, else the key of the farm in --data
+    #[arg(long, value_name = "FILE", help_heading = "Which farm")]
+    key_file: Option<PathBuf>,
     #[command(flatten)]
     pub data: DataArgs,
 }
 
-/// Where a farm is, and what to tell the user when it does not answer.
+/// Where a farm is, who asks, and what to tell the user when it does not answer.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Address without a slash at the end.
-    pub server: String,
+    pub url: String,
+    /// Says who asks.
+    pub key: Option<ApiKey>,
     /// What to do when nobody answers there.
     pub hint: String,
 }
 
-impl ServerArgs {
+impl FarmArgs {
+    /// The address that was named; an empty one is none.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
     /// Finds the farm that is meant; an error with advice when there is none.
     pub fn place(&self) -> Result<Place> {
-        if let Some(server) = &self.server {
-            let server = server.trim_end_matches('/').to_owned();
-            if !server.starts_with("http://") && !server.starts_with("https://") {
-                return Err(Usage(format!(
-                    "--server {server}: an address starts with http:// or https://"
-                ))
-                .into());
-            }
-            let hint = "Is that address right? 'atelier up' starts a farm on this machine.".into();
-            return Ok(Place { server, hint });
-        }
         let data = DataDir::at(&self.data.data)?;
-        let folder = data.folder().display().to_string();
-        let start = if self.data.data.as_os_str() == ".atelier" {
-            "atelier up --detach".to_owned()
-        } else {
-            format!("atelier up --detach --data {}", self.data.data.display())
+        let (url, hint) = match self.url() {
+            Some(url) => (address(url)?, AWAY.to_owned()),
+            None => self.local(&data)?,
         };
+        let mut key = ApiKey::named(self.key_file.as_deref())?;
+        // The folder's key goes to the folder's own farm and to nobody else.
+        let own = || data.info().is_some_and(|info| info.url == url);
+        if key.is_none() && data.key_file().is_file() && own() {
+            key = Some(ApiKey::in_file(&data.key_file())?);
+        }
+        Ok(Place { url, key, hint })
+    }
+
+    /// Address of the farm that runs in the data folder, and what to do when it does not answer.
+    fn local(&self, data: &DataDir) -> Result<(String, String)> {
+        let folder = data.folder().display().to_string();
         let nothing = |reason: &str| {
-            let unreachable = Unreachable {
-                server: folder.clone(),
-                reason: reason.to_owned(),
-                hint: format!(
-                    "Start one with '{start}', or name another one's address with --server."
-                ),
-            };
-            anyhow::Error::from(unreachable)
+            let start = format!("atelier up --detach{}", self.data.flag());
+            let hint =
+                format!("Start one with '{start}', or name another one's address with --url.");
+            let (url, reason) = (folder.clone(), reason.to_owned());
+            anyhow::Error::from(Unreachable { url, reason, hint })
         };
         match (data.runner()?, data.info()) {
             (None, _) => Err(nothing("none runs here")),
-            (Some(pid), Some(info)) if info.pid == pid => Ok(Place {
-                server: info.server,
-                hint: format!("It runs, but does not answer; see the logs in {folder}/logs."),
-            }),
+            (Some(pid), Some(info)) if info.pid == pid => Ok((
+                info.url,
+                format!("It runs, but does not answer; see the logs in {folder}/logs."),
+            )),
             (Some(_), _) => Err(nothing("it is just starting")),
         }
+    }
+}
+
+impl DataArgs {
+    /// How to name the same folder in another command: nothing for the folder that is taken anyway.
+    pub fn flag(&self) -> String {
+        match self.data.as_os_str() == ".atelier" {
+            true => String::new(),
+            false => format!(" --data {}", self.data.display()),
+        }
+    }
+}
+
+const AWAY: &str = "Is that address right? 'atelier up' starts a farm on this machine.";
+
+fn address(url: &str) -> Result<String> {
+    let url = url.trim_end_matches('/');
+    let host = url
+        .split_once("://")
+        .map(|(scheme, host)| (scheme, !host.is_empty()));
+    match host {
+        Some(("http" | "https", true)) => Ok(url.to_owned()),
+        _ => Err(Usage(format!(
+            "--url {url}: an address looks like http://127.0.0.1:8700 or https://farm.example.org"
+        ))
+        .into()),
     }
 }

@@ -5,28 +5,39 @@ use std::process::ExitCode;
 use anyhow::Result;
 use atelier_proto::http::RequestState;
 
+use super::request::RequestId;
 use crate::{
-    client::{Client, ServerArgs},
-    exit, show,
+    client::{Client, FarmArgs},
+    exit,
+    show::{self, OutputArgs},
 };
 
 /// Stop a request
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    server: ServerArgs,
-    /// Id of the request, or `last`.
-    id: String,
+    request: RequestId,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    farm: FarmArgs,
 }
 
 /// Cancels the request. What ended before stays as it ended: exit status 1.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.server.place()?)?;
-    let id = client.resolve(&args.id).await?;
-    let view = client.cancel(id).await?;
-    show::print(&format!("{id} {}\n", view.state.as_str()))?;
+    let client = Client::new(args.farm.place()?)?;
+    let found = client.find(&args.request.id).await?;
+    let view = client.cancel(found.id).await?;
+    if args.output.is_json() {
+        show::json(&view)?;
+    } else {
+        show::print(&format!("{} {}\n", view.id, show::state(view.state)))?;
+    }
     Ok(match view.state {
-        RequestState::Succeeded | RequestState::Failed => ExitCode::from(exit::FAILED),
+        RequestState::Succeeded | RequestState::Failed => {
+            show::error("the request had ended before, and stays as it ended");
+            ExitCode::from(exit::FAILED)
+        }
         RequestState::Active | RequestState::Canceled => ExitCode::SUCCESS,
     })
 }

@@ -20,6 +20,6 @@ pub struct Args {
 pub fn run<C: CommandFactory>(args: &Args) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut C::command(), "atelier", &mut script);
-    crate::show::print(&String::from_utf8_lossy(&script))?;
+    crate::show::print_raw(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -30,9 +30,30 @@ pub fn trace_beside(picture: &Path) -> PathBuf {
     picture.with_extension("trace.json")
 }
 
+/// `cat.png` as the picture with a number: `cat-2.png`.
+pub fn numbered(picture: &Path, number: usize) -> PathBuf {
+    let stem = picture.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match picture.extension() {
+        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{number}"),
+    };
+    picture.with_file_name(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_go_before_the_extension() {
+        for (file, second) in [
+            ("cat.png", "cat-2.png"),
+            ("a.b/cat.big.png", "a.b/cat.big-2.png"),
+            ("cat", "cat-2"),
+        ] {
+            assert_eq!(numbered(Path::new(file), 2), Path::new(second));
+        }
+    }
 
     #[test]
     fn a_file_is_whole_or_not_there() {

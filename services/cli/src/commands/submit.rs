@@ -1,136 +1,72 @@
 //! `atelier submit`: draw a picture and watch it come about.
 
-mod follow;
-mod options;
+use std::process::ExitCode;
 
-use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
+use anyhow::Result;
+use atelier_proto::http::RequestView;
 
-use anyhow::{Context, Result};
-use atelier_proto::http::{RequestState, RequestView};
-
-use super::files::{default_picture, trace_beside, write_whole};
-use crate::{
-    client::{Client, ServerArgs},
-    exit, show,
+use super::{
+    deliver::{DeliveryArgs, deliver},
+    options::{RequestArgs, fresh_key},
 };
+use crate::client::{Client, FarmArgs};
 
-/// Draw a picture
+/// Draw a picture and watch it come about
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    server: ServerArgs,
+    request: RequestArgs,
+    /// Draw so many pictures, each with a seed of its own: SEED, SEED+1, .. if --seed is given
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    number: u32,
+    /// The same word is the same request: it is drawn once, however often it is sent
+    #[arg(long, value_name = "WORD")]
+    idempotency_key: Option<String>,
     #[command(flatten)]
-    request: options::RequestArgs,
-    /// Where the picture goes (- is stdout); without it, atelier-XXXXXXXX.png in this folder. The trace goes beside it.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Wait for the picture. This is the default.
-    #[arg(long, conflicts_with = "no_wait")]
-    wait: bool,
-    /// Return as soon as the request is accepted; `atelier download ID` gets the picture later.
-    #[arg(long, conflicts_with = "out")]
-    no_wait: bool,
-    /// Print the outcome as JSON, and no progress.
-    #[arg(long)]
-    json: bool,
+    delivery: DeliveryArgs,
+    #[command(flatten)]
+    farm: FarmArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  atelier submit --out cat.png \"an orange cat left of a radio on the moon\"
+  atelier submit --ref mug=my-mug.png \"my mug on a beach at sunset\"
+  atelier submit -n 4 --seed 1 --out cat.png \"a cat\"     # cat-1.png to cat-4.png
+  atelier submit --detach --priority batch \"a cat\"       # prints the id";
 
 /// Submits, follows, saves.
 pub async fn run(args: Args) -> Result<ExitCode> {
     let body = args.request.body()?;
-    let client = Client::new(args.server.place()?)?;
-    let key = options::fresh_key()?;
-    let view = client.submit(&body, &key).await?;
-    if args.no_wait {
-        let text = if args.json {
-            json(&view, None)?
-        } else {
-            format!("{}\n", view.id)
+    args.delivery.check(args.number as usize)?;
+    let client = Client::new(args.farm.place()?)?;
+    let word = match args.idempotency_key {
+        Some(word) => word,
+        None => fresh_key()?,
+    };
+    let mut views = Vec::new();
+    for number in 0..args.number {
+        let mut body = body.clone();
+        body.seed = body.seed.map(|seed| seed.wrapping_add(number.into()));
+        let key = match args.number {
+            1 => word.clone(),
+            _ => format!("{word}-{}", number + 1),
         };
-        show::print(&text)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let view = follow::to_the_end(&client, view, args.json).await?;
-    match view.state {
-        RequestState::Succeeded => save(&client, &view, &args).await,
-        _ => {
-            if args.json {
-                show::print(&json(&view, None)?)?;
-            }
-            let reason = view
-                .reason
-                .as_deref()
-                .map(|reason| format!(": {}", show::line(reason)));
-            eprintln!(
-                "error: the request {}{}",
-                past(view.state),
-                reason.unwrap_or_default()
-            );
-            eprintln!("'atelier trace {}' tells what happened", view.id);
-            Ok(ExitCode::from(exit::FAILED))
+        match client.submit(&body, &key).await {
+            Ok(view) => views.push(view),
+            Err(error) if views.is_empty() => return Err(error),
+            Err(error) => return Err(error.context(accepted(&views))),
         }
     }
+    deliver(&client, views, &args.delivery).await
 }
 
-async fn save(client: &Client, view: &RequestView, args: &Args) -> Result<ExitCode> {
-    let picture = patient(|| client.image(view.id)).await?;
-    let out = args.out.clone().unwrap_or_else(|| default_picture(view.id));
-    if out.as_os_str() == "-" {
-        std::io::stdout().lock().write_all(&picture)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    write_whole(&out, &picture)?;
-    let trace = trace_beside(&out);
-    write_whole(&trace, &patient(|| client.trace(view.id)).await?)?;
-    if args.json {
-        show::print(&json(view, Some((&out, &trace)))?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    show::picture(&picture);
-    let checks = view.score.map(|score| {
-        let asked = score.pass + score.fail + score.unknown;
-        format!("checks    {} of {asked} passed\n", score.pass)
-    });
-    show::print(&format!(
-        "picture   {}\ntrace     {}\nrequest   {}, seed {}\n{}",
-        out.display(),
-        trace.display(),
-        view.id,
-        view.seed,
-        checks.unwrap_or_default()
-    ))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Asks again for a while: the farm may restart just now.
-async fn patient<F: Future<Output = Result<Vec<u8>>>>(ask: impl Fn() -> F) -> Result<Vec<u8>> {
-    for _ in 0..20 {
-        match ask().await {
-            Ok(bytes) => return Ok(bytes),
-            Err(error) if error.is::<exit::Unreachable>() => {
-                tokio::time::sleep(Duration::from_millis(500)).await
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    ask().await
-}
-
-fn json(view: &RequestView, files: Option<(&PathBuf, &PathBuf)>) -> Result<String> {
-    let mut value = serde_json::to_value(view)?;
-    let object = value.as_object_mut().context("a request is an object")?;
-    if let Some((picture, trace)) = files {
-        object.insert("picture_file".into(), picture.display().to_string().into());
-        object.insert("trace_file".into(), trace.display().to_string().into());
-    }
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
-}
-
-const fn past(state: RequestState) -> &'static str {
-    match state {
-        RequestState::Canceled => "was canceled",
-        RequestState::Failed => "failed",
-        RequestState::Active => "is still being worked on",
-        RequestState::Succeeded => "succeeded",
-    }
+/// What was accepted before a submit failed.
+fn accepted(views: &[RequestView]) -> String {
+    let ids: Vec<String> = views.iter().map(|view| view.id.to_string()).collect();
+    format!(
+        "these were accepted and go on: {}; the next was not",
+        ids.join(", ")
+    )
 }

@@ -5,32 +5,32 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use atelier_proto::trace::Trace;
 
+use super::request::RequestId;
 use crate::{
-    client::{Client, ServerArgs},
-    show,
+    client::{Client, FarmArgs},
+    show::{self, OutputArgs},
 };
 
 /// Tell how a picture came about: thought, plan, stages, checks, rounds, end
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    server: ServerArgs,
-    /// Id of the request, or `last`.
-    id: String,
-    /// The whole trace as JSON.
-    #[arg(long)]
-    json: bool,
+    request: RequestId,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    farm: FarmArgs,
 }
 
 /// Tells the story, or prints the document as it is.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.server.place()?)?;
-    let id = client.resolve(&args.id).await?;
+    let client = Client::new(args.farm.place()?)?;
+    let id = client.find(&args.request.id).await?.id;
     let document = client.trace(id).await?;
-    if args.json {
+    if args.output.is_json() {
         let value: serde_json::Value =
             serde_json::from_slice(&document).context("the trace is no JSON")?;
-        show::print(&format!("{}\n", serde_json::to_string_pretty(&value)?))?;
+        show::json(&value)?;
     } else {
         let trace: Trace = serde_json::from_slice(&document)
             .context("the trace is of another version; see it with --json")?;

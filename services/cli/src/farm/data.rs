@@ -21,11 +21,11 @@ pub struct DataDir {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FarmInfo {
     /// Where the API is.
-    pub server: String,
+    pub url: String,
     /// Process that watches over the others.
     pub pid: u32,
-    /// Port of the API.
-    pub http_port: u16,
+    /// Ports of the API, one for each coordinator; `url` names the first.
+    pub http_ports: Vec<u16>,
     /// Port of PostgreSQL.
     pub postgres_port: u16,
     /// Port of NATS.
@@ -97,6 +97,11 @@ impl DataDir {
     /// NATS's part.
     pub fn nats(&self) -> PathBuf {
         self.folder.join("nats")
+    }
+
+    /// The key of the farm's own user, readable by that user only.
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.join("key")
     }
 
     fn lock_file(&self) -> PathBuf {

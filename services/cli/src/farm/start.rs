@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{DataDir, FarmInfo, Service, Spec};
-use crate::servers::{Durability, Nats, Parts, Postgres, free_port};
+use super::{DataDir, FarmInfo, Ports, Service, Spec};
+use crate::servers::{Durability, Nats, Parts, Postgres};
 
 /// How long one process may take until it is ready: a model is read from a cold disk.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,10 +24,14 @@ const MODEL: &str = "atelier-mini";
 /// What kind of farm.
 #[derive(Clone, Debug)]
 pub struct FarmOptions {
+    /// Coordinator processes.
+    pub coordinators: u32,
     /// Worker processes.
     pub workers: u32,
     /// Port of the API; none takes the last one, or a free one.
     pub port: Option<u16>,
+    /// Whether other ports may be taken instead of recorded ones that are not free.
+    pub free_ports: bool,
     /// `auto`, `cpu`, `cuda:0`, ..
     pub device: String,
     /// `torch`, or `double` in tests.
@@ -57,35 +61,24 @@ impl Farm {
         say: fn(String),
     ) -> Result<(Self, FarmInfo)> {
         let before = Instant::now();
-        let last = data.info();
-        let last_port = |port: fn(&FarmInfo) -> u16| last.as_ref().map(port);
-        let http_port = match options.port {
-            Some(port) => {
-                ensure!(
-                    free_port(Some(port))? == port,
-                    "port {port} is taken: name another one with --port"
-                );
-                port
-            }
-            None => free_port(last_port(|info| info.http_port))?,
-        };
+        let ports = Ports::choose(
+            data.info().as_ref(),
+            options.coordinators,
+            options.port,
+            options.free_ports,
+        )?;
         // What can be missing is looked for before anything runs.
         let coordinator = parts.program("atelier-coordinator")?;
         let worker = parts.program("atelier-worker")?;
         let workers = worker_arguments(parts, options)?;
-        let nats = Nats::prepare(
-            &parts.nats()?,
-            &data.nats(),
-            free_port(last_port(|info| info.nats_port))?,
-        )?;
+        let nats = Nats::prepare(&parts.nats()?, &data.nats(), ports.nats)?;
         let first = !data.postgres().join("cluster").is_dir();
         if first {
             say("setting up a database (only once)".into());
         }
-        let postgres_port = free_port(last_port(|info| info.postgres_port))?;
         let install = parts.postgres()?;
         let postgres =
-            Postgres::prepare(&install, &data.postgres(), postgres_port, Durability::Full)?;
+            Postgres::prepare(&install, &data.postgres(), ports.postgres, Durability::Full)?;
         if let Some(note) = &postgres.note {
             say(note.clone());
         }
@@ -95,10 +88,8 @@ impl Farm {
             stop: stop.clone(),
             say,
         };
-        let nats_port = port_of(&nats.url())?;
         farm.start_servers(&postgres, &nats).await?;
 
-        let server = format!("http://127.0.0.1:{http_port}");
         let shared = [
             "--nats-url".to_owned(),
             nats.url(),
@@ -107,18 +98,22 @@ impl Farm {
             "--prefix".into(),
             "atelier".into(),
         ];
-        let own = [
-            "--listen".to_owned(),
-            format!("127.0.0.1:{http_port}"),
-            "--model".into(),
-            MODEL.into(),
-        ];
-        farm.add(
-            "coordinator",
-            &coordinator,
-            [shared.to_vec(), own.to_vec()].concat(),
-            Some(postgres.url("postgres")),
-        );
+        let database = postgres.url("postgres");
+        for (index, port) in ports.http.iter().enumerate() {
+            let own = [
+                "--listen".to_owned(),
+                format!("127.0.0.1:{port}"),
+                "--model".into(),
+                MODEL.into(),
+            ];
+            // The first keeps the short name: most farms have one.
+            let name = match index {
+                0 => "coordinator".to_owned(),
+                _ => format!("coordinator-{}", index + 1),
+            };
+            let arguments = [shared.to_vec(), own.to_vec()].concat();
+            farm.add(&name, &coordinator, arguments, Some(database.clone()));
+        }
         for number in 1..=options.workers {
             let arguments = [shared.to_vec(), workers.clone()].concat();
             farm.add(&format!("worker-{number}"), &worker, arguments, None);
@@ -131,14 +126,15 @@ impl Farm {
             })
             .await?;
         }
+        let url = format!("http://127.0.0.1:{}", ports.http[0]);
         let info = FarmInfo {
-            server,
+            url,
             pid: std::process::id(),
-            http_port,
-            postgres_port,
-            nats_port,
+            http_ports: ports.http,
+            postgres_port: ports.postgres,
+            nats_port: ports.nats,
             workers: options.workers,
-            ready_at: jiff::Timestamp::now().to_string(),
+            ready_at: jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())?.to_string(),
         };
         data.write_info(&info)?;
         say(format!(
@@ -268,9 +264,4 @@ fn worker_arguments(parts: &Parts, options: &FarmOptions) -> Result<Vec<String>>
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect())
-}
-
-fn port_of(url: &str) -> Result<u16> {
-    let port = url.rsplit(':').next().unwrap_or_default();
-    port.parse().with_context(|| format!("{url} has no port"))
 }

@@ -195,9 +195,20 @@ impl Postgres {
 
     /// Where clients connect to `database`; `postgres` always exists.
     pub fn url(&self, database: &str) -> String {
-        let (host, port, password) = (Ipv4Addr::LOCALHOST, self.port, &self.password);
-        format!("postgres://{ROLE}:{password}@{host}:{port}/{database}")
+        address(&self.password, self.port, database)
     }
+
+    /// Where clients of the cluster in `folder` connect that somebody else has started on `port`.
+    pub fn url_of(folder: &Path, port: u16, database: &str) -> Result<String, ServerError> {
+        let file = folder.join("password");
+        let password = fs::read_to_string(&file).map_err(ServerError::file("read", &file))?;
+        Ok(address(password.trim(), port, database))
+    }
+}
+
+fn address(password: &str, port: u16, database: &str) -> String {
+    let host = Ipv4Addr::LOCALHOST;
+    format!("postgres://{ROLE}:{password}@{host}:{port}/{database}")
 }
 
 /// The installation, or a copy of it that `identity` can read.

@@ -1,22 +1,54 @@
-//! What people see: text, progress, pictures in the terminal, the story of a trace.
+//! What people see: text, tables, progress, pictures in the terminal, the story of a trace. Texts are coloured when they
+//! are made and stripped when they are written, by the same rules as clap's own: NO_COLOR, TERM=dumb, no terminal.
 
 mod board;
+mod output;
 mod picture;
+mod preview;
 mod story;
+mod style;
+mod table;
 
 use std::io::{self, Write};
 
-pub use board::Board;
+pub use board::{Board, Lane};
+pub use output::{OutputArgs, json};
 pub use picture::show as picture;
 pub use story::story;
+pub use style::{bold, good, state, wrong};
+pub use table::{Table, ago};
 
 /// Writes to stdout. Whoever reads it may have seen enough and closed it (`| head`): that is no error.
 pub fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    write(&mut anstream::stdout().lock(), text.as_bytes())
+}
+
+/// Writes bytes to stdout as they are.
+pub fn print_raw(bytes: &[u8]) -> io::Result<()> {
+    write(&mut io::stdout().lock(), bytes)
+}
+
+fn write(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Says something on stderr that is no result.
+pub fn note(text: &str) {
+    // Nobody is left to hear of an error here.
+    let _ = writeln!(anstream::stderr().lock(), "{}", multiline(text));
+}
+
+/// Tells an error on stderr.
+pub fn error(text: &str) {
+    let text = multiline(text);
+    let _ = writeln!(
+        anstream::stderr().lock(),
+        "{} {text}",
+        style::wrong("error:")
+    );
 }
 
 /// One line of text from elsewhere: what could steer the terminal is left out.

@@ -21,7 +21,7 @@ pub fn show(png: &[u8]) {
     }
     let term = env::var("TERM").unwrap_or_default();
     let program = env::var("TERM_PROGRAM").unwrap_or_default();
-    let text = if term == "dumb" || env::var_os("NO_COLOR").is_some() {
+    let text = if term == "dumb" || env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) {
         return;
     } else if speaks_kitty(&term, &program) && env::var_os("TMUX").is_none() {
         kitty(png)
@@ -33,7 +33,7 @@ pub fn show(png: &[u8]) {
             rustix::termios::tcgetwinsize(stdout()).map_or(80, |size| u32::from(size.ws_col));
         half_blocks(&picture.to_rgb8(), columns.min(WIDEST))
     };
-    let _ = super::print(&text);
+    let _ = super::print_raw(text.as_bytes());
 }
 
 fn speaks_kitty(term: &str, program: &str) -> bool {
@@ -57,7 +57,7 @@ fn kitty(png: &[u8]) -> String {
 }
 
 /// Two pixels a character: the upper one in front, the lower one behind.
-fn half_blocks(picture: &RgbImage, columns: u32) -> String {
+pub(super) fn half_blocks(picture: &RgbImage, columns: u32) -> String {
     let (width, height) = (picture.width().max(1), picture.height().max(1));
     let columns = columns.clamp(1, width.max(1));
     let rows = (columns * height / width).max(2).next_multiple_of(2);

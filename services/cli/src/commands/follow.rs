@@ -1,6 +1,9 @@
 //! Watching a request to its end, over broken streams and restarts of the farm.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use atelier_proto::http::{Event, RequestView};
@@ -9,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     client::{Client, Refused},
     exit::Interrupted,
-    show::Board,
+    show::Lane,
 };
 
 /// How long the farm may be away before we stop waiting. The request itself waits for ever.
@@ -17,49 +20,41 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Pause between two tries to reach it.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Shows progress until the request has ended. Ctrl-C stops the watching, not the request.
-pub async fn to_the_end(client: &Client, view: RequestView, quiet: bool) -> Result<RequestView> {
-    let id = view.id;
-    let mut board = Board::new(quiet);
+/// Does the work, unless Ctrl-C or SIGTERM comes first; `goes_on` says what becomes of it then.
+pub async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T>>,
+    goes_on: &str,
+) -> Result<T> {
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    board.say(&format!("request {id}"));
-    let result = tokio::select! {
-        result = watch(client, view, &mut board) => result,
-        _ = interrupt.recv() => Err(interrupted(id)),
-        _ = terminate.recv() => Err(interrupted(id)),
-    };
-    board.finish();
-    result
+    let interrupted = || Err(Interrupted(goes_on.to_owned()).into());
+    tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => interrupted(),
+        _ = terminate.recv() => interrupted(),
+    }
 }
 
-fn interrupted(id: atelier_proto::RequestId) -> anyhow::Error {
-    Interrupted(format!(
-        "; the request goes on: 'atelier download {id}' gets the picture, 'atelier cancel {id}' stops it"
-    ))
-    .into()
-}
-
-async fn watch(client: &Client, mut view: RequestView, board: &mut Board) -> Result<RequestView> {
+/// Shows progress until the request has ended.
+pub async fn to_the_end(
+    client: &Client,
+    mut view: RequestView,
+    lane: &mut Lane,
+) -> Result<RequestView> {
     let mut lost_since = None;
     loop {
-        board.update(&view);
+        lane.update(&view);
         if view.state.is_terminal() {
             return Ok(view);
         }
-        let before = view.clone();
-        let result = stream(client, &mut view, board).await;
-        if view != before {
-            lost_since = None;
-        }
-        match result {
+        match stream(client, &mut view, lane, &mut lost_since).await {
             Ok(()) => {}
-            Err(error) if fatal(&error) => return Err(error),
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
                 let since = *lost_since.get_or_insert_with(|| {
-                    board.say("the farm does not answer; the request waits there, trying again");
+                    lane.say("the farm does not answer; the request waits there, trying again");
                     Instant::now()
                 });
                 if since.elapsed() > PATIENCE {
@@ -74,28 +69,37 @@ async fn watch(client: &Client, mut view: RequestView, board: &mut Board) -> Res
 }
 
 /// What asking again will not mend.
-fn fatal(error: &anyhow::Error) -> bool {
+fn is_final(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Refused>() {
-        Some(refused) => refused.status.is_client_error(),
+        Some(refused) => refused.status.is_client_error() && !refused.is_passing(),
         None => false,
     }
 }
 
 /// Follows one stream until it ends or the request does.
-async fn stream(client: &Client, view: &mut RequestView, board: &mut Board) -> Result<()> {
+async fn stream(
+    client: &Client,
+    view: &mut RequestView,
+    lane: &mut Lane,
+    lost_since: &mut Option<Instant>,
+) -> Result<()> {
     let mut events = client.events(view.id).await?;
     while let Some(event) = events.next().await? {
+        *lost_since = None;
         match event {
             Event::Request { request } => {
                 *view = *request;
-                board.update(view);
+                lane.update(view);
                 if view.state.is_terminal() {
                     return Ok(());
                 }
             }
             Event::Progress {
-                kind, step, total, ..
-            } => board.step(kind, step, total),
+                kind,
+                step,
+                total,
+                preview,
+            } => lane.step(kind, step, total, preview.as_deref()),
         }
     }
     Ok(())
@@ -109,17 +113,17 @@ mod tests {
     #[test]
     fn only_a_refusal_ends_the_watching() {
         let refused = |status: u16| -> anyhow::Error {
-            let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let message = String::new();
-            Refused { status, message }.into()
+            Refused::new(reqwest::StatusCode::from_u16(status).unwrap(), "").into()
         };
-        assert!(fatal(&refused(404)));
-        assert!(!fatal(&refused(503)));
+        assert!(is_final(&refused(404)));
+        assert!(is_final(&refused(401)));
+        assert!(!is_final(&refused(429)));
+        assert!(!is_final(&refused(503)));
         let away = Unreachable {
-            server: String::new(),
+            url: String::new(),
             reason: String::new(),
             hint: String::new(),
         };
-        assert!(!fatal(&away.into()));
+        assert!(!is_final(&away.into()));
     }
 }

@@ -19,13 +19,13 @@ use crate::exit::Usage;
 pub struct RequestArgs {
     /// What to draw; - reads it from stdin.
     prompt: String,
-    /// The same seed draws the same picture.
+    /// The same seed draws the same picture
     #[arg(long)]
     seed: Option<u64>,
     /// A picture of a thing of the prompt, as in cat=my-cat.png; may be given up to 8 times.
     #[arg(long = "ref", value_name = "NAME=FILE")]
     references: Vec<String>,
-    /// Denoise steps.
+    /// Denoise steps; without it, as many as the model likes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// Size in pixels, as in 256x256.
@@ -50,14 +50,25 @@ enum Thinking {
     Fast,
 }
 
+/// [`Priority`] as a word of the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Urgency {
+pub enum Urgency {
     /// Somebody waits for it.
     Interactive,
     /// As it comes.
     Normal,
     /// When nothing else is to do.
     Batch,
+}
+
+impl From<Urgency> for Priority {
+    fn from(urgency: Urgency) -> Self {
+        match urgency {
+            Urgency::Interactive => Self::Interactive,
+            Urgency::Normal => Self::Normal,
+            Urgency::Batch => Self::Batch,
+        }
+    }
 }
 
 impl RequestArgs {
@@ -68,16 +79,7 @@ impl RequestArgs {
             prompt => prompt.to_owned(),
         };
         let prompt = prompt.trim().to_owned();
-        if prompt.is_empty() {
-            return Err(Usage("the prompt is empty: say what to draw".into()).into());
-        }
-        if prompt.len() > MAX_PROMPT_BYTES {
-            let (long, most) = (prompt.len(), MAX_PROMPT_BYTES);
-            return Err(Usage(format!(
-                "the prompt has {long} bytes; at most {most} are allowed"
-            ))
-            .into());
-        }
+        check_prompt(&prompt)?;
         if self.references.len() > MAX_REFERENCES {
             return Err(Usage(format!("at most {MAX_REFERENCES} --ref are allowed")).into());
         }
@@ -93,17 +95,27 @@ impl RequestArgs {
                 Thinking::Off => Think::Off,
                 Thinking::Fast => Think::Fast,
             },
-            priority: match self.priority {
-                Urgency::Interactive => Priority::Interactive,
-                Urgency::Normal => Priority::Normal,
-                Urgency::Batch => Priority::Batch,
-            },
+            priority: self.priority.into(),
             steps: self.steps,
             size: self.size,
             max_rounds: self.max_rounds,
             references,
         })
     }
+}
+
+/// What the farm would refuse anyway.
+pub fn check_prompt(prompt: &str) -> Result<(), Usage> {
+    if prompt.trim().is_empty() {
+        return Err(Usage("the prompt is empty: say what to draw".into()));
+    }
+    if prompt.len() > MAX_PROMPT_BYTES {
+        let (long, most) = (prompt.len(), MAX_PROMPT_BYTES);
+        return Err(Usage(format!(
+            "the prompt has {long} bytes; at most {most} are allowed"
+        )));
+    }
+    Ok(())
 }
 
 fn reference(text: &str) -> Result<UploadedReference> {

@@ -1,0 +1,98 @@
+//! What a farm says no with, and what to do then.
+
+use std::time::Duration;
+
+use atelier_proto::http::ErrorBody;
+use reqwest::{Response, StatusCode, header};
+
+/// The farm said no.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Its stable word, for example `not_found`; empty when something else than a farm answered.
+    pub code: String,
+    /// What it said, and what to do.
+    pub message: String,
+    /// When to ask again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refused {
+    /// A refusal that says no more than `message`.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: String::new(),
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// Reads the answer of a farm, or of something on the way to it.
+    pub async fn read(answer: Response) -> Self {
+        let status = answer.status();
+        let retry_after = answer
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let text = answer.text().await.unwrap_or_default();
+        let mut refused = Self::new(status, "");
+        refused.retry_after = retry_after;
+        match serde_json::from_str::<ErrorBody>(&text) {
+            Ok(body) => {
+                refused.code = body.error.code;
+                let field = body.error.field.map(|field| format!("{field} "));
+                // "must be within 1..=500" needs to say what.
+                refused.message = match field {
+                    Some(field) if body.error.message.starts_with("must ") => {
+                        field + &body.error.message
+                    }
+                    _ => body.error.message,
+                };
+            }
+            Err(_) => {
+                let start = text.chars().take(500).collect::<String>();
+                refused.message = format!("{status}: {start}");
+            }
+        }
+        refused
+    }
+
+    /// Adds what to do.
+    pub fn advise(mut self, key: Option<&str>) -> Self {
+        let advice = match (self.status, self.code.as_str()) {
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => match key {
+                Some(source) => format!(
+                    "The key came from {source}. 'atelier key create' makes one on the farm's own machine."
+                ),
+                None => "Set ATELIER_API_KEY, or name a file with --key-file; 'atelier key create' makes a key on the farm's own machine.".into(),
+            },
+            (StatusCode::TOO_MANY_REQUESTS, _) => match self.retry_after {
+                Some(pause) => format!(
+                    "Try again in {} s; 'atelier batch' waits by itself.",
+                    pause.as_secs().max(1)
+                ),
+                None => "Try again later; 'atelier batch' waits by itself.".into(),
+            },
+            (_, "idempotency_conflict") => "--idempotency-key names the request that was made with it before.".into(),
+            (_, "not_finished") => "'atelier watch ID' follows it to its end.".into(),
+            _ => return self,
+        };
+        self.message = format!("{}\n{advice}", self.message);
+        self
+    }
+
+    /// Whether asking again in a moment may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT
+        )
+    }
+}

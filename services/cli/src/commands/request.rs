@@ -1,0 +1,56 @@
+//! How commands are told which request is meant, and how one is described.
+
+use std::fmt::Write as _;
+
+use atelier_proto::http::RequestView;
+
+use crate::show;
+
+/// Which request.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RequestId {
+    /// Id of the request, its first or last characters (4 or more), or `last`
+    pub id: String,
+}
+
+/// Where a request stands, in lines.
+pub fn describe(view: &RequestView) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{}  {}, round {}, seed {}",
+        show::bold(&view.id.to_string()),
+        show::state(view.state),
+        view.round,
+        view.seed
+    );
+    let _ = writeln!(text, "  {}", show::line(&view.prompt));
+    if let Some(reason) = &view.reason {
+        let _ = writeln!(text, "  because {}", show::line(reason));
+    }
+    if let Some(score) = &view.score {
+        let (pass, fail, unknown) = (score.pass, score.fail, score.unknown);
+        let _ = writeln!(
+            text,
+            "  checks: {pass} right, {fail} wrong, {unknown} undecided"
+        );
+    }
+    for job in &view.jobs {
+        let stage = job
+            .stage
+            .as_deref()
+            .map(|stage| format!(" {}", show::line(stage)));
+        let (kind, stage) = (job.kind.as_str(), stage.unwrap_or_default());
+        let (round, state, attempt) = (job.round, show::line(&job.state), job.attempt);
+        let reason = job
+            .reason
+            .as_deref()
+            .map(|reason| format!(": {}", show::line(reason)));
+        let reason = reason.unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  round {round}  {kind}{stage}  {state} (attempt {attempt}){reason}"
+        );
+    }
+    text
+}

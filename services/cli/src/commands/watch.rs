@@ -1,0 +1,53 @@
+//! `atelier watch`: follow a request to its end.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use atelier_proto::http::RequestState;
+
+use super::{
+    follow,
+    request::{RequestId, describe},
+};
+use crate::{
+    client::{Client, FarmArgs},
+    exit,
+    show::{self, Board, OutputArgs},
+};
+
+/// Follow a request to its end
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    request: RequestId,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    farm: FarmArgs,
+}
+
+/// Shows progress, then how the request ended. Exit status 1 unless there is a picture.
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let client = Client::new(args.farm.place()?)?;
+    let found = client.find(&args.request.id).await?;
+    let id = found.id;
+    let mut lane = Board::new(args.output.is_json()).lane(None);
+    let goes_on = format!("; the request goes on: 'atelier cancel {id}' stops it");
+    let work = follow::to_the_end(&client, found, &mut lane);
+    let view = follow::unless_interrupted(work, &goes_on).await;
+    lane.finish("");
+    let view = view?;
+    if args.output.is_json() {
+        show::json(&view)?;
+    } else {
+        show::print(&describe(&view))?;
+    }
+    if view.state == RequestState::Succeeded {
+        return Ok(ExitCode::SUCCESS);
+    }
+    show::error(&format!(
+        "there is no picture: the request is {}",
+        view.state.as_str()
+    ));
+    Ok(ExitCode::from(exit::FAILED))
+}

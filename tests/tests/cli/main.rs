@@ -1,0 +1,8 @@
+//! The `atelier` command as people use it: a farm of its own, requests, files, errors, exit statuses.
+
+mod batch;
+mod farm;
+mod home;
+mod refusals;
+mod requests;
+mod stub;
