@@ -69,6 +69,9 @@ pub enum RequestState {
 }
 
 impl RequestState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Succeeded, Self::Failed, Self::Canceled];
+
     /// The word used in tables, metrics and output.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -109,6 +112,9 @@ pub struct RequestView {
     pub score: Option<Score>,
     /// Its jobs in the order they were made.
     pub jobs: Vec<JobView>,
+    /// Kinds of jobs that it still needs and that no worker takes at the moment: it waits for one that does.
+    #[serde(default)]
+    pub waiting_for: Vec<JobKind>,
     /// When it was accepted, RFC 3339.
     pub created_at: String,
     /// When it ended, RFC 3339.

@@ -1,4 +1,4 @@
-//! Ids of requests, jobs and workers: UUIDs of version 7, so that they sort by the time they were made.
+//! Ids of requests, jobs, workers and tenants: UUIDs of version 7, so that they sort by the time they were made.
 
 use std::{fmt, str::FromStr};
 
@@ -61,4 +61,8 @@ id!(
 id!(
     /// One worker process, new at every start.
     WorkerId
+);
+id!(
+    /// Who shares the farm with others: the owner of requests.
+    TenantId
 );

@@ -17,4 +17,4 @@ pub mod trace;
 
 pub use artifact::{ArtifactRef, MediaType, Sha256};
 pub use envelope::{DecodeError, Envelope, decode, encode};
-pub use ids::{JobId, RequestId, WorkerId};
+pub use ids::{JobId, RequestId, TenantId, WorkerId};

@@ -8,7 +8,10 @@ use atelier_proto::{
     http::{RequestState, RequestView, SubmitRequest, WorkerView},
     trace::Trace,
 };
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 
 /// A client of one coordinator.
 #[derive(Clone, Debug)]
@@ -32,17 +35,33 @@ pub fn prompt(text: &str) -> SubmitRequest {
 }
 
 impl Api {
-    /// A client of the coordinator at `base`, for example `http://127.0.0.1:8080`.
-    pub fn new(base: &str) -> Result<Self> {
+    /// A client of the coordinator at `base`, for example `http://127.0.0.1:8080`, with an API key unless the test is about having none.
+    pub fn new(base: &str, key: Option<&str>) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            let value = HeaderValue::from_str(&format!("Bearer {key}"))?;
+            headers.insert(AUTHORIZATION, value);
+        }
         // A coordinator that was killed leaves dead connections; a test must not wait for them.
         let client = Client::builder()
             .no_proxy()
+            .default_headers(headers)
             .timeout(Duration::from_secs(30))
             .build()?;
         Ok(Self {
             base: base.trim_end_matches('/').to_owned(),
             client,
         })
+    }
+
+    /// The same coordinator with another key, or with none.
+    pub fn with_key(&self, key: Option<&str>) -> Result<Self> {
+        Self::new(&self.base, key)
+    }
+
+    /// What it sends with, its key included.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Where it is.

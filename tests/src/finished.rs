@@ -31,10 +31,12 @@ pub async fn insert(database: &mut PgConnection, count: u64) -> Result<()> {
 
 /// `$1`..`$2` number the requests; their ids sort by that number, and as those of November 2023.
 const REQUESTS: &str = "
-    INSERT INTO requests (id, body_sha256, model, prompt, seed, think, priority, max_rounds, direct_plan_sha256, direct_plan_bytes,
+    INSERT INTO requests (id, tenant_id, body_sha256, model, prompt, seed, think, priority, max_rounds, direct_plan_sha256, direct_plan_bytes,
                           created_at, state, round, plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                           score_pass, score_fail, score_unknown, finished_at, trace_sha256, trace_bytes)
     SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || substr(md5(n::text), 1, 12))::uuid,
+           -- Of the tenant that is measured, where there is one.
+           (SELECT id FROM tenants ORDER BY name = 'local', id LIMIT 1),
            digest, 'atelier-mini', 'a finished picture, number ' || n, n, 'fast', 'normal', 2, digest, 300,
            at, 'succeeded', 1, digest, 900, 1, digest, 20000, 1, 1, 0, 0, at + interval '5 seconds', digest, 3000
     FROM generate_series($1::bigint, $2::bigint) AS n,
@@ -42,11 +44,11 @@ const REQUESTS: &str = "
 
 /// The jobs of the same requests.
 const JOBS: &str = "
-    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, queue_rank, made_at, state, attempt,
+    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, queue_rank, made_at, state, attempt,
                       ready_at, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown, device_ms, finished_at)
     SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7' || lpad(to_hex(position), 3, '0') || '8000' || substr(md5(n::text), 1, 12))::uuid,
            (lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || substr(md5(n::text), 1, 12))::uuid,
-           position, kind, 1, stage, op, inputs, n, 1700000000000 + n, at, 'done', 1, at, digest, 900,
+           position, kind, 1, stage, op, inputs, n, 'normal', 1700000000000 + n, at, 'done', 1, at, digest, 900,
            CASE WHEN kind = 'critique' THEN 1 END, CASE WHEN kind = 'critique' THEN 0 END, CASE WHEN kind = 'critique' THEN 0 END,
            5, at + interval '5 seconds'
     FROM generate_series($1::bigint, $2::bigint) AS n,

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, Command},
     sync::Mutex,
 };
 
@@ -42,6 +42,7 @@ pub struct Sandbox {
     pub environment: Vec<(String, String)>,
     folder: TempDir,
     base: &'static Base,
+    key: Mutex<Option<String>>,
     own_nats: Option<Mutex<OwnNats>>,
     seaweed: Option<Seaweed>,
 }
@@ -116,6 +117,7 @@ impl Sandbox {
                 .as_ref()
                 .map(Seaweed::environment)
                 .unwrap_or_default(),
+            key: Mutex::new(None),
             own_nats: own_nats.map(Mutex::new),
             prefix,
             nats_url,
@@ -179,8 +181,38 @@ impl Sandbox {
         let url = program.start(&listen)?;
         Ok(Coordinator {
             program,
-            api: Api::new(&url)?,
+            api: Api::new(&url, Some(&self.own_key()?))?,
         })
+    }
+
+    /// Runs one of the coordinator's commands on the test's database; what it printed.
+    pub fn administer(&self, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(self.binary("atelier-coordinator")?)
+            .args(arguments)
+            .env("ATELIER_DATABASE_URL", &self.database_url)
+            .output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        anyhow::ensure!(
+            output.status.success(),
+            "{arguments:?}: {}\n{}",
+            output.status,
+            text(&output.stderr)
+        );
+        Ok(text(&output.stdout))
+    }
+
+    /// A new API key of a tenant; a coordinator must have been started before, for the schema.
+    pub fn key_of(&self, tenant: &str) -> Result<String> {
+        self.administer(&["key", "create", "--tenant", tenant, "--note", "of a test"])
+    }
+
+    /// The key of the tenant `test`, made when it is first needed.
+    fn own_key(&self) -> Result<String> {
+        let mut own = self.key.lock().expect("nobody panics while holding it");
+        if let Some(key) = &*own {
+            return Ok(key.clone());
+        }
+        Ok(own.insert(self.key_of("test")?).clone())
     }
 
     /// Starts a worker with the test double and waits until it is ready.

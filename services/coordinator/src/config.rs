@@ -1,14 +1,13 @@
-//! The command line. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals.
+//! The options of `serve`. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use atelier_domain::Policy;
 use atelier_platform::telemetry::LogFormat;
-use clap::Parser;
+use clap::Args;
 
-/// Accepts requests, hands jobs to workers, collects what they report. Several may run side by side.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "atelier-coordinator", version)]
+/// What a coordinator is told at its start.
+#[derive(Clone, Debug, Args)]
 pub struct Config {
     /// Address of the HTTP API; with port 0 the system chooses one
     #[arg(long, env = "ATELIER_LISTEN", default_value = "127.0.0.1:8700")]
@@ -63,6 +62,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_MAX_DEAD_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_dead_workers: u32,
 
+    /// Active requests of one tenant above which its submits are answered 429, unless the tenant has a limit of its own
+    #[arg(long, env = "ATELIER_TENANT_QUEUE_LIMIT", default_value_t = 100_000)]
+    pub tenant_queue_limit: u64,
+
     /// File that gets the URL of the API once it is served
     #[arg(long, env = "ATELIER_ANNOUNCE", value_name = "FILE")]
     pub announce: Option<PathBuf>,
@@ -98,13 +101,13 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Args, Command};
 
     use super::Config;
 
     #[test]
     fn every_flag_is_also_a_variable_of_the_environment() {
-        let command = Config::command();
+        let command = Config::augment_args(Command::new("serve"));
         command.clone().debug_assert();
         for argument in command
             .get_arguments()

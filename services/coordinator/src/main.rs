@@ -1,24 +1,7 @@
-//! `atelier-coordinator`: reads its command line, starts the coordinator, waits for its end.
+//! `atelier-coordinator`: hands its command line to the library, which does everything.
 
-use std::process::ExitCode;
-
-use atelier_coordinator::{app, config::Config};
-use clap::Parser;
+use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
-    let config = Config::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(app::run(config));
-    // Tasks that outlived the grace period are not waited for.
-    runtime.shutdown_background();
-    code
+    atelier_coordinator::run(env::args_os().collect())
 }

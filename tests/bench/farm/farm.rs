@@ -194,28 +194,22 @@ fn start(
     Ok(child)
 }
 
-/// A key of a tenant of its own; empty when the coordinator knows no keys.
+/// A key of a tenant of its own, on a database that gets its schema first.
 fn new_key(coordinator: &Path, database_url: &str) -> Result<String> {
-    let help = Command::new(coordinator).arg("--help").output()?;
-    if !String::from_utf8_lossy(&help.stdout).contains("  key ") {
-        return Ok(String::new());
-    }
-    let made = Command::new(coordinator)
-        .args([
-            "key",
-            "create",
-            "--tenant",
-            "bench",
-            "--database-url",
-            database_url,
-        ])
-        .output()?;
-    ensure!(
-        made.status.success(),
-        "key create: {}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    Ok(String::from_utf8(made.stdout)?.trim().to_owned())
+    let run = |arguments: &[&str]| {
+        let done = Command::new(coordinator)
+            .args(arguments)
+            .env("ATELIER_DATABASE_URL", database_url)
+            .output()?;
+        ensure!(
+            done.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(String::from_utf8(done.stdout)?.trim().to_owned())
+    };
+    run(&["migrate"])?;
+    run(&["key", "create", "--tenant", "bench"])
 }
 
 fn checkout() -> PathBuf {

@@ -1,7 +1,7 @@
 //! Draws the prompts of a JSON-lines file through a running farm and says what came of them: an uncurated sheet, how much of each prompt
 //! its plan names, how the critique went, how long it took. Pictures, plans and boxes go to a folder for judges of their own.
 //!
-//! `cargo run --release -p atelier-tests --bin bench-sheet -- --server <http://127.0.0.1:PORT`>
+//! `ATELIER_API_KEY=$(cat .atelier/key) cargo run --release -p atelier-tests --bin bench-sheet -- --server <http://127.0.0.1:PORT`>
 
 mod expected;
 
@@ -65,7 +65,9 @@ async fn main() -> anyhow::Result<()> {
         .collect::<Result<_, _>>()
         .context("a line of the prompts")?;
     fs::create_dir_all(&options.out)?;
-    let api = Api::new(&options.server)?;
+    let key = std::env::var("ATELIER_API_KEY")
+        .context("ATELIER_API_KEY is needed: `atelier up` keeps one in .atelier/key")?;
+    let api = Api::new(&options.server, Some(&key))?;
     let mut pictures = Vec::with_capacity(prompts.len());
     let mut named = Named::default();
     let mut seconds = Vec::with_capacity(prompts.len());

@@ -4,7 +4,7 @@ use atelier_proto::{
     http::{ErrorBody, MAX_REFERENCES, RequestList, RequestView, SubmitRequest, UploadedReference},
 };
 use atelier_tests::{Sandbox, prompt};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 /// A PNG of one grey pixel.
@@ -24,7 +24,7 @@ async fn errors_have_stable_codes_and_name_the_field() -> Result<()> {
     let coordinator = sandbox.coordinator("one", &[])?;
     let base = coordinator.api.base().to_owned();
     let url = format!("{base}/v1/requests");
-    let client = Client::builder().no_proxy().build()?;
+    let client = coordinator.api.client();
     let post = async |body: Value| refused(client.post(&url).json(&body).send().await?).await;
 
     let many = vec![json!({"name": "cat", "data": PIXEL}); MAX_REFERENCES + 1];

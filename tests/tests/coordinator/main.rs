@@ -2,11 +2,14 @@
 
 mod hand;
 
+mod admin;
 mod cancel;
 mod events;
+mod fair;
 mod flow;
 mod http;
 mod late;
 mod leases;
 mod many;
 mod outage;
+mod tenants;

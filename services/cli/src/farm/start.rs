@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{DataDir, FarmInfo, Ports, Service, Spec};
+use super::{Admin, DataDir, FarmInfo, Ports, Service, Spec};
 use crate::servers::{Durability, Nats, Parts, Postgres};
 
 /// How long one process may take until it is ready: a model is read from a cold disk.
@@ -125,6 +125,9 @@ impl Farm {
                 fs::metadata(&announce).is_ok_and(|meta| meta.len() > 0)
             })
             .await?;
+        }
+        if !data.key_file().is_file() {
+            Admin::new(coordinator, database).make_local_key(data)?;
         }
         let url = format!("http://127.0.0.1:{}", ports.http[0]);
         let info = FarmInfo {

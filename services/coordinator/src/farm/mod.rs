@@ -2,6 +2,7 @@
 
 mod changes;
 mod clock;
+mod end_rates;
 mod posted;
 mod workers;
 
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 pub use changes::{Changes, Watch};
 pub use clock::Ids;
+pub use end_rates::EndRates;
 pub use posted::PostedJobs;
 pub use workers::Workers;
 
@@ -46,6 +48,10 @@ pub struct Farm {
     pub changes: Changes,
     /// The workers that were heard.
     pub workers: Workers,
+    /// How fast each tenant's requests ended lately.
+    pub end_rates: EndRates,
+    /// Active requests that a tenant without a limit of its own may have.
+    pub queue_limit: u64,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
     /// Epoch of the stream of jobs, 0 while there is none.

@@ -8,7 +8,7 @@ use atelier_proto::{
 use axum::{
     Json,
     extract::{FromRequestParts, Path, rejection::QueryRejection},
-    http::{Method, StatusCode, Uri, request::Parts},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
@@ -24,6 +24,7 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     field: Option<String>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
@@ -34,6 +35,7 @@ impl ApiError {
             code,
             message: message.into(),
             field: None,
+            header: None,
         }
     }
 
@@ -45,7 +47,39 @@ impl ApiError {
         }
     }
 
-    /// There is no such request.
+    /// The call came without an API key.
+    pub fn no_key() -> Self {
+        let message = "this farm wants an API key, as 'authorization: Bearer KEY'; 'atelier-coordinator key create' makes one";
+        Self::unauthorized(message, "Bearer realm=\"atelier\"")
+    }
+
+    /// The API key is not one of this farm, or was revoked.
+    pub fn wrong_key() -> Self {
+        let message = "this API key is not known here, or was revoked";
+        Self::unauthorized(message, "Bearer realm=\"atelier\", error=\"invalid_token\"")
+    }
+
+    fn unauthorized(message: &str, challenge: &'static str) -> Self {
+        Self {
+            header: Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            )),
+            ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+        }
+    }
+
+    fn queue_full(limit: u64, retry_after_s: u64) -> Self {
+        let message = format!(
+            "{limit} requests of this tenant are being worked on or wait, as many as there may be: try again in {retry_after_s} s"
+        );
+        Self {
+            header: Some((header::RETRY_AFTER, HeaderValue::from(retry_after_s))),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message)
+        }
+    }
+
+    /// There is no such request, or it is another tenant's: nobody can tell which.
     pub fn no_request(id: RequestId) -> Self {
         let message = format!("there is no request {id}");
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
@@ -71,7 +105,9 @@ impl IntoResponse for ApiError {
                 field: self.field,
             },
         };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().extend(self.header);
+        response
     }
 }
 
@@ -113,6 +149,10 @@ impl From<SubmitError> for ApiError {
                 let message = "this idempotency key was used with another body: choose a new one";
                 Self::new(StatusCode::CONFLICT, "idempotency_conflict", message)
             }
+            SubmitError::QueueFull {
+                limit,
+                retry_after_s,
+            } => Self::queue_full(limit, retry_after_s),
             SubmitError::Artifacts(error) => error.into(),
             SubmitError::Store(error) => error.into(),
             SubmitError::NotConfirmed => Self::unavailable("the database"),

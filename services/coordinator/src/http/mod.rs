@@ -1,5 +1,6 @@
-//! The HTTP API, all of it on this screen. One endpoint a file.
+//! The HTTP API, all of it on this screen. One endpoint a file. Everything under `/v1` asks for an API key and shows only what is its tenant's.
 
+mod caller;
 mod error;
 mod health;
 mod requests;
@@ -18,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
 
+use self::caller::KnownKeys;
 use crate::farm::Farm;
 
 /// Longest body of a submit, in bytes: every picture as base64, and its prompt.
@@ -32,6 +34,7 @@ const BODY_SILENCE: Duration = Duration::from_secs(30);
 pub struct Api {
     farm: Farm,
     registry: Registry,
+    keys: KnownKeys,
     /// Ends event streams when the coordinator does.
     stop: CancellationToken,
     /// In KiB; what is taken of it is being read and decoded.
@@ -43,6 +46,7 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
     let api = Api {
         farm,
         registry,
+        keys: KnownKeys::default(),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
     };
@@ -58,6 +62,7 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
             get(requests::show::handler).delete(requests::cancel::handler),
         )
         .route("/v1/requests/{id}/cancel", post(requests::cancel::handler))
+        .route("/v1/requests/{id}/retry", post(requests::retry::handler))
         .route("/v1/requests/{id}/image", get(requests::image::handler))
         .route("/v1/requests/{id}/trace", get(requests::trace::handler))
         .route("/v1/requests/{id}/events", get(requests::events::handler))

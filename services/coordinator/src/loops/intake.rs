@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     farm::Farm,
     operations::submit::Waiting,
-    store::{Accepted, Submission},
+    store::{Accepted, Intake, Submission},
 };
 
 /// Most submits in one commit.
@@ -39,8 +39,11 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             answers.push(waiting.answer);
         }
     }
-    match farm.store.accept(&submissions).await {
-        Ok(accepted) => {
+    match farm.store.accept(&submissions, farm.queue_limit).await {
+        Ok(Intake { accepted, queues }) => {
+            for queue in queues {
+                farm.end_rates.saw(queue.tenant, queue.ended, queue.at);
+            }
             farm.metrics.committed("intake", submissions.len(), started);
             let new = |accepted: &&Accepted| matches!(accepted, Accepted::New(_));
             farm.metrics
@@ -65,7 +68,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
 /// Two of one key in a commit would not see each other.
 fn repeats_key(submissions: &[Submission], next: &Submission) -> bool {
     next.idempotency_key.is_some()
-        && submissions
-            .iter()
-            .any(|other| other.idempotency_key == next.idempotency_key)
+        && submissions.iter().any(|other| {
+            other.tenant == next.tenant && other.idempotency_key == next.idempotency_key
+        })
 }

@@ -1,13 +1,17 @@
 //! Stopping a request.
 
 use atelier_domain::Event;
-use atelier_proto::RequestId;
+use atelier_proto::{RequestId, TenantId};
 
 use super::settle::settle;
 use crate::{farm::Farm, store::StoreError};
 
-/// Cancels a request. One that ended already stays as it is; false when there is no such request.
-pub async fn cancel(farm: &Farm, id: RequestId) -> Result<bool, StoreError> {
+/// Cancels a request of a tenant. One that ended already stays as it is; false when the tenant has no such request.
+pub async fn cancel(farm: &Farm, tenant: TenantId, id: RequestId) -> Result<bool, StoreError> {
+    // Nothing of another tenant is even locked. Whose a request is never changes, so that no lock is needed to know.
+    if !farm.store.has(tenant, id).await? {
+        return Ok(false);
+    }
     let mut unit = farm.store.begin(&[id]).await?;
     if unit.request(id).is_none() {
         return Ok(false);

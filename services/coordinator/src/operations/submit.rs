@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use atelier_domain::NewRequest;
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
-    MediaType, RequestId, Sha256,
+    MediaType, RequestId, Sha256, TenantId,
     http::{MAX_PROMPT_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference},
     job::{NamedReference, Size},
     plan::Plan,
@@ -53,6 +53,14 @@ pub enum SubmitError {
     /// The idempotency key stands for another body.
     #[error("this idempotency key was used with another body")]
     KeyTaken,
+    /// The tenant has as many active requests as it may have.
+    #[error("{limit} requests of this tenant are active already")]
+    QueueFull {
+        /// How many it may have.
+        limit: u64,
+        /// Seconds until there is likely to be room, 1..=60.
+        retry_after_s: u64,
+    },
     /// The object store does not take its files.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
@@ -67,6 +75,7 @@ pub enum SubmitError {
 /// Accepts `submitted`; returns its id, and whether it is new, once it is durable.
 pub async fn submit(
     farm: &Farm,
+    tenant: TenantId,
     submitted: SubmitRequest,
     body_sha256: Sha256,
     idempotency_key: Option<String>,
@@ -79,6 +88,7 @@ pub async fn submit(
         store_pictures(farm, submitted.references),
     )?;
     let submission = Submission {
+        tenant,
         start: NewRequest {
             id: farm.ids.request(),
             seed: submitted.seed.unwrap_or_else(|| farm.ids.seed()),
@@ -95,6 +105,15 @@ pub async fn submit(
         size: submitted.size,
         pictures,
     };
+    enqueue(farm, submission).await
+}
+
+/// Makes a submission durable together with whoever else waits.
+pub(super) async fn enqueue(
+    farm: &Farm,
+    submission: Submission,
+) -> Result<(RequestId, bool), SubmitError> {
+    let tenant = submission.tenant;
     let (answer, accepted) = oneshot::channel();
     let waiting = Waiting { submission, answer };
     farm.intake
@@ -105,6 +124,10 @@ pub async fn submit(
         Accepted::New(id) => Ok((id, true)),
         Accepted::Known(id) => Ok((id, false)),
         Accepted::KeyTaken => Err(SubmitError::KeyTaken),
+        Accepted::QueueFull { limit } => Err(SubmitError::QueueFull {
+            limit,
+            retry_after_s: farm.end_rates.next_end_s(tenant),
+        }),
     }
 }
 

@@ -42,8 +42,7 @@ pub async fn write(farm: &Farm, id: RequestId) -> Result<Option<ArtifactRef>, Tr
         return Ok(Some(artifact));
     }
     // Another coordinator was first, and its trace counts.
-    let files = farm.store.files(id).await?;
-    Ok(files.and_then(|files| files.trace))
+    Ok(farm.store.recorded_trace(id).await?)
 }
 
 async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {

@@ -9,7 +9,10 @@ use atelier_proto::{
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
-use super::{Store, StoreError, request_row::artifact};
+use super::{
+    Store, StoreError,
+    request_row::{artifact, priority},
+};
 
 /// Most jobs of a kind that may be published without a worker's sign of life yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ struct ClaimedRow {
     plan_bytes: Option<i64>,
 }
 
-/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs.
+/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lanes`.
 const CLAIM: &str = "
     -- How many of each kind are queueing already.
     WITH queued AS (
@@ -59,26 +62,33 @@ const CLAIM: &str = "
         WHERE state = 'dispatched' AND worker_id IS NULL
         GROUP BY kind
     ),
-    -- The first in the queue of each kind, as far as there is room; jobs that another transaction holds are left to it.
-    plans AS (
-        SELECT id FROM jobs
-        WHERE kind = 'plan' AND state = 'ready' AND not_before <= clock_timestamp()
-        ORDER BY queue_rank, id
-        LIMIT greatest(0, $2 - coalesce((SELECT jobs FROM queued WHERE kind = 'plan'), 0))
-        FOR UPDATE SKIP LOCKED
+    -- How many more there is room for.
+    room AS (
+        SELECT n.kind, n.jobs - coalesce(q.jobs, 0) AS free
+        FROM (VALUES ('plan', $2::bigint), ('render', $3), ('critique', $4)) AS n(kind, jobs) LEFT JOIN queued q USING (kind)
+        WHERE n.jobs > coalesce(q.jobs, 0)
     ),
-    renders AS (
-        SELECT id FROM jobs
-        WHERE kind = 'render' AND state = 'ready' AND not_before <= clock_timestamp()
-        ORDER BY queue_rank, id
-        LIMIT greatest(0, $3 - coalesce((SELECT jobs FROM queued WHERE kind = 'render'), 0))
-        FOR UPDATE SKIP LOCKED
+    -- The first of each priority by tag: of each as many as there is room for, of which most are left where they are.
+    heads AS (
+        SELECT room.kind, room.free, lane.priority, lane.urgency, head.id, head.fair_tag, head.queue_rank
+        FROM room
+        CROSS JOIN (VALUES ('interactive', 0), ('normal', 1), ('batch', 2)) AS lane(priority, urgency)
+        CROSS JOIN LATERAL (
+            SELECT id, fair_tag, queue_rank FROM jobs
+            WHERE state = 'ready' AND kind = room.kind AND priority = lane.priority AND not_before <= clock_timestamp()
+            ORDER BY fair_tag, id
+            LIMIT room.free
+        ) AS head
     ),
-    critiques AS (
-        SELECT id FROM jobs
-        WHERE kind = 'critique' AND state = 'ready' AND not_before <= clock_timestamp()
-        ORDER BY queue_rank, id
-        LIMIT greatest(0, $4 - coalesce((SELECT jobs FROM queued WHERE kind = 'critique'), 0))
+    -- The first jobs of the priorities are compared by their rank. Taking the smallest again and again is ordering by the largest rank up to each.
+    merged AS (
+        SELECT id, free, row_number() OVER (PARTITION BY kind ORDER BY largest, urgency, fair_tag, id) AS turn
+        FROM (SELECT *, max(queue_rank) OVER (PARTITION BY kind, priority ORDER BY fair_tag, id) AS largest FROM heads) AS ranked
+    ),
+    -- Found by their ids and not by the index of ready jobs, which may be long.
+    taken AS (
+        SELECT id, state FROM jobs
+        WHERE id = ANY (ARRAY(SELECT id FROM merged WHERE turn <= free))
         FOR UPDATE SKIP LOCKED
     ),
     -- Each claim begins the next attempt.
@@ -87,13 +97,24 @@ const CLAIM: &str = "
         SET state = 'dispatched', attempt = attempt + 1, not_before = NULL, worker_id = NULL,
             stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
-        WHERE id IN (SELECT id FROM plans UNION ALL SELECT id FROM renders UNION ALL SELECT id FROM critiques)
-        RETURNING id, request_id, kind, stage, seed, attempt, input_pictures, queue_rank
+        WHERE id = ANY (ARRAY(SELECT id FROM taken WHERE state = 'ready'))
+        RETURNING id, request_id, kind, stage, seed, attempt, input_pictures, priority, fair_tag
+    ),
+    -- A clock that another coordinator is moving is left to it, so that nobody waits; the next claim makes up for it.
+    clocks AS (
+        SELECT priority FROM fair_clocks
+        WHERE priority IN (SELECT priority FROM claimed)
+        FOR UPDATE SKIP LOCKED
+    ),
+    moved AS (
+        UPDATE fair_clocks c SET tag = n.tag
+        FROM (SELECT priority, max(fair_tag) AS tag FROM claimed GROUP BY priority) AS n
+        WHERE c.priority = n.priority AND c.tag < n.tag AND c.priority IN (SELECT priority FROM clocks)
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.input_pictures,
            r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
-    FROM claimed c JOIN requests r ON r.id = c.request_id
-    ORDER BY c.queue_rank, c.id";
+    FROM claimed c JOIN requests r ON r.id = c.request_id JOIN merged m ON m.id = c.id
+    ORDER BY m.turn";
 
 impl Store {
     /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published.
@@ -155,10 +176,7 @@ impl ClaimedRow {
             .kind
             .parse()
             .map_err(|reason: String| self.wrong("jobs", "kind", &reason))?;
-        let priority = Priority::ALL
-            .into_iter()
-            .find(|priority| priority.as_str() == self.priority)
-            .ok_or_else(|| self.wrong("requests", "priority", "is not a priority"))?;
+        let priority = priority(&self.priority, self.request_id)?;
         let offer = JobOffer {
             job: JobId::from_uuid(self.id),
             attempt: self.attempt.unsigned_abs(),

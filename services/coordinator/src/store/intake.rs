@@ -1,24 +1,34 @@
-//! Making requests durable, many in one commit.
+//! Making requests durable, many in one commit, each with its turn among those of all tenants.
 
-use atelier_domain::{NewRequest, Policy, Request};
+use std::collections::{BTreeMap, HashSet};
+
+use atelier_domain::{
+    Millis, NewRequest, Request,
+    fair::{self, Shares, Tag, Weight},
+};
 use atelier_proto::{
-    RequestId, Sha256,
+    RequestId, Sha256, TenantId,
     job::{NamedReference, Priority, Size, Think},
 };
 use serde::Serialize;
-use sqlx::{FromRow, types::Json};
+use sqlx::{FromRow, Postgres, Transaction, types::Json};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError, hit,
-    job_row::{self, JobWrite},
+    job_row::{self, JobWrite, Rank},
     notices::notify,
     request_row::sha256,
 };
 
+/// What a request costs its tenant: all the same, since how much work it is shows only on the way.
+const COST: u32 = 1;
+
 /// A request that passed every check, its pictures and direct plan stored.
 #[derive(Clone, Debug)]
 pub struct Submission {
+    /// Whose it is.
+    pub tenant: TenantId,
     /// What the state machine starts from.
     pub start: NewRequest,
     /// The caller's own name for this submit.
@@ -48,11 +58,37 @@ pub enum Accepted {
     Known(RequestId),
     /// Its idempotency key stands for another body.
     KeyTaken,
+    /// Its tenant has as many active requests as it may have. Nothing was written.
+    QueueFull {
+        /// How many.
+        limit: u64,
+    },
+}
+
+/// What became of some submissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intake {
+    /// Of each, in their order.
+    pub accepted: Vec<Accepted>,
+    /// The queues of their tenants.
+    pub queues: Vec<QueueSeen>,
+}
+
+/// What was seen of a tenant's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSeen {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Requests of it that ever ended.
+    pub ended: u64,
+    /// When.
+    pub at: Millis,
 }
 
 #[derive(Serialize)]
 struct RequestInsert<'a> {
     id: Uuid,
+    tenant_id: Uuid,
     idempotency_key: Option<&'a str>,
     body_sha256: Sha256,
     model: &'a str,
@@ -68,73 +104,219 @@ struct RequestInsert<'a> {
     direct_plan_sha256: Sha256,
     direct_plan_bytes: u64,
     plan_checks: Option<u32>,
+    fair_tag: Tag,
+    fair_finish: Tag,
 }
 
-/// Writes new requests, except those whose idempotency key is taken.
+/// Locks the queues of the tenants in `$1`, in one order, and reads what the next requests of each depend on. What ended in this very moment may
+/// still be counted as active.
+const LOCK_QUEUES: &str = "
+    SELECT q.tenant_id, q.accepted, q.interactive_tag, q.normal_tag, q.batch_tag, t.weight, t.queue_limit,
+           coalesce((SELECT sum(e.ended) FROM tenant_endings e WHERE e.tenant_id = q.tenant_id), 0)::bigint AS ended,
+           (extract(epoch FROM now()) * 1000)::bigint AS now,
+           clocks.interactive, clocks.normal, clocks.batch
+    FROM tenant_queues q
+    JOIN tenants t ON t.id = q.tenant_id
+    CROSS JOIN (
+        SELECT max(tag) FILTER (WHERE priority = 'interactive') AS interactive,
+               max(tag) FILTER (WHERE priority = 'normal') AS normal,
+               max(tag) FILTER (WHERE priority = 'batch') AS batch
+        FROM fair_clocks
+    ) AS clocks
+    WHERE q.tenant_id = ANY($1)
+    ORDER BY q.tenant_id
+    FOR NO KEY UPDATE OF q";
+
+/// Writes new requests, except those whose idempotency key is taken, and moves the queues of their tenants; returns what it wrote.
 const INSERT: &str = "
-    INSERT INTO requests (id, idempotency_key, body_sha256, model, prompt, seed, think, priority, steps, width, height,
-                          max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks)
-    SELECT id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, priority, steps, width, height,
-           max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
-           -- Without thinking the direct plan is carried out from the start.
-           CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
-           CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
-           plan_checks
-    FROM jsonb_to_recordset($1) AS n(
-        id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, priority text,
-        steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
-        direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer)
-    ON CONFLICT (idempotency_key) DO NOTHING
-    RETURNING id, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms";
+    WITH new AS (
+        SELECT * FROM jsonb_to_recordset($1) AS n(
+            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text,
+            priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
+            direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint)
+    ),
+    made AS (
+        INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, priority, steps, width, height,
+                              max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag)
+        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, priority, steps, width, height,
+               max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
+               -- Without thinking the direct plan is carried out from the start.
+               CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
+               CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
+               plan_checks, fair_tag
+        FROM new
+        ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+        RETURNING id
+    ),
+    moved AS (
+        UPDATE tenant_queues q
+        SET accepted = q.accepted + m.requests,
+            interactive_tag = greatest(q.interactive_tag, m.interactive),
+            normal_tag = greatest(q.normal_tag, m.normal),
+            batch_tag = greatest(q.batch_tag, m.batch)
+        FROM (
+            SELECT tenant_id, count(*) AS requests,
+                   max(fair_finish) FILTER (WHERE priority = 'interactive') AS interactive,
+                   max(fair_finish) FILTER (WHERE priority = 'normal') AS normal,
+                   max(fair_finish) FILTER (WHERE priority = 'batch') AS batch
+            FROM made JOIN new USING (id)
+            GROUP BY tenant_id
+        ) m
+        WHERE q.tenant_id = m.tenant_id
+    )
+    SELECT id FROM made";
 
 #[derive(FromRow)]
-struct Made {
-    id: Uuid,
-    created_ms: i64,
+struct QueueRow {
+    tenant_id: Uuid,
+    accepted: i64,
+    interactive_tag: i64,
+    normal_tag: i64,
+    batch_tag: i64,
+    weight: i32,
+    queue_limit: Option<i64>,
+    ended: i64,
+    now: i64,
+    interactive: i64,
+    normal: i64,
+    batch: i64,
 }
 
 #[derive(FromRow)]
 struct Earlier {
     id: Uuid,
+    tenant_id: Uuid,
     idempotency_key: String,
     body_sha256: Vec<u8>,
 }
 
-impl Store {
-    /// Writes `submissions` with their first jobs in one commit; says in the same order what became of each.
-    pub async fn accept(&self, submissions: &[Submission]) -> Result<Vec<Accepted>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let now: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM now()) * 1000)::bigint")
-            .fetch_one(&mut *transaction)
+/// A tenant's queue while it is locked.
+struct Queue {
+    weight: Weight,
+    active: u64,
+    limit: u64,
+}
+
+/// Queues while they are locked, and the clocks.
+struct Admission {
+    now: Millis,
+    queues: BTreeMap<TenantId, Queue>,
+    shares: Shares<TenantId>,
+    seen: Vec<QueueSeen>,
+}
+
+impl Admission {
+    /// Locks the queues of whoever submits.
+    async fn begin(
+        transaction: &mut Transaction<'static, Postgres>,
+        submissions: &[Submission],
+        default_limit: u64,
+    ) -> Result<Self, StoreError> {
+        let mut tenants: Vec<Uuid> = submissions.iter().map(|one| one.tenant.as_uuid()).collect();
+        tenants.sort_unstable();
+        tenants.dedup();
+        let rows: Vec<QueueRow> = sqlx::query_as(LOCK_QUEUES)
+            .bind(&tenants)
+            .fetch_all(&mut **transaction)
             .await?;
-        let requests: Vec<Request> = submissions
+        let mut admission = Self {
+            now: 0,
+            queues: BTreeMap::new(),
+            shares: Shares::default(),
+            seen: Vec::new(),
+        };
+        for row in rows {
+            admission.add(&row, default_limit);
+        }
+        Ok(admission)
+    }
+
+    fn add(&mut self, row: &QueueRow, default_limit: u64) {
+        let tenant = TenantId::from_uuid(row.tenant_id);
+        self.now = row.now.unsigned_abs();
+        for (priority, clock, finish) in [
+            (Priority::Interactive, row.interactive, row.interactive_tag),
+            (Priority::Normal, row.normal, row.normal_tag),
+            (Priority::Batch, row.batch, row.batch_tag),
+        ] {
+            self.shares.taken(priority, clock.unsigned_abs());
+            self.shares.resume(tenant, priority, finish.unsigned_abs());
+        }
+        let queue = Queue {
+            weight: Weight::new(row.weight.unsigned_abs()).unwrap_or(Weight::ONE),
+            active: (row.accepted - row.ended).max(0).unsigned_abs(),
+            limit: row.queue_limit.map_or(default_limit, i64::unsigned_abs),
+        };
+        self.queues.insert(tenant, queue);
+        self.seen.push(QueueSeen {
+            tenant,
+            ended: row.ended.unsigned_abs(),
+            at: self.now,
+        });
+    }
+
+    /// Whose turn a request has that is accepted now, and where the tenant's next one starts; none when the queue is full.
+    fn admit(&mut self, submission: &Submission) -> Option<(Rank, Tag)> {
+        let (tenant, priority) = (submission.tenant, submission.priority);
+        let queue = self.queues.get_mut(&tenant)?;
+        if queue.active >= queue.limit {
+            return None;
+        }
+        queue.active += 1;
+        let fair_tag = self.shares.admit(tenant, priority, COST, queue.weight);
+        let rank = Rank {
+            priority,
+            fair_tag,
+            queue_rank: fair::rank(self.now, priority).cast_signed(),
+        };
+        Some((rank, self.shares.finish(tenant, priority)))
+    }
+
+    fn limit(&self, tenant: TenantId) -> u64 {
+        self.queues.get(&tenant).map_or(0, |queue| queue.limit)
+    }
+}
+
+impl Store {
+    /// Writes `submissions` with their first jobs in one commit; says in the same order what became of each. A tenant without a limit of its
+    /// own may have `default_limit` active requests.
+    pub async fn accept(
+        &self,
+        submissions: &[Submission],
+        default_limit: u64,
+    ) -> Result<Intake, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let mut admission = Admission::begin(&mut transaction, submissions, default_limit).await?;
+        let admitted: Vec<_> = submissions
             .iter()
-            .map(|submission| Request::start(submission.start, now.unsigned_abs()))
+            .filter_map(|submission| {
+                let (rank, finish) = admission.admit(submission)?;
+                let request = Request::start(submission.start, admission.now);
+                Some((submission, request, rank, finish))
+            })
             .collect();
-        let rows: Vec<_> = submissions
+        let rows: Vec<_> = admitted
             .iter()
-            .zip(&requests)
-            .map(|(submission, request)| RequestInsert::new(submission, request))
+            .map(|(submission, request, rank, finish)| {
+                RequestInsert::new(submission, request, *rank, *finish)
+            })
             .collect();
-        let made: Vec<Made> = sqlx::query_as(INSERT)
+        let made: HashSet<Uuid> = sqlx::query_scalar(INSERT)
             .bind(Json(&rows))
             .fetch_all(&mut *transaction)
-            .await?;
-        let rank = |id: Uuid, priority| {
-            let row = made.iter().find(|made| made.id == id)?;
-            Some(row.created_ms + Policy::handicap_ms(priority).cast_signed())
-        };
-        let mut jobs = Vec::new();
-        for (submission, request) in submissions.iter().zip(&requests) {
-            if let Some(rank) = rank(request.id.as_uuid(), submission.priority) {
-                jobs.extend(
-                    request
-                        .jobs
-                        .iter()
-                        .map(|job| JobWrite::new(request, job, rank)),
-                );
-            }
-        }
+            .await?
+            .into_iter()
+            .collect();
+        let jobs: Vec<JobWrite> = admitted
+            .iter()
+            .filter(|(_, request, ..)| made.contains(&request.id.as_uuid()))
+            .flat_map(|(_, request, rank, _)| {
+                request
+                    .jobs
+                    .iter()
+                    .map(|job| JobWrite::new(request, job, *rank))
+            })
+            .collect();
         let done = sqlx::query(job_row::INSERT)
             .bind(Json(&jobs))
             .execute(&mut *transaction)
@@ -142,44 +324,51 @@ impl Store {
         hit("making first jobs", done.rows_affected(), jobs.len())?;
         notify(&mut transaction, &[], !jobs.is_empty()).await?;
         transaction.commit().await?;
-        let is_new = |id: Uuid| made.iter().any(|row| row.id == id);
-        let earlier = self.earlier(submissions, is_new).await?;
-        submissions
+
+        let old: Vec<&Submission> = submissions
+            .iter()
+            .filter(|one| !made.contains(&one.start.id.as_uuid()))
+            .collect();
+        let earlier = self.earlier(&old).await?;
+        let is_admitted = |id: RequestId| admitted.iter().any(|(_, request, ..)| request.id == id);
+        let accepted = submissions
             .iter()
             .map(|submission| {
                 let id = submission.start.id;
-                if is_new(id.as_uuid()) {
+                if made.contains(&id.as_uuid()) {
                     return Ok(Accepted::New(id));
                 }
-                let key = submission.idempotency_key.as_deref();
-                match earlier
-                    .iter()
-                    .find(|row| Some(row.idempotency_key.as_str()) == key)
-                {
+                match earlier.iter().find(|row| row.is_of(submission)) {
                     Some(row) => row.compare(submission.body_sha256),
                     // Deleted in between, which nothing does to young requests.
-                    None => Ok(Accepted::KeyTaken),
+                    None if is_admitted(id) => Ok(Accepted::KeyTaken),
+                    None => Ok(Accepted::QueueFull {
+                        limit: admission.limit(submission.tenant),
+                    }),
                 }
             })
-            .collect()
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Intake {
+            accepted,
+            queues: admission.seen,
+        })
     }
 
-    async fn earlier(
-        &self,
-        submissions: &[Submission],
-        is_new: impl Fn(Uuid) -> bool,
-    ) -> Result<Vec<Earlier>, StoreError> {
-        let keys: Vec<&str> = submissions
+    /// Requests that have the idempotency keys of `submissions` already.
+    async fn earlier(&self, submissions: &[&Submission]) -> Result<Vec<Earlier>, StoreError> {
+        let (tenants, keys): (Vec<Uuid>, Vec<&str>) = submissions
             .iter()
-            .filter(|submission| !is_new(submission.start.id.as_uuid()))
-            .filter_map(|submission| submission.idempotency_key.as_deref())
-            .collect();
+            .filter_map(|one| Some((one.tenant.as_uuid(), one.idempotency_key.as_deref()?)))
+            .unzip();
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         Ok(sqlx::query_as(
-            "SELECT id, idempotency_key, body_sha256 FROM requests WHERE idempotency_key = ANY($1)",
+            "SELECT r.id, r.tenant_id, r.idempotency_key, r.body_sha256
+             FROM unnest($1::uuid[], $2::text[]) AS n(tenant_id, key)
+             JOIN requests r ON r.tenant_id = n.tenant_id AND r.idempotency_key = n.key",
         )
+        .bind(&tenants)
         .bind(&keys)
         .fetch_all(&self.pool)
         .await?)
@@ -187,6 +376,11 @@ impl Store {
 }
 
 impl Earlier {
+    fn is_of(&self, submission: &Submission) -> bool {
+        self.tenant_id == submission.tenant.as_uuid()
+            && Some(self.idempotency_key.as_str()) == submission.idempotency_key.as_deref()
+    }
+
     fn compare(&self, body_sha256: Sha256) -> Result<Accepted, StoreError> {
         let digest = sha256(&self.body_sha256, "requests", "body_sha256", self.id)?;
         Ok(if digest == body_sha256 {
@@ -198,10 +392,11 @@ impl Earlier {
 }
 
 impl<'a> RequestInsert<'a> {
-    fn new(submission: &'a Submission, request: &Request) -> Self {
+    fn new(submission: &'a Submission, request: &Request, rank: Rank, finish: Tag) -> Self {
         let direct_plan = submission.start.direct_plan;
         Self {
             id: request.id.as_uuid(),
+            tenant_id: submission.tenant.as_uuid(),
             idempotency_key: submission.idempotency_key.as_deref(),
             body_sha256: submission.body_sha256,
             model: &submission.model,
@@ -220,6 +415,8 @@ impl<'a> RequestInsert<'a> {
             direct_plan_sha256: direct_plan.sha256,
             direct_plan_bytes: direct_plan.bytes,
             plan_checks: request.plan.map(|plan| plan.checks),
+            fair_tag: rank.fair_tag,
+            fair_finish: finish,
         }
     }
 }

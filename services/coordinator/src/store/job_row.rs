@@ -1,7 +1,10 @@
 //! A row of `jobs` as the state machine sees it.
 
-use atelier_domain::{ChangedJob, Job, JobState, Output, Request, StageNode};
-use atelier_proto::{ArtifactRef, JobId, MediaType, Sha256, WorkerId, job::JobKind};
+use atelier_domain::{ChangedJob, Job, JobState, Output, Request, StageNode, fair::Tag};
+use atelier_proto::{
+    ArtifactRef, JobId, MediaType, Sha256, WorkerId,
+    job::{JobKind, Priority},
+};
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -149,6 +152,17 @@ impl TryFrom<JobRow> for Job {
     }
 }
 
+/// Whose turn it is among ready jobs; all jobs of a request have the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rank {
+    /// Priority of the request.
+    pub priority: Priority,
+    /// Start tag of the request.
+    pub fair_tag: Tag,
+    /// Compares the first jobs of the priorities, in milliseconds.
+    pub queue_rank: i64,
+}
+
 /// What is written of a job, as an element of a JSON array; `from_*` are the fence, null for new ones.
 #[derive(Debug, Serialize)]
 pub(super) struct JobWrite {
@@ -161,6 +175,8 @@ pub(super) struct JobWrite {
     op: Option<String>,
     inputs: Vec<String>,
     seed: i64,
+    priority: &'static str,
+    fair_tag: Tag,
     queue_rank: i64,
     state: &'static str,
     attempt: u32,
@@ -187,7 +203,7 @@ macro_rules! record {
     () => {
         "jsonb_to_recordset($1) AS n(
             id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
-            seed bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[],
+            seed bigint, priority text, fair_tag bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[],
             input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,
             artifact_sha256 text, artifact_bytes bigint, score_pass integer, score_fail integer, score_unknown integer,
             detail jsonb, device_ms bigint, from_attempt integer, from_state text)"
@@ -196,8 +212,9 @@ macro_rules! record {
 
 /// Writes new jobs.
 pub(super) const INSERT: &str = concat!(
-    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, queue_rank, state, input_pictures, not_before, ready_at)
-     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, queue_rank, state, input_pictures,
+    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, queue_rank, state,
+                       input_pictures, not_before, ready_at)
+     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, queue_rank, state, input_pictures,
             to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
      FROM ",
     record!()
@@ -226,7 +243,7 @@ pub(super) const UPDATE: &str = concat!(
 
 impl JobWrite {
     /// A job as it is in `request`.
-    pub fn new(request: &Request, job: &Job, queue_rank: i64) -> Self {
+    pub fn new(request: &Request, job: &Job, rank: Rank) -> Self {
         let made = match &job.state {
             JobState::Done(output) => Some(output.artifact()),
             _ => None,
@@ -261,7 +278,9 @@ impl JobWrite {
                 .as_ref()
                 .map_or_else(Vec::new, |stage| stage.inputs.clone()),
             seed: job.seed.cast_signed(),
-            queue_rank,
+            priority: rank.priority.as_str(),
+            fair_tag: rank.fair_tag,
+            queue_rank: rank.queue_rank,
             state: job.state.as_str(),
             attempt: job.attempt,
             failures: job.failures,
@@ -287,10 +306,10 @@ impl JobWrite {
     pub fn changed(
         request: &Request,
         changed: &ChangedJob,
-        queue_rank: i64,
+        rank: Rank,
         finding: Option<&super::Finding>,
     ) -> Self {
-        let mut write = Self::new(request, &changed.job, queue_rank);
+        let mut write = Self::new(request, &changed.job, rank);
         write.from_attempt = Some(changed.from_attempt);
         write.from_state = Some(changed.from_state.as_str());
         if let Some(finding) = finding {

@@ -5,10 +5,12 @@
 mod claim;
 mod intake;
 mod job_row;
+mod keys;
 mod leases;
 mod notices;
 mod pool;
 mod request_row;
+mod retry;
 mod trace;
 mod unit;
 mod view;
@@ -16,13 +18,14 @@ mod view;
 use sqlx::PgPool;
 
 pub use claim::{Claimed, Room};
-pub use intake::{Accepted, Submission};
+pub use intake::{Accepted, Intake, Submission};
+pub use keys::{KeyRecord, TenantRecord};
 pub use leases::{Extension, Place, Posted};
 pub use notices::Notice;
 pub use pool::StoreOptions;
 pub use trace::TraceRows;
 pub use unit::{Committed, Finding, Unit};
-pub use view::JobCount;
+pub use view::{Filter, JobCount};
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -39,6 +42,16 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("migrations: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema is of a later release than this program, which must not write to it.
+    #[error(
+        "the database holds migration {found}, and this release knows them up to {known}: a newer release was here, run that one"
+    )]
+    Newer {
+        /// Version of the schema.
+        found: i64,
+        /// Latest version that is built in.
+        known: i64,
+    },
     /// A row holds what the farm never writes.
     #[error("table {table}, column {column}, row {row}: {reason}")]
     Row {
@@ -94,6 +107,11 @@ impl StoreError {
             | sqlx::Error::WorkerCrashed => true,
             _ => false,
         }
+    }
+
+    /// Whether a table is not there: the schema was not brought up to date.
+    pub fn is_missing_table(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("42P01"))
     }
 
     /// Whether what was to be written can never be, so that trying again is of no use.

@@ -3,11 +3,14 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use super::{Store, StoreError};
+
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The numbered files of `migrations/`, built in.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -28,20 +31,38 @@ impl Store {
             .application_name("atelier-coordinator")
             // A coordinator that hangs in a transaction must not keep others out for ever.
             .options([
+                // A connection keeps its plans: one that was made while a table was small must not read all of it once it is large.
+                ("enable_seqscan", "off"),
                 ("idle_in_transaction_session_timeout", "10000"),
                 ("statement_timeout", "20000"),
                 ("lock_timeout", "10000"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(PATIENCE)
             .connect_lazy_with(connect);
         Ok(Self { pool })
     }
 
-    /// Applies what is missing of the schema, under an advisory lock.
+    /// Applies what is missing of the schema, under an advisory lock; refuses a schema that is newer than this program.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(MIGRATIONS.run(&self.pool).await?)
+        // Waiting for another one who migrates, and migrating itself, may take as long as they take.
+        let patient = ["statement_timeout", "lock_timeout"].map(|limit| (limit, "0"));
+        let options = (*self.pool.connect_options()).clone().options(patient);
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
+        let migrated = MIGRATIONS.run(&pool).await;
+        // Lets go of the lock, whatever happened.
+        pool.close().await;
+        migrated.map_err(|error| match error {
+            MigrateError::VersionMissing(found) => StoreError::Newer {
+                found,
+                known: latest(),
+            },
+            error => error.into(),
+        })
     }
 
     /// Whether the database answers.
@@ -49,4 +70,9 @@ impl Store {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// Version of the last migration that is built in.
+fn latest() -> i64 {
+    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or(0)
 }

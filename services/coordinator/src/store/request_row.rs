@@ -1,12 +1,12 @@
 //! A row of `requests` as the state machine sees it.
 
 use atelier_domain::{Best, PlanInUse, Request, State};
-use atelier_proto::{ArtifactRef, MediaType, RequestId, Sha256, review::Score};
+use atelier_proto::{ArtifactRef, MediaType, RequestId, Sha256, job::Priority, review::Score};
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, job_row::Rank};
 
 /// What is read of a request to work on it.
 #[derive(Debug, FromRow)]
@@ -29,14 +29,16 @@ pub(super) struct RequestRow {
     score_fail: Option<i32>,
     score_unknown: Option<i32>,
     notes: Vec<String>,
-    pub queue_rank: i64,
+    priority: String,
+    fair_tag: i64,
+    queue_rank: i64,
 }
 
 /// Locks the requests named in `$1`, in order, so that two transactions never wait for each other.
 pub(super) const SELECT_LOCKED: &str = "
     SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
            plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
-           score_pass, score_fail, score_unknown, notes,
+           score_pass, score_fail, score_unknown, notes, priority, fair_tag,
            (extract(epoch FROM created_at) * 1000)::bigint
              + CASE priority WHEN 'interactive' THEN $2::bigint WHEN 'normal' THEN $3::bigint ELSE $4::bigint END AS queue_rank
     FROM requests
@@ -111,6 +113,30 @@ pub(super) fn state(word: &str, reason: Option<String>, row: Uuid) -> Result<Sta
     })
 }
 
+/// A priority from its column.
+pub(super) fn priority(word: &str, row: Uuid) -> Result<Priority, StoreError> {
+    Priority::ALL
+        .into_iter()
+        .find(|priority| priority.as_str() == word)
+        .ok_or_else(|| StoreError::Row {
+            table: "requests",
+            column: "priority",
+            row,
+            reason: format!("{word:?} is not a priority"),
+        })
+}
+
+impl RequestRow {
+    /// Whose turn its jobs have.
+    pub fn rank(&self) -> Result<Rank, StoreError> {
+        Ok(Rank {
+            priority: priority(&self.priority, self.id)?,
+            fair_tag: self.fair_tag.unsigned_abs(),
+            queue_rank: self.queue_rank,
+        })
+    }
+}
+
 impl TryFrom<RequestRow> for Request {
     type Error = StoreError;
 
@@ -177,8 +203,33 @@ pub(super) struct RequestWrite<'a> {
     notes: &'a [String],
 }
 
-/// Writes the requests of the JSON array `$1`, as long as they are active.
-pub(super) const UPDATE: &str = "
+/// Columns of a [`RequestWrite`] in the JSON array `$1`.
+macro_rules! record {
+    () => {
+        "jsonb_to_recordset($1) AS n(
+            id uuid, state text, reason text, round smallint,
+            plan_sha256 text, plan_bytes bigint, plan_checks integer,
+            image_sha256 text, image_bytes bigint, image_round smallint,
+            score_pass integer, score_fail integer, score_unknown integer, notes text[])"
+    };
+}
+
+/// Writes the requests of the JSON array `$1`, as long as they are active, and counts those that end for their tenants.
+pub(super) const UPDATE: &str = concat!(
+    "WITH ending AS (
+        SELECT r.tenant_id, count(*) AS requests
+        FROM ",
+    record!(),
+    " JOIN requests r ON r.id = n.id
+        WHERE r.state = 'active' AND n.state <> 'active'
+        GROUP BY r.tenant_id
+    ),
+    counted AS (
+        INSERT INTO tenant_endings AS e (tenant_id, slot, ended)
+        -- Sessions seldom share a slot, and take those that they share in one order.
+        SELECT tenant_id, pg_backend_pid() % 16, requests FROM ending ORDER BY tenant_id
+        ON CONFLICT (tenant_id, slot) DO UPDATE SET ended = e.ended + excluded.ended
+    )
     UPDATE requests r
     SET state = n.state, reason = n.reason, round = n.round,
         plan_sha256 = decode(n.plan_sha256, 'hex'), plan_bytes = n.plan_bytes, plan_checks = n.plan_checks,
@@ -186,12 +237,10 @@ pub(super) const UPDATE: &str = "
         score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
         notes = n.notes,
         finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE now() END
-    FROM jsonb_to_recordset($1) AS n(
-        id uuid, state text, reason text, round smallint,
-        plan_sha256 text, plan_bytes bigint, plan_checks integer,
-        image_sha256 text, image_bytes bigint, image_round smallint,
-        score_pass integer, score_fail integer, score_unknown integer, notes text[])
-    WHERE r.id = n.id AND r.state = 'active'";
+    FROM ",
+    record!(),
+    " WHERE r.id = n.id AND r.state = 'active'"
+);
 
 impl<'a> From<&'a Request> for RequestWrite<'a> {
     fn from(request: &'a Request) -> Self {

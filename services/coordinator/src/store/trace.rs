@@ -121,6 +121,26 @@ impl Store {
         Ok(ids.into_iter().map(RequestId::from_uuid).collect())
     }
 
+    /// Where the trace of a request is; none while it is not stored.
+    pub async fn recorded_trace(&self, id: RequestId) -> Result<Option<ArtifactRef>, StoreError> {
+        let row: Option<(Option<Vec<u8>>, Option<i64>)> =
+            sqlx::query_as("SELECT trace_sha256, trace_bytes FROM requests WHERE id = $1")
+                .bind(id.as_uuid())
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some((digest, bytes)) = row else {
+            return Ok(None);
+        };
+        artifact(
+            digest.as_deref(),
+            bytes,
+            MediaType::Json,
+            "requests",
+            "trace_sha256",
+            id.as_uuid(),
+        )
+    }
+
     /// Writes down where the trace of a request is. The first one counts; returns whether this was it.
     pub async fn record_trace(
         &self,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Place, Store, StoreError, hit,
-    job_row::{self, JobRow, JobWrite},
+    job_row::{self, JobRow, JobWrite, Rank},
     notices::notify,
     request_row::{self, RequestRow, RequestWrite},
 };
@@ -46,7 +46,7 @@ pub struct Unit {
 struct Loaded {
     before: Request,
     after: Request,
-    queue_rank: i64,
+    rank: Rank,
     places: HashMap<JobId, Place>,
 }
 
@@ -101,13 +101,13 @@ fn assemble(
         .into_iter()
         .map(|row| {
             let (jobs, places) = of_request.remove(&row.id).unwrap_or_default();
-            let queue_rank = row.queue_rank;
+            let rank = row.rank()?;
             let mut before = Request::try_from(row)?;
             before.jobs = jobs;
             let loaded = Loaded {
                 after: before.clone(),
                 before,
-                queue_rank,
+                rank,
                 places,
             };
             Ok((loaded.before.id, loaded))
@@ -161,7 +161,7 @@ impl Unit {
                     violation,
                 })?;
             touched.push(*id);
-            let (request, rank) = (&loaded.after, loaded.queue_rank);
+            let (request, rank) = (&loaded.after, loaded.rank);
             made.extend(
                 delta
                     .made

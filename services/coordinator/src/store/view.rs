@@ -1,7 +1,7 @@
 //! Reading requests for people.
 
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId,
+    ArtifactRef, MediaType, RequestId, TenantId,
     http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
     job::JobKind,
 };
@@ -22,6 +22,15 @@ pub struct JobCount {
     pub state: String,
     /// How many.
     pub jobs: i64,
+}
+
+/// Which requests are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<RequestState>,
+    /// Only those older than this one.
+    pub before: Option<RequestId>,
 }
 
 /// A request that ended, as far as its files are concerned.
@@ -96,8 +105,12 @@ pub(super) fn kind(word: &str, row: Uuid) -> Result<JobKind, StoreError> {
 }
 
 impl Store {
-    /// A request with its jobs; none when there is no such request.
-    pub async fn view(&self, id: RequestId) -> Result<Option<RequestView>, StoreError> {
+    /// A request of a tenant with its jobs; none when the tenant has no such request. What it waits for is left open.
+    pub async fn view(
+        &self,
+        tenant: TenantId,
+        id: RequestId,
+    ) -> Result<Option<RequestView>, StoreError> {
         // One snapshot, so that request and jobs belong together.
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -107,9 +120,10 @@ impl Store {
             "SELECT prompt, state, reason, seed, round, image_sha256, image_bytes, score_pass, score_fail, score_unknown,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
-             FROM requests WHERE id = $1",
+             FROM requests WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_uuid())
+        .bind(tenant.as_uuid())
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else { return Ok(None) };
@@ -123,20 +137,36 @@ impl Store {
         row.into_view(id, jobs).map(Some)
     }
 
-    /// A page of requests, newest first, those before `before`.
+    /// A page of a tenant's requests, newest first.
     pub async fn list(
         &self,
-        before: Option<RequestId>,
+        tenant: TenantId,
+        filter: Filter,
         limit: u32,
     ) -> Result<RequestList, StoreError> {
+        let states: Vec<&str> = RequestState::ALL
+            .into_iter()
+            .filter(|state| filter.state.is_none_or(|wanted| wanted == *state))
+            .map(RequestState::as_str)
+            .collect();
+        let before = filter.before.map_or(Uuid::max(), |id| id.as_uuid());
         let rows: Vec<SummaryRow> = sqlx::query_as(
-            "SELECT id, prompt, state, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
-             FROM requests
-             WHERE $1::uuid IS NULL OR id < $1
+            // The index has the newest of each state; a page is merged from them.
+            "SELECT page.*
+             FROM unnest($2::text[]) AS wanted(state)
+             CROSS JOIN LATERAL (
+                 SELECT id, prompt, state, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
+                 FROM requests
+                 WHERE tenant_id = $1 AND state = wanted.state AND id < $3
+                 ORDER BY id DESC
+                 LIMIT $4
+             ) AS page
              ORDER BY id DESC
-             LIMIT $2",
+             LIMIT $4",
         )
-        .bind(before.map(|id| id.as_uuid()))
+        .bind(tenant.as_uuid())
+        .bind(&states)
+        .bind(before)
         .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
@@ -157,12 +187,29 @@ impl Store {
         Ok(RequestList { requests, next })
     }
 
-    /// State and files of a request; none when there is no such request.
-    pub async fn files(&self, id: RequestId) -> Result<Option<Ended>, StoreError> {
+    /// Whether a tenant has such a request.
+    pub async fn has(&self, tenant: TenantId, id: RequestId) -> Result<bool, StoreError> {
+        let found: Option<i32> =
+            sqlx::query_scalar("SELECT 1 FROM requests WHERE id = $1 AND tenant_id = $2")
+                .bind(id.as_uuid())
+                .bind(tenant.as_uuid())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found.is_some())
+    }
+
+    /// State and files of a request of a tenant; none when the tenant has no such request.
+    pub async fn files(
+        &self,
+        tenant: TenantId,
+        id: RequestId,
+    ) -> Result<Option<Ended>, StoreError> {
         let row: Option<EndedRow> = sqlx::query_as(
-            "SELECT state, image_sha256, image_bytes, trace_sha256, trace_bytes FROM requests WHERE id = $1",
+            "SELECT state, image_sha256, image_bytes, trace_sha256, trace_bytes FROM requests
+             WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_uuid())
+        .bind(tenant.as_uuid())
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
@@ -230,6 +277,7 @@ impl ViewRow {
             )?,
             score: score(self.score_pass, self.score_fail, self.score_unknown),
             jobs,
+            waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
         })

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use atelier_proto::{
-    RequestId, decode,
+    decode,
     http::{Event, RequestView},
     signal::Progress,
 };
@@ -18,8 +18,10 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::{
     Api,
+    caller::Caller,
     error::{ApiError, InPath},
 };
+use crate::operations::look::look;
 
 /// Events that a slow reader may be behind; progress beyond that is left out.
 const BEHIND: usize = 16;
@@ -31,14 +33,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Streams the events of one request.
 pub async fn handler(
     State(api): State<Api>,
+    caller: Caller,
     InPath(id): InPath,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, ApiError> {
     // Before the first look, so that no change falls between.
     let watch = api.farm.changes.watch(id);
-    let view = api.farm.store.view(id).await?;
+    let view = look(&api.farm, caller.tenant, id).await?;
     let view = view.ok_or_else(|| ApiError::no_request(id))?;
     let (sender, receiver) = mpsc::channel(BEHIND);
-    tokio::spawn(follow(api, id, view, watch, sender));
+    tokio::spawn(follow(api, caller, view, watch, sender));
     let events = ReceiverStream::new(receiver).map(|event| Ok(to_sse(&event)));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -46,11 +49,12 @@ pub async fn handler(
 /// Sends events until the request, the reader or the coordinator ends.
 async fn follow(
     api: Api,
-    id: RequestId,
+    caller: Caller,
     first: RequestView,
     mut watch: crate::farm::Watch,
     sender: mpsc::Sender<Event>,
 ) {
+    let id = first.id;
     let subject = api.farm.bus.names().progress(id);
     // Without progress the changes still come.
     let mut progress = api.farm.bus.subscribe(subject, None).await.ok();
@@ -73,7 +77,7 @@ async fn follow(
                 continue;
             }
         }
-        match api.farm.store.view(id).await {
+        match look(&api.farm, caller.tenant, id).await {
             Ok(Some(view)) if view != shown => {
                 shown = view;
                 if send(&sender, &shown).await.is_err() {

@@ -9,16 +9,18 @@ use axum::{
 
 use super::super::{
     Api,
+    caller::Caller,
     error::{ApiError, InPath},
 };
 
 /// Answers the PNG file. Its digest is its entity tag, so that nobody fetches the same picture twice.
 pub async fn handler(
     State(api): State<Api>,
+    caller: Caller,
     InPath(id): InPath,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let files = api.farm.store.files(id).await?;
+    let files = api.farm.store.files(caller.tenant, id).await?;
     let files = files.ok_or_else(|| ApiError::no_request(id))?;
     let Some(image) = files.image else {
         let message = format!(

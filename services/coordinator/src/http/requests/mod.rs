@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod events;
 pub mod image;
 pub mod list;
+pub mod retry;
 pub mod show;
 pub mod submit;
 pub mod trace;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use atelier_proto::http::{RequestView, SubmitRequest};
+use atelier_proto::{RequestId, http::SubmitRequest};
 use axum::{
     Json,
     body::Bytes,
@@ -11,11 +11,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::super::{Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, error::ApiError};
-use crate::operations::submit;
+use super::super::{Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, caller::Caller, error::ApiError};
+use crate::operations::{look::look, submit};
 
 /// Answers 201 and where the request is, 200 when the idempotency key names one that is there already.
-pub async fn handler(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+pub async fn handler(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
     let started = Instant::now();
     let headers = request.headers();
     let key = idempotency_key(headers)?;
@@ -37,17 +41,23 @@ pub async fn handler(State(api): State<Api>, request: Request) -> Result<Respons
         )
     })?;
     drop(body);
-    let (id, new) = submit::submit(&api.farm, submitted, digest, key).await?;
+    let (id, new) = submit::submit(&api.farm, caller.tenant, submitted, digest, key).await?;
     api.farm
         .metrics
         .submit_seconds
         .observe(started.elapsed().as_secs_f64());
-    let view: RequestView = api
-        .farm
-        .store
-        .view(id)
-        .await?
-        .ok_or_else(|| ApiError::no_request(id))?;
+    accepted(&api, caller, id, new).await
+}
+
+/// 201 and the request, or 200 when it was there before.
+pub(super) async fn accepted(
+    api: &Api,
+    caller: Caller,
+    id: RequestId,
+    new: bool,
+) -> Result<Response, ApiError> {
+    let view = look(&api.farm, caller.tenant, id).await?;
+    let view = view.ok_or_else(|| ApiError::no_request(id))?;
     let status = if new {
         StatusCode::CREATED
     } else {
@@ -83,7 +93,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// The caller's own name for this call, if it gives one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -9,13 +9,18 @@ use axum::{
 
 use super::super::{
     Api,
+    caller::Caller,
     error::{ApiError, InPath},
 };
 use crate::operations::trace;
 
 /// Answers the stored trace; writes it first when the request ended only now.
-pub async fn handler(State(api): State<Api>, InPath(id): InPath) -> Result<Response, ApiError> {
-    let files = api.farm.store.files(id).await?;
+pub async fn handler(
+    State(api): State<Api>,
+    caller: Caller,
+    InPath(id): InPath,
+) -> Result<Response, ApiError> {
+    let files = api.farm.store.files(caller.tenant, id).await?;
     let files = files.ok_or_else(|| ApiError::no_request(id))?;
     if !files.state.is_terminal() {
         let message =

@@ -1,0 +1,43 @@
+//! `POST /v1/requests/{id}/retry`: asks again for what failed or was canceled.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use super::{
+    super::{
+        Api,
+        caller::Caller,
+        error::{ApiError, InPath},
+    },
+    submit::{accepted, idempotency_key},
+};
+use crate::operations::retry::{RetryError, retry};
+
+/// Answers like a submit: 201 and the new request.
+pub async fn handler(
+    State(api): State<Api>,
+    caller: Caller,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let key = idempotency_key(&headers)?;
+    match retry(&api.farm, caller.tenant, id, key).await {
+        Ok((id, new)) => accepted(&api, caller, id, new).await,
+        Err(RetryError::Unknown) => Err(ApiError::no_request(id)),
+        Err(RetryError::NotOver(state)) => {
+            let message = format!(
+                "request {id} is {}: only what failed or was canceled can be asked for again",
+                state.as_str()
+            );
+            Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "not_retryable",
+                message,
+            ))
+        }
+        Err(RetryError::Submit(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a request asked for, to ask for it again.
+
+use atelier_proto::{
+    ArtifactRef, MediaType, RequestId, TenantId,
+    http::RequestState,
+    job::{NamedReference, Priority, Size, Think},
+};
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError,
+    request_row::{artifact, priority, state},
+};
+
+/// A request as it was asked for, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Where it stands.
+    pub state: RequestState,
+    /// What to draw.
+    pub prompt: String,
+    /// The seed everything derived from.
+    pub seed: u64,
+    /// Whether a plan was made first.
+    pub think: Think,
+    /// How urgent.
+    pub priority: Priority,
+    /// Denoise steps.
+    pub steps: Option<u32>,
+    /// Size in pixels.
+    pub size: Option<Size>,
+    /// Most passes of render and critique.
+    pub max_rounds: u32,
+    /// The user's own pictures, stored.
+    pub pictures: Vec<NamedReference>,
+    /// The prompt as a plan, stored.
+    pub direct_plan: ArtifactRef,
+}
+
+#[derive(FromRow)]
+struct AskedRow {
+    state: String,
+    prompt: String,
+    seed: i64,
+    think: String,
+    priority: String,
+    steps: Option<i32>,
+    width: Option<i32>,
+    height: Option<i32>,
+    max_rounds: i16,
+    pictures: Json<Vec<NamedReference>>,
+    direct_plan_sha256: Vec<u8>,
+    direct_plan_bytes: i64,
+}
+
+impl Store {
+    /// What a request of a tenant asked for; none when the tenant has no such request.
+    pub async fn asked(
+        &self,
+        tenant: TenantId,
+        id: RequestId,
+    ) -> Result<Option<Asked>, StoreError> {
+        let row: Option<AskedRow> = sqlx::query_as(
+            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, pictures,
+                    direct_plan_sha256, direct_plan_bytes
+             FROM requests WHERE id = $1 AND tenant_id = $2",
+        )
+        .bind(id.as_uuid())
+        .bind(tenant.as_uuid())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| row.into_asked(id.as_uuid())).transpose()
+    }
+}
+
+impl AskedRow {
+    fn into_asked(self, row: Uuid) -> Result<Asked, StoreError> {
+        const COLUMN: &str = "direct_plan_sha256";
+        let direct_plan = artifact(
+            Some(&self.direct_plan_sha256),
+            Some(self.direct_plan_bytes),
+            MediaType::Json,
+            "requests",
+            COLUMN,
+            row,
+        )?
+        .ok_or_else(|| StoreError::Row {
+            table: "requests",
+            column: COLUMN,
+            row,
+            reason: "is null".into(),
+        })?;
+        Ok(Asked {
+            state: state(&self.state, None, row)?.kind(),
+            prompt: self.prompt,
+            seed: self.seed.cast_unsigned(),
+            think: if self.think == "off" {
+                Think::Off
+            } else {
+                Think::Fast
+            },
+            priority: priority(&self.priority, row)?,
+            steps: self.steps.map(i32::unsigned_abs),
+            size: self.width.zip(self.height).map(|(width, height)| Size {
+                width: width.unsigned_abs(),
+                height: height.unsigned_abs(),
+            }),
+            max_rounds: u32::from(self.max_rounds.unsigned_abs()),
+            pictures: self.pictures.0,
+            direct_plan,
+        })
+    }
+}
