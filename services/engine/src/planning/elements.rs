@@ -136,7 +136,14 @@ fn add(
         .iter()
         .find(|name| means(&noun, name))
         .map(|name| format!("refs/{name}"))
-        .or_else(|| (studio.prop_of)(&noun).map(|name| format!("props/{name}")));
+        .or_else(|| {
+            let name = (studio.prop_of)(&noun).or_else(|| {
+                let name = (studio.stand_in)(&noun)?;
+                notes.push(format!("{noun} is drawn as {name}, which it is a kind of"));
+                Some(name)
+            })?;
+            Some(format!("props/{name}"))
+        });
     let color = thing
         .color
         .as_deref()

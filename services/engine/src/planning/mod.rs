@@ -24,6 +24,8 @@ pub struct Studio<'a> {
     pub reference_names: &'a [String],
     /// The library's thing that a noun means, by its name; none when it has no such thing.
     pub prop_of: &'a dyn Fn(&str) -> Option<String>,
+    /// The library's thing that a noun is a kind of, asked only when no words match; none when nothing can stand for it.
+    pub stand_in: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// Makes the plan of a draft. The plan is valid whatever the draft says; what had to be left out is said in the notes.

@@ -14,6 +14,7 @@ fn studio<'a>(names: &'a [String], prop_of: &'a dyn Fn(&str) -> Option<String>) 
     Studio {
         reference_names: names,
         prop_of,
+        stand_in: &|_| None,
     }
 }
 
@@ -28,6 +29,29 @@ fn known(noun: &str) -> Option<String> {
                 name.to_owned()
             }
         })
+}
+
+#[test]
+fn a_near_thing_stands_in_for_one_without_a_picture_and_the_notes_say_so() {
+    let draft = Draft {
+        elements: vec![thing("tricycle"), thing("cat"), thing("qualm")],
+        ..Draft::default()
+    };
+    let studio = Studio {
+        stand_in: &|noun| (noun != "qualm").then(|| "bicycle".to_owned()),
+        ..studio(&[], &known)
+    };
+    let (plan, notes) = make_plan("a tricycle, a cat and a qualm", &draft, &studio, 1);
+    let references: Vec<_> = plan
+        .elements
+        .iter()
+        .map(|element| element.reference.as_deref())
+        .collect();
+    assert_eq!(references, [Some("props/bicycle"), Some("props/cat"), None]);
+    assert_eq!(plan.elements[0].noun, "tricycle");
+    let said = |note: &&String| note.starts_with("tricycle is drawn as bicycle");
+    assert_eq!(notes.iter().filter(said).count(), 1, "{notes:?}");
+    assert!(!notes.iter().any(|note| note.starts_with("cat is")));
 }
 
 #[test]

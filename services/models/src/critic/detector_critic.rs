@@ -15,9 +15,6 @@ use super::{
 };
 use crate::props::{PropLibrary, vocabulary::Color};
 
-/// Any text embedding of one fixed length, for nouns that no name matches.
-pub type Embed<'a> = &'a dyn Fn(&str) -> Vec<f32>;
-
 /// Looks at pictures and answers plans' checks about them.
 pub struct DetectorCritic {
     detector: Detector,
@@ -59,15 +56,20 @@ impl DetectorCritic {
     }
 
     /// Answers every check of the plan about a picture.
-    pub fn review(&self, plan: &Plan, picture: &RgbImage, embed: Option<Embed<'_>>) -> Review {
+    pub fn review(&self, plan: &Plan, picture: &RgbImage) -> Review {
         let seen = self.see(picture);
         let known = |name: &str| self.names.contains(name).then(|| name.to_owned());
+        // What the planner let stand for the noun, be it by its words or by what kind of thing it is.
+        let drawn_as = |noun: &str| {
+            let element = plan.elements.iter().find(|element| element.noun == noun)?;
+            let reference = element.reference.as_deref()?;
+            reference.strip_prefix("props/").and_then(known)
+        };
         let name_of_noun = |noun: &str| {
-            let prop = match embed {
-                Some(embed) => self.props.find_by_meaning(noun, embed),
-                None => self.props.find(noun),
-            };
-            prop.and_then(|prop| known(&prop.name))
+            drawn_as(noun).or_else(|| {
+                let prop = self.props.find(noun)?;
+                known(&prop.name)
+            })
         };
         // A user's own picture of a cat may look like no cat of ours: then only its place is judged.
         let name_of = |element: &Element| match element.reference.as_deref() {

@@ -4,4 +4,4 @@ pub mod detector;
 mod detector_critic;
 pub mod review;
 
-pub use detector_critic::{DetectorCritic, Embed};
+pub use detector_critic::DetectorCritic;

@@ -3,7 +3,6 @@
 mod chat;
 mod decoder;
 mod error;
-mod meaning;
 mod model;
 mod text_states;
 mod tokenizer;
@@ -11,7 +10,6 @@ mod tokenizer;
 pub use chat::{ChatTemplate, Message};
 pub use decoder::{Adapter, Cache, Decoder, DecoderConfig, PROJECTIONS};
 pub use error::LanguageError;
-pub use meaning::Meaning;
 pub use model::LanguageModel;
 use tch::{Device, Kind};
 pub use text_states::TextStates;

@@ -5,13 +5,12 @@ use std::{
     fs,
     io::Cursor,
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
 use image::{ImageReader, Limits, RgbaImage};
 use serde::{Deserialize, Serialize};
 
-use super::{meaning::Meanings, noun};
+use super::noun;
 
 /// Most bytes of `index.json`.
 const MAX_INDEX: u64 = 1 << 20;
@@ -71,13 +70,12 @@ const fn is_true(value: &bool) -> bool {
     *value
 }
 
-/// Things with pictures, found by name and by meaning.
+/// Things with pictures, found by their words.
 #[derive(Debug)]
 pub struct PropLibrary {
     dir: PathBuf,
     props: Vec<Prop>,
     by_word: HashMap<String, usize>,
-    meanings: OnceLock<Meanings>,
 }
 
 impl PropLibrary {
@@ -111,7 +109,6 @@ impl PropLibrary {
             dir,
             props,
             by_word,
-            meanings: OnceLock::new(),
         }
     }
 
@@ -131,25 +128,6 @@ impl PropLibrary {
             .iter()
             .find_map(|reading| self.by_word.get(reading))
             .map(|&index| &self.props[index])
-    }
-
-    /// [`Self::find`], then the nearest thing by `embed` (any text embedding of one fixed length) when it is near enough.
-    pub fn find_by_meaning(&self, noun: &str, embed: &dyn Fn(&str) -> Vec<f32>) -> Option<&Prop> {
-        self.find(noun).or_else(|| {
-            self.nearest(noun, embed)
-                .filter(|(_, near)| *near >= super::meaning::NEAR_ENOUGH)
-                .map(|(prop, _)| prop)
-        })
-    }
-
-    /// The nearest thing by meaning with its cosine similarity, however far.
-    pub fn nearest(&self, noun: &str, embed: &dyn Fn(&str) -> Vec<f32>) -> Option<(&Prop, f32)> {
-        let meanings = self
-            .meanings
-            .get_or_init(|| Meanings::of(&self.props, embed));
-        meanings
-            .nearest(&embed(&noun::normal(noun)))
-            .map(|(index, near)| (&self.props[index], near))
     }
 
     /// Decodes a thing's picture.

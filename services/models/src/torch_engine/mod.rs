@@ -20,7 +20,7 @@ use crate::{
     device,
     language::{Decoder, DecoderConfig, LanguageError, TextStates, Tokenizer, kind_for},
     planner::{Planner, PlannerError},
-    props::PropLibrary,
+    props::{PropLibrary, StandIns},
     renderer::Renderer,
     weights::gguf::Gguf,
 };
@@ -32,6 +32,8 @@ pub struct TorchEngine {
     roles: Vec<JobKind>,
     props: Arc<PropLibrary>,
     text: TextStates,
+    /// Finds the thing that may stand for another, for planning.
+    stand_ins: Option<StandIns>,
     planner: Option<Planner>,
     renderer: Option<Renderer>,
     critic: Option<DetectorCritic>,
@@ -68,11 +70,15 @@ impl TorchEngine {
         let has = |role| roles.contains(&role);
         let props_dir = dir.join("props");
         let props = Arc::new(PropLibrary::open(&props_dir).map_err(LoadError::of(&props_dir))?);
-        let (text, planner) = language_parts(
+        let LanguageParts {
+            text,
+            stand_ins,
+            planner,
+        } = language_parts(
             dir,
             language,
             &manifest.text_taps,
-            has(JobKind::Plan),
+            has(JobKind::Plan).then_some(&*props),
             device,
         )?;
         let part = |name: &str| dir.join(name);
@@ -92,6 +98,7 @@ impl TorchEngine {
             manifest,
             device,
             roles: roles.to_vec(),
+            stand_ins,
             props,
             text,
             planner,
@@ -108,14 +115,21 @@ impl TorchEngine {
     }
 }
 
-/// The text encoder and, where it is wanted, the planner; both on one copy of the language model's weights.
+/// What reads and writes words, all on one copy of the language model's weights.
+struct LanguageParts {
+    text: TextStates,
+    stand_ins: Option<StandIns>,
+    planner: Option<Planner>,
+}
+
+/// The text encoder and, where planning is wanted, the planner and what it looks the library's things up with.
 fn language_parts(
     dir: &Path,
     language: &Path,
     taps: &[usize],
-    planning: bool,
+    planning: Option<&PropLibrary>,
     device: Device,
-) -> Result<(TextStates, Option<Planner>), LoadError> {
+) -> Result<LanguageParts, LoadError> {
     let open = || {
         let file = Gguf::open(language)?;
         let config = DecoderConfig::from_gguf(&file)?;
@@ -124,15 +138,24 @@ fn language_parts(
     };
     let (config, weights, tokenizer) = open().map_err(LoadError::of(language))?;
     let decoder = Decoder::load(config.clone(), &weights, None).map_err(LoadError::of(language))?;
-    let text = TextStates::new(Rc::new(decoder), tokenizer.clone(), taps)
+    let decoder = Rc::new(decoder);
+    let text = TextStates::new(decoder.clone(), tokenizer.clone(), taps)
+        .map_err(LoadError::of(language))?;
+    let stand_ins = planning
+        .map(|props| StandIns::new(decoder, tokenizer.clone(), props))
+        .transpose()
         .map_err(LoadError::of(language))?;
     let adapter = dir.join("planner");
     let planner = planning
-        .then(|| {
+        .map(|_| {
             Planner::new(config, &weights, tokenizer, &adapter).map_err(LoadError::of(&adapter))
         })
         .transpose()?;
-    Ok((text, planner))
+    Ok(LanguageParts {
+        text,
+        stand_ins,
+        planner,
+    })
 }
 
 impl Engine for TorchEngine {
@@ -167,9 +190,15 @@ impl Engine for TorchEngine {
             other => EngineError::Failed(other.to_string()),
         })?;
         let prop_of = |noun: &str| self.props.find(noun).map(|prop| prop.name.clone());
+        let stand_in = |noun: &str| {
+            // A noun that cannot be read has no stand-in.
+            let (thing, _) = self.stand_ins.as_ref()?.find(noun).ok()??;
+            Some(self.props.props().get(thing)?.name.clone())
+        };
         let studio = Studio {
             reference_names: &input.reference_names,
             prop_of: &prop_of,
+            stand_in: &stand_in,
         };
         let (plan, mut notes) = make_plan(&input.prompt, &drafted.draft, &studio, input.seed);
         if drafted.truncated {
@@ -217,6 +246,6 @@ impl Engine for TorchEngine {
         if control.canceled() {
             return Err(EngineError::Canceled);
         }
-        Ok(critic.review(&input.plan, &input.image, None))
+        Ok(critic.review(&input.plan, &input.image))
     }
 }

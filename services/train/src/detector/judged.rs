@@ -35,7 +35,7 @@ impl Judged {
     ) {
         for truth in [true, false] {
             let plan = claims(sample, names, truth, rng);
-            let review = critic.review(&plan, &sample.picture, None);
+            let review = critic.review(&plan, &sample.picture);
             for (check, verdict) in plan.checks.iter().zip(&review.verdicts) {
                 self.count(check.question.kind(), truth, verdict.answer);
             }

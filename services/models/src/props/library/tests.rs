@@ -54,37 +54,6 @@ fn nouns_find_things_by_their_words() {
 }
 
 #[test]
-fn meaning_is_asked_only_when_words_fail_and_must_be_near() {
-    let library = library();
-    // Three directions: animals, drinks, the rest; a word's own bit keeps things apart.
-    let embed = |text: &str| -> Vec<f32> {
-        let is = |words: &[&str]| f32::from(u8::from(words.iter().any(|word| text.contains(word))));
-        vec![
-            is(&["cat", "kit", "tiger"]),
-            is(&["coffee", "mug", "espresso"]),
-            is(&["wolf"]),
-            is(&["truck", "engine"]),
-            is(&["mouse"]),
-            is(&["glass"]),
-            is(&["Earth", "globe"]),
-        ]
-    };
-    assert_eq!(
-        library
-            .find_by_meaning("espresso", &embed)
-            .map(|prop| prop.name.as_str()),
-        Some("cup of coffee")
-    );
-    assert_eq!(library.find_by_meaning("qwerty", &embed), None);
-    assert_eq!(
-        library
-            .find_by_meaning("wolf", &embed)
-            .map(|prop| prop.name.as_str()),
-        Some("wolf")
-    );
-}
-
-#[test]
 fn paths_that_leave_the_folder_are_refused() {
     for file in [
         "../x.webp",
