@@ -3,8 +3,9 @@
 Cargo resolves features for the crates that it is asked for, so `cargo test -p one-crate` would
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
-after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is a crate (`proto`, `models`, ...), a file of tests/tests
-(`chaos`, ...).
+after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is
+a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...); some take
+options of their own.
 """
 
 import argparse
@@ -68,13 +69,14 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="deploy/test",
         description="Builds everything once and runs the tests: all, or those of one suite.",
-        epilog="Examples: deploy/test; deploy/test domain; deploy/test chaos -- --nocapture hangs; "
+        epilog="Examples: deploy/test; deploy/test domain; deploy/test faults -- --nocapture hangs; "
+        "deploy/test chaos --seed 7 --json chaos.json. "
         "deploy/test bench farm --requests 2000. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
     parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")
     parser.add_argument("args", nargs=argparse.REMAINDER,
-                        help="handed to the test programs: a filter, --nocapture, ...")
+                        help="handed to the test programs: a filter, --nocapture, a suite's own options")
     options = parser.parse_args()
     options.args = [a for i, a in enumerate(options.args) if not (i == 0 and a == "--")]
     return options

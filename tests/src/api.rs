@@ -18,6 +18,8 @@ use reqwest::{
 pub struct Api {
     base: String,
     client: Client,
+    /// For what goes on for as long as there is something to tell.
+    streams: Client,
 }
 
 /// A request with everything at its default; tests set what they are about.
@@ -37,20 +39,30 @@ pub fn prompt(text: &str) -> SubmitRequest {
 impl Api {
     /// A client of the coordinator at `base`, for example `http://127.0.0.1:8080`, with an API key unless the test is about having none.
     pub fn new(base: &str, key: Option<&str>) -> Result<Self> {
+        // A coordinator that was killed leaves dead connections; a test must not wait for them.
+        Self::patient(base, key, Duration::from_secs(30))
+    }
+
+    /// The same, that waits so long for an answer, or for the next byte of an event stream.
+    pub fn patient(base: &str, key: Option<&str>, patience: Duration) -> Result<Self> {
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
             let value = HeaderValue::from_str(&format!("Bearer {key}"))?;
             headers.insert(AUTHORIZATION, value);
         }
-        // A coordinator that was killed leaves dead connections; a test must not wait for them.
-        let client = Client::builder()
-            .no_proxy()
-            .default_headers(headers)
-            .timeout(Duration::from_secs(30))
-            .build()?;
+        let build = || {
+            Client::builder()
+                .no_proxy()
+                .default_headers(headers.clone())
+                .connect_timeout(patience)
+        };
         Ok(Self {
             base: base.trim_end_matches('/').to_owned(),
-            client,
+            client: build().timeout(patience).build()?,
+            // A comment comes every ten seconds when nothing else does.
+            streams: build()
+                .read_timeout(patience + Duration::from_secs(10))
+                .build()?,
         })
     }
 
@@ -76,6 +88,12 @@ impl Api {
             .get(format!("{}{path}", self.base))
             .send()
             .await?)
+    }
+
+    /// The events of a request, as they come.
+    pub async fn events(&self, id: RequestId) -> Result<Response> {
+        let url = format!("{}/v1/requests/{id}/events", self.base);
+        Ok(self.streams.get(url).send().await?)
     }
 
     /// POST of a JSON body, whatever the answer; with an idempotency key if given.

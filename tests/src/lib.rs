@@ -6,10 +6,16 @@
 mod api;
 mod base;
 pub mod finished;
+mod gate;
 mod program;
 mod sandbox;
 mod seaweed;
+mod wire;
 
 pub use api::{Api, prompt, sha256};
+pub use base::checkout;
+pub use gate::{Gate, Mood};
 pub use program::Program;
 pub use sandbox::{Coordinator, Options, Sandbox, Worker};
+pub use seaweed::Seaweed;
+pub use wire::Wire;

@@ -27,7 +27,7 @@ pub struct Program {
 
 impl Program {
     /// A program that is not started yet. It writes to `folder/NAME.log`, and to `folder/NAME.announce` once ready.
-    pub(crate) fn new(
+    pub fn new(
         name: &str,
         binary: PathBuf,
         folder: &Path,
@@ -46,7 +46,18 @@ impl Program {
     }
 
     /// Starts it and returns what it announced.
-    pub(crate) fn start(&mut self, extra: &[String]) -> Result<String> {
+    pub fn start(&mut self, extra: &[String]) -> Result<String> {
+        self.launch(extra)?;
+        let child = self.child.as_mut().context("it was launched above")?;
+        let announced = || fs::read_to_string(&self.announce).unwrap_or_default();
+        wait_until(&self.name, child, &self.log, PATIENCE, || {
+            !announced().trim().is_empty()
+        })?;
+        Ok(self.announced())
+    }
+
+    /// Starts it and does not wait for anything.
+    pub fn launch(&mut self, extra: &[String]) -> Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let _ = fs::remove_file(&self.announce);
         let output = fs::File::options()
@@ -64,12 +75,19 @@ impl Program {
             .stderr(output);
         let child = spawn(command, Signal::KILL)
             .with_context(|| format!("start {}: is the workspace built?", self.binary.display()))?;
-        let child = self.child.insert(child);
-        let announced = || fs::read_to_string(&self.announce).unwrap_or_default();
-        wait_until(&self.name, child, &self.log, PATIENCE, || {
-            !announced().trim().is_empty()
-        })?;
-        Ok(announced().trim().to_owned())
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it announced since it was started last; empty until it is ready.
+    pub fn announced(&self) -> String {
+        let announced = fs::read_to_string(&self.announce).unwrap_or_default();
+        announced.trim().to_owned()
     }
 
     /// Process id; an error when it does not run.
@@ -121,7 +139,7 @@ impl Program {
     }
 
     /// Clears away a process that ended by itself.
-    pub(crate) fn reap(&mut self) -> Result<ExitStatus> {
+    pub fn reap(&mut self) -> Result<ExitStatus> {
         let Some(mut child) = self.child.take() else {
             bail!("{} does not run", self.name);
         };

@@ -103,6 +103,16 @@ impl Seaweed {
         Ok(())
     }
 
+    /// Where it listens on this machine.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What a program needs to use it through another port.
+    pub fn environment_at(port: u16) -> Vec<(String, String)> {
+        environment(port)
+    }
+
     /// What a program needs to use it.
     pub fn environment(&self) -> Vec<(String, String)> {
         environment(self.port)
