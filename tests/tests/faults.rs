@@ -13,7 +13,7 @@ use atelier_proto::{
     signal::Cancel,
     subject::Names,
 };
-use atelier_tests::{Api, Coordinator, Options, Sandbox, Worker, prompt, sha256};
+use atelier_tests::{Api, Coordinator, Options, Sandbox, Wire, Worker, prompt, sha256};
 use futures::StreamExt;
 
 /// Much longer than anything here takes, for a machine that is busy.
@@ -213,6 +213,165 @@ async fn a_worker_that_hangs_is_given_up_and_its_late_report_changes_nothing() -
     farm.delivered_once(next).await?;
     assert_eq!(farm.api().view(id).await?, view);
     Ok(())
+}
+
+/// A request whose single step takes much longer than a lease: only the worker's signs of life keep it.
+async fn drawing_silently(farm: &Farm) -> Result<RequestId> {
+    let long = SubmitRequest {
+        steps: Some(2),
+        think: Think::Off,
+        ..prompt("a cat [slow:4000]")
+    };
+    let id = farm.api().submit(&long).await?.id;
+    let held = "SELECT EXISTS (SELECT FROM jobs WHERE request_id = $1 AND worker_id IS NOT NULL)";
+    let mut database = farm.sandbox.database().await?;
+    let known = async {
+        while !sqlx::query_scalar(held)
+            .bind(id.as_uuid())
+            .fetch_one(&mut database)
+            .await?
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(LONG, known).await??;
+    Ok(id)
+}
+
+/// The picture came from the first attempt, and no worker is held responsible for anything.
+async fn drawn_once(farm: &Farm, id: RequestId) -> Result<()> {
+    let view = farm.delivered_once(id).await?;
+    assert_eq!(render_attempts(&view), 1, "the worker lived all along");
+    let mut database = farm.sandbox.database().await?;
+    let blamed: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE dead_workers <> '{}'")
+        .fetch_one(&mut database)
+        .await?;
+    assert_eq!(blamed, 0, "nobody fell silent");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_coordinator_that_hung_holds_its_own_silence_against_nobody() -> Result<()> {
+    let farm = Farm::start().await?;
+    let id = drawing_silently(&farm).await?;
+    farm.coordinator.program.freeze()?;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    farm.coordinator.program.resume()?;
+    drawn_once(&farm, id).await
+}
+
+#[tokio::test]
+async fn one_of_two_coordinators_hangs_and_the_other_hears_the_workers_all_the_same() -> Result<()>
+{
+    let farm = Farm::start().await?;
+    let second = farm.sandbox.coordinator("second", &LEASE)?;
+    let id = drawing_silently(&farm).await?;
+    // Half of the signs of life go to it.
+    second.program.freeze()?;
+    drawn_once(&farm, id).await?;
+    second.program.resume()
+}
+
+#[tokio::test]
+async fn the_database_hangs_for_longer_than_a_lease_and_nobody_is_blamed() -> Result<()> {
+    let mut sandbox = Sandbox::with(Options::default()).await?;
+    let direct = sandbox.database_url.clone();
+    let port = direct
+        .rsplit_once(':')
+        .and_then(|(_, rest)| rest.split_once('/'))
+        .context("the port of PostgreSQL")?
+        .0;
+    let wire = Wire::to(port.parse()?).await?;
+    sandbox.database_url = direct.replace(&format!(":{port}/"), &format!(":{}/", wire.port()));
+    let coordinator = sandbox.coordinator("coordinator", &LEASE)?;
+    // The test itself does not look through the wire.
+    sandbox.database_url = direct;
+    let farm = Farm {
+        coordinator,
+        worker: sandbox.worker("worker", &[])?,
+        sandbox,
+    };
+    let id = drawing_silently(&farm).await?;
+    wire.hold();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    wire.release();
+    drawn_once(&farm, id).await
+}
+
+#[tokio::test]
+async fn the_last_message_of_a_calm_day_is_lost_and_missed() -> Result<()> {
+    let mut farm = Farm::start().await?;
+    farm.worker.program.kill()?;
+    let direct = SubmitRequest {
+        think: Think::Off,
+        ..prompt("a dog")
+    };
+    let id = farm.api().submit(&direct).await?.id;
+    // It is written down where the message is; from then on it is believed to wait there.
+    let mut database = farm.sandbox.database().await?;
+    let place = "SELECT stream_sequence FROM jobs WHERE request_id = $1";
+    let noted = async {
+        loop {
+            let sequence: Option<i64> = sqlx::query_scalar(place)
+                .bind(id.as_uuid())
+                .fetch_one(&mut database)
+                .await?;
+            match sequence {
+                Some(sequence) => return anyhow::Ok(sequence.unsigned_abs()),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let sequence = tokio::time::timeout(LONG, noted).await??;
+    let client = async_nats::connect(&farm.sandbox.nats_url).await?;
+    let stream = async_nats::jetstream::new(client)
+        .get_stream(farm.names()?.jobs_stream())
+        .await?;
+    stream.delete_message(sequence).await?;
+    farm.worker.restart()?;
+    farm.delivered_once(id).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancel_that_nobody_heard_is_told_again() -> Result<()> {
+    let mut sandbox = Sandbox::with(Options::default()).await?;
+    let coordinator = sandbox.coordinator("coordinator", &LEASE)?;
+    let direct = sandbox.nats_url.clone();
+    let (_, port) = direct.rsplit_once(':').context("the port of NATS")?;
+    let wire = Wire::to(port.parse()?).await?;
+    sandbox.nats_url = format!("nats://127.0.0.1:{}", wire.port());
+    let worker = sandbox.worker("worker", &[])?;
+    sandbox.nats_url.clone_from(&direct);
+    let farm = Farm {
+        coordinator,
+        worker,
+        sandbox,
+    };
+    let endless = SubmitRequest {
+        steps: Some(200),
+        ..prompt("a cat [slow:200]")
+    };
+    let id = farm.api().submit(&endless).await?.id;
+    farm.first_step(id).await?;
+    let client = async_nats::connect(&direct).await?;
+    let mut progress = client.subscribe(farm.names()?.progress(id)).await?;
+    // It is away just when the signal is given, and back at once.
+    wire.hold();
+    wire.cut();
+    farm.api().cancel(id).await?;
+    wire.release();
+    // Forty seconds of work would be left.
+    let still = async {
+        let until = tokio::time::Instant::now() + Duration::from_secs(20);
+        let quiet = Duration::from_secs(3);
+        while tokio::time::timeout(quiet, progress.next()).await.is_ok() {
+            ensure!(tokio::time::Instant::now() < until, "it draws on and on");
+        }
+        Ok(())
+    };
+    still.await
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use atelier_proto::{WorkerId, http::WorkerView, job::JobKind, signal::Heartbeat};
+use atelier_proto::{JobId, WorkerId, http::WorkerView, job::JobKind, signal::Heartbeat};
 
 use crate::store::Room;
 
@@ -90,6 +90,16 @@ impl Workers {
         let inner = self.lock();
         let (heartbeat, _) = inner.heard.get(&worker)?;
         Some(heartbeat.name.clone())
+    }
+
+    /// Who said within the last `time` to have this attempt of a job in hands.
+    pub fn holder(&self, job: JobId, attempt: u32, time: Duration) -> Option<WorkerId> {
+        let inner = self.lock();
+        let holds = |heartbeat: &Heartbeat| heartbeat.holding.contains(&(job, attempt));
+        let mut lately = inner.heard.values().filter(|(_, at)| at.elapsed() < time);
+        lately
+            .find(|(heartbeat, _)| holds(heartbeat))
+            .map(|(heartbeat, _)| heartbeat.worker)
     }
 
     /// How many take jobs of `kind`.
@@ -178,6 +188,20 @@ mod tests {
         workers.took(JobKind::Render, 100);
         assert_eq!(workers.room().render, 20);
         assert_eq!(workers.list().len(), 2);
+    }
+
+    #[test]
+    fn whoever_said_so_lately_holds_a_job() {
+        let workers = Workers::new(Duration::from_secs(60));
+        let job = JobId::at(0, [7; 10]);
+        let mut holding = heartbeat(1, &[JobKind::Render]);
+        holding.holding.push((job, 2));
+        let worker = holding.worker;
+        workers.heard(holding);
+        let lately = Duration::from_secs(60);
+        assert_eq!(workers.holder(job, 2, lately), Some(worker));
+        assert_eq!(workers.holder(job, 1, lately), None);
+        assert_eq!(workers.holder(job, 2, Duration::ZERO), None);
     }
 
     #[test]

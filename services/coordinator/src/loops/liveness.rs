@@ -3,14 +3,17 @@
 use std::{collections::HashMap, time::Duration};
 
 use atelier_proto::{
-    JobId, decode,
-    signal::{Heartbeat, Progress},
+    JobId, decode, encode,
+    signal::{Cancel, Heartbeat, Progress},
 };
 use futures::StreamExt;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::{farm::Farm, store::Extension};
+use crate::{
+    farm::Farm,
+    store::{Extension, StoreError},
+};
 
 /// Signs of life are gathered this long.
 const GATHER: Duration = Duration::from_millis(250);
@@ -48,14 +51,27 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
             },
             _ = tick.tick(), if !alive.is_empty() => {
                 let batch: Vec<_> = alive.drain().map(|(_, extension)| extension).collect();
-                match farm.store.extend(&batch, farm.policy.lease_ms).await {
-                    // A job that left the queue makes room in it.
-                    Ok(written) => if written > 0 { farm.ready.notify_one() },
-                    Err(error) => tracing::warn!(%error, "leases were not extended"),
+                if let Err(error) = write(&farm, &batch).await {
+                    tracing::warn!(%error, "leases were not extended");
                 }
             }
         }
     }
+}
+
+/// Extends leases, and tells workers once more to drop what was canceled: they may not have heard it the first time.
+async fn write(farm: &Farm, batch: &[Extension]) -> Result<(), StoreError> {
+    if farm.store.extend(batch, farm.policy.lease_ms).await? > 0 {
+        // A job that left the queue makes room in it.
+        farm.ready.notify_one();
+    }
+    for request in farm.store.canceled_among(batch).await? {
+        let message = encode(&Cancel { request }, None);
+        if let Err(error) = farm.bus.publish(farm.bus.names().cancel(), message).await {
+            tracing::debug!(%request, %error, "workers were not told to stop");
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the sign of life for the latest attempt.

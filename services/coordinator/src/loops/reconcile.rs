@@ -24,16 +24,21 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
         if !pause(&stop, every).await {
             return;
         }
-        let mut done = Ok(());
-        if steady.holds(&farm) {
-            done = sweep(&farm).await;
-        }
+        let mut done = if steady.holds(&farm) {
+            sweep(&farm).await
+        } else {
+            // Without a look an outage would not be seen.
+            farm.store.ping().await
+        };
         if done.is_ok() && slow_at.elapsed() >= SLOW {
             slow_at = Instant::now();
             done = look(&farm).await;
         }
         if let Err(error) = done {
             tracing::warn!(%error, "reconcile");
+            if error.is_away() {
+                steady.lost();
+            }
             pause(&stop, AFTER_ERROR).await;
         }
     }
@@ -67,10 +72,12 @@ async fn look(farm: &Farm) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether signs of life could be heard lately. Right after a start or an outage of NATS every lease looks old, although the workers live.
+/// Whether signs of life could be heard and written down lately. Right after a start, an outage of NATS or PostgreSQL, or a pause of this
+/// whole process, every lease looks old, although the workers live.
 struct Steady {
     connections: tokio::sync::watch::Receiver<u64>,
     since: Option<Instant>,
+    asked: Instant,
     needed: Duration,
 }
 
@@ -79,8 +86,14 @@ impl Steady {
         Self {
             connections: farm.bus.connections(),
             since: None,
+            asked: Instant::now(),
             needed: Duration::from_millis(farm.policy.lease_ms / 2),
         }
+    }
+
+    /// PostgreSQL is away: leases cannot be extended.
+    fn lost(&mut self) {
+        self.since = None;
     }
 
     fn holds(&mut self, farm: &Farm) -> bool {
@@ -90,7 +103,10 @@ impl Steady {
             self.since = None;
             return false;
         }
-        if made_anew {
+        // This process may have been stopped, or waited for PostgreSQL, for as long.
+        let paused = self.asked.elapsed() >= self.needed;
+        self.asked = Instant::now();
+        if made_anew || paused {
             self.since = None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);

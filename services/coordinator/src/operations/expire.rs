@@ -1,5 +1,7 @@
 //! Acting on jobs that nobody works on any more: leases that ran out, messages that went down with their stream.
 
+use std::time::Duration;
+
 use atelier_domain::{Event, JobState};
 use atelier_proto::{JobId, RequestId};
 
@@ -23,6 +25,7 @@ pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
     let mut stale = Vec::new();
     for id in unit.ids() {
         let before = dispatched(&unit, id);
+        spare_the_living(farm, &mut unit, id, &before);
         if unit.apply(id, Event::LeasesChecked, &farm.policy).is_err() {
             // It gave a sign of life in between.
             continue;
@@ -45,6 +48,23 @@ pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
     farm.metrics.leases_expired.inc_by(touched.len() as u64);
     settle(farm, &touched, committed).await;
     Ok(touched.len())
+}
+
+/// Extends what a worker was heard to hold. Of two coordinators, each writes down half of the signs of life; when one hangs, its half is
+/// lost, but both hear all of them.
+fn spare_the_living(farm: &Farm, unit: &mut Unit, id: RequestId, running: &[(JobId, u32)]) {
+    let lease = Duration::from_millis(farm.policy.lease_ms);
+    for &(job, attempt) in running {
+        if let Some(worker) = farm.workers.holder(job, attempt, lease) {
+            let alive = Event::Alive {
+                job,
+                attempt,
+                worker,
+            };
+            // It may have ended in this very unit; then there is nothing to spare.
+            let _ = unit.apply(id, alive, &farm.policy);
+        }
+    }
 }
 
 /// Makes queueing jobs ready again whose messages were not in the stream that there is now; returns the number of jobs.

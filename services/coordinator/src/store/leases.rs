@@ -75,6 +75,20 @@ impl Store {
         Ok(done.rows_affected())
     }
 
+    /// Of jobs that workers have in their hands, the requests that were canceled.
+    pub async fn canceled_among(&self, alive: &[Extension]) -> Result<Vec<RequestId>, StoreError> {
+        let ids: Vec<Uuid> = alive.iter().map(|one| one.job.as_uuid()).collect();
+        let requests: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT j.request_id
+             FROM jobs j JOIN requests r ON r.id = j.request_id
+             WHERE j.id = ANY($1) AND j.state = 'canceled' AND r.state = 'canceled'",
+        )
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(requests.into_iter().map(RequestId::from_uuid).collect())
+    }
+
     /// Writes down where the messages of dispatched jobs are; returns those jobs. The others are over.
     pub async fn record_posted(&self, posted: &[Posted]) -> Result<Vec<JobId>, StoreError> {
         let ids: Vec<Uuid> = posted.iter().map(|one| one.job.as_uuid()).collect();

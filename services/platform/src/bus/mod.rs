@@ -15,7 +15,7 @@ use tokio::sync::watch;
 pub use connect::BusOptions;
 pub use jobs::{ACK_WAIT, Offered};
 pub use pull::{Delivery, Puller, Urgency};
-pub use queue::JobsStream;
+pub use queue::{JobsStream, RoleRead};
 
 /// The bus of one farm. Clones share the connection.
 #[derive(Clone, Debug)]

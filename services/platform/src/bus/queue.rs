@@ -14,9 +14,22 @@ pub struct JobsStream {
     pub messages: u64,
 }
 
+/// How far the workers of a role have read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleRead {
+    /// Sequence number up to which they were given messages; what is later still waits, or was taken out.
+    pub delivered: u64,
+    /// How many messages still wait for them. With none, whatever was thought to wait is gone.
+    pub waiting: u64,
+}
+
 impl Bus {
-    /// Sequence number up to which the workers of a role were given messages; what is later still waits. None when the role has no consumer yet.
-    pub async fn delivered(&self, kind: JobKind, model: &str) -> Result<Option<u64>, BusError> {
+    /// How far the workers of a role have read. None when the role has no consumer yet.
+    pub async fn read_so_far(
+        &self,
+        kind: JobKind,
+        model: &str,
+    ) -> Result<Option<RoleRead>, BusError> {
         let failed = |error: &dyn std::fmt::Display| {
             BusError::jetstream("asking how far a role has read", error)
         };
@@ -26,7 +39,10 @@ impl Bus {
             .await
             .map_err(|error| failed(&error))?;
         match stream.consumer_info(self.names.consumer(kind, model)).await {
-            Ok(info) => Ok(Some(info.delivered.stream_sequence)),
+            Ok(info) => Ok(Some(RoleRead {
+                delivered: info.delivered.stream_sequence,
+                waiting: info.num_pending,
+            })),
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&error)),
         }
