@@ -273,7 +273,8 @@ async fn one_of_two_coordinators_hangs_and_the_other_hears_the_workers_all_the_s
     second.program.resume()
 }
 
-#[tokio::test]
+// A wire passes things on while programs are waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn the_database_hangs_for_longer_than_a_lease_and_nobody_is_blamed() -> Result<()> {
     let mut sandbox = Sandbox::with(Options::default()).await?;
     let direct = sandbox.database_url.clone();
@@ -334,7 +335,8 @@ async fn the_last_message_of_a_calm_day_is_lost_and_missed() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+// A wire passes things on while programs are waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_nobody_heard_is_told_again() -> Result<()> {
     let mut sandbox = Sandbox::with(Options::default()).await?;
     let coordinator = sandbox.coordinator("coordinator", &LEASE)?;
