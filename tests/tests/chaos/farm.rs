@@ -5,11 +5,12 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use atelier_cli::servers::{Parts, free_port};
 use atelier_proto::{WorkerId, subject::Names};
 use atelier_tests::{Api, Gate, Program, Seaweed, Wire, checkout};
@@ -17,7 +18,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex as Turn;
 
 use crate::{
-    schedule::{COORDINATORS, LEASE, WORKERS},
+    schedule::{COORDINATORS, LEASE, TENANTS, WORKERS},
     servers::{NatsServer, PostgresServer},
 };
 
@@ -39,8 +40,8 @@ pub struct Farm {
     pub coordinators: Vec<Turn<Program>>,
     /// The workers.
     pub workers: Vec<Turn<Program>>,
-    /// Client of each coordinator.
-    pub apis: Vec<Api>,
+    /// Clients of every tenant, of each coordinator.
+    pub apis: Vec<Vec<Api>>,
     /// From each worker to NATS.
     pub wires: Vec<Wire>,
     /// Before the object store, with the turn of whoever sets its mood.
@@ -109,6 +110,7 @@ impl Farm {
         } else {
             LEASE.as_millis() as u64
         };
+        let mut urls = Vec::new();
         for number in 1..=COORDINATORS {
             let address = format!("127.0.0.1:{}", free_port(None)?);
             let lease_ms = lease_ms.to_string();
@@ -128,9 +130,15 @@ impl Farm {
                 words(&arguments),
                 store.clone(),
             );
-            let url = program.start(&[])?;
-            self.apis.push(Api::patient(&url, PATIENCE)?);
+            urls.push(program.start(&[])?);
             self.coordinators.push(Turn::new(program));
+        }
+        for number in 1..=TENANTS {
+            let key = self.new_key(parts, &format!("tenant-{number}"))?;
+            let clients = urls
+                .iter()
+                .map(|url| Api::patient(url, Some(&key), PATIENCE));
+            self.apis.push(clients.collect::<Result<_>>()?);
         }
         let double = ("ATELIER_ALLOW_TEST_DOUBLE".to_owned(), "1".to_owned());
         for (index, wire) in self.wires.iter().enumerate() {
@@ -156,6 +164,17 @@ impl Farm {
             self.workers.push(Turn::new(program));
         }
         Ok(())
+    }
+
+    /// An API key of a tenant.
+    fn new_key(&self, parts: &Parts, tenant: &str) -> Result<String> {
+        let made = Command::new(parts.program("atelier-coordinator")?)
+            .args(["key", "create", "--tenant", tenant])
+            .args(["--database-url", &self.database_url])
+            .output()?;
+        let error = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "no key for {tenant}: {error}");
+        Ok(String::from_utf8(made.stdout)?.trim().to_owned())
     }
 
     /// A connection to the database, past the coordinators.

@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     ledger::{Cancel, Ledger},
-    wishes::Wish,
+    wishes::{Wish, tenant_of},
 };
 
 /// Wait before something is tried again.
@@ -25,8 +25,8 @@ const AGAIN: Duration = Duration::from_millis(150);
 /// The users of a run. Clones share what they know.
 #[derive(Clone)]
 pub struct Users {
-    /// Clients of the coordinators.
-    apis: Vec<Api>,
+    /// Clients of every tenant, of each coordinator.
+    apis: Vec<Vec<Api>>,
     /// What they were told.
     pub ledger: Arc<Ledger>,
     /// True once they must not try again.
@@ -43,7 +43,7 @@ enum Unanswered {
 
 impl Users {
     /// Users of the coordinators behind `apis`, who give up when `over` becomes true.
-    pub fn new(apis: Vec<Api>, over: watch::Receiver<bool>) -> Self {
+    pub fn new(apis: Vec<Vec<Api>>, over: watch::Receiver<bool>) -> Self {
         Self {
             apis,
             ledger: Arc::default(),
@@ -138,9 +138,9 @@ impl Users {
     }
 
     async fn submit(&self, wish: &Wish, turn: usize) -> Result<RequestView, Unanswered> {
-        let posted = self
-            .api(turn)
-            .post("/v1/requests", &wish.request, wish.key.as_deref());
+        let posted =
+            self.api(wish.number, turn)
+                .post("/v1/requests", &wish.request, wish.key.as_deref());
         let answer = posted.await.map_err(|_| Unanswered::Unknown)?;
         let status = answer.status();
         if status.is_success() {
@@ -158,7 +158,7 @@ impl Users {
     async fn cancel(&self, number: u32, id: RequestId, mut turn: usize) {
         while !*self.over.borrow() {
             let sent = Instant::now();
-            if let Ok(view) = self.api(turn).cancel(id).await {
+            if let Ok(view) = self.api(number, turn).cancel(id).await {
                 let acknowledged = Instant::now();
                 self.ledger.note(number, |entry| {
                     entry.cancel = Some(Cancel {
@@ -190,7 +190,7 @@ impl Users {
 
     /// Follows one stream; says whether it told the end.
     async fn follow_once(&self, number: u32, id: RequestId, turn: usize) -> Result<bool> {
-        let mut stream = self.api(turn).events(id).await?;
+        let mut stream = self.api(number, turn).events(id).await?;
         if !stream.status().is_success() {
             bail!("{}", stream.status());
         }
@@ -227,7 +227,9 @@ impl Users {
         }
     }
 
-    fn api(&self, turn: usize) -> &Api {
-        &self.apis[turn % self.apis.len()]
+    /// A coordinator, with the key of the tenant of this number.
+    fn api(&self, number: u32, turn: usize) -> &Api {
+        let coordinators = &self.apis[tenant_of(number)];
+        &coordinators[turn % coordinators.len()]
     }
 }

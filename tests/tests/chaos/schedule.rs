@@ -6,6 +6,8 @@ use crate::draw::Draw;
 
 /// Coordinators of the run.
 pub const COORDINATORS: usize = 2;
+/// Tenants of the run.
+pub const TENANTS: usize = 2;
 /// Workers of the run.
 pub const WORKERS: usize = 3;
 /// A silent worker is given up after this.

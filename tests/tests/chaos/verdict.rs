@@ -15,15 +15,17 @@ use atelier_proto::{
 use atelier_tests::{Api, sha256};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
+use reqwest::StatusCode;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::{
     farm::Farm,
     ledger::{Cancel, Entry, Ledger},
+    schedule::TENANTS,
     strike::Done,
     tap::Tap,
-    wishes::{LONG_STEP, is_poison, number_of},
+    wishes::{LONG_STEP, is_poison, number_of, tenant_of},
 };
 
 /// Questions asked at once.
@@ -243,9 +245,11 @@ async fn ask(
     verdict: &mut Verdict,
     entries: &BTreeMap<u32, Entry>,
 ) -> HashMap<RequestId, RequestView> {
-    let ids = entries.values().flat_map(|entry| entry.ids.iter().copied());
+    let ids = entries
+        .iter()
+        .flat_map(|(number, entry)| entry.ids.iter().map(|id| (*number, *id)));
     let answers: Vec<_> = stream::iter(ids)
-        .map(async |id| (id, ask_one(&farm.apis, id).await))
+        .map(async |(number, id)| (id, ask_one(&farm.apis, number, id).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -271,8 +275,26 @@ async fn ask(
 }
 
 /// One request, and what is wrong with it: which promise, and how.
-async fn ask_one(apis: &[Api], id: RequestId) -> Result<(RequestView, Option<(usize, String)>)> {
+async fn ask_one(
+    apis: &[Vec<Api>],
+    number: u32,
+    id: RequestId,
+) -> Result<(RequestView, Option<(usize, String)>)> {
+    let tenant = tenant_of(number);
+    let stranger = &apis[(tenant + 1) % TENANTS][0];
+    let apis = &apis[tenant];
     let view = apis[0].view(id).await?;
+    if number_of(&view.prompt) != Some(number) {
+        let what = format!(
+            "it was acknowledged for number {number} and is {:?}",
+            view.prompt
+        );
+        return Ok((view, Some((1, what))));
+    }
+    let seen = stranger.get(&format!("/v1/requests/{id}")).await?.status();
+    if seen != StatusCode::NOT_FOUND {
+        return Ok((view, Some((2, format!("another tenant sees it: {seen}")))));
+    }
     let other = apis[1].view(id).await?;
     if view != other {
         let what = format!("the coordinators differ: {view:?} and {other:?}");

@@ -8,7 +8,10 @@ use atelier_proto::{
 };
 use atelier_tests::prompt;
 
-use crate::{draw::Draw, schedule::COORDINATORS};
+use crate::{
+    draw::Draw,
+    schedule::{COORDINATORS, TENANTS},
+};
 
 /// Things that pictures are asked of.
 const THINGS: [&str; 8] = [
@@ -50,7 +53,7 @@ impl Wish {
         let number = self.number + IN_PLACE;
         let mut wish = self.clone();
         wish.request.prompt = renumbered(&self.request.prompt, self.number, number);
-        wish.key = Some(format!("chaos-{number}"));
+        wish.key = Some(key_of(number));
         wish.number = number;
         wish
     }
@@ -77,7 +80,7 @@ pub fn poison(number: u32, first: usize) -> Wish {
             priority: Priority::Interactive,
             ..prompt(&format!("a poisoned apple no {number} [abort:render]"))
         },
-        key: Some(format!("chaos-{number}")),
+        key: Some(key_of(number)),
         again: None,
         cancel: None,
         watched: true,
@@ -109,7 +112,7 @@ fn wish(draw: &mut Draw, number: u32, at: Duration) -> Wish {
             steps: canceled.then_some(LONG_STEPS),
             ..prompt(&format!("a {one} and a {other} no {number}{how}"))
         },
-        key: keyed.then(|| format!("chaos-{number}")),
+        key: keyed.then(|| key_of(number)),
         again: (keyed && draw.chance(12)).then(|| {
             *draw.pick(&[
                 Duration::ZERO,
@@ -121,6 +124,16 @@ fn wish(draw: &mut Draw, number: u32, at: Duration) -> Wish {
         watched: draw.chance(30),
         first: draw.below(COORDINATORS),
     }
+}
+
+/// The tenant that asks for the request of this number.
+pub fn tenant_of(number: u32) -> usize {
+    number as usize % TENANTS
+}
+
+/// Idempotency key of a number: tenants use the same ones and must not notice.
+fn key_of(number: u32) -> String {
+    format!("chaos-{}", number as usize / TENANTS)
 }
 
 /// Whether the request of this number kills workers.
