@@ -99,4 +99,26 @@ mod tests {
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
     }
+
+    #[test]
+    fn every_help_is_written_down() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+        let written: String = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect();
+        for command in super::Cli::command().get_subcommands() {
+            let mut names = vec![command.get_name().to_owned()];
+            for action in command.get_subcommands() {
+                names.push(format!("{} {}", command.get_name(), action.get_name()));
+            }
+            for name in names {
+                let call = format!("$ atelier {name} --help\n");
+                assert!(
+                    written.contains(&call),
+                    "{name}: add it to a file in {folder}"
+                );
+            }
+        }
+    }
 }

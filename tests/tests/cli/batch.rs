@@ -85,6 +85,10 @@ fn a_batch_that_is_interrupted_goes_on_and_draws_nothing_twice() -> Result<()> {
         (&12.into(), &1.into()),
         "{summary}"
     );
+    home.expect(1, &["batch", "cats.jsonl", "--retry-failed"])?;
+    let now: RequestList = home.json(&["list", "--all"])?;
+    assert_eq!(now.requests.len(), 14);
+
     // A picture that was lost is fetched again, a changed line is another request.
     fs::remove_file(home.path("cats/0001.png"))?;
     lines[1] = "{\"prompt\":\"a fox\"}\n".into();
@@ -94,7 +98,7 @@ fn a_batch_that_is_interrupted_goes_on_and_draws_nothing_twice() -> Result<()> {
     says(&out, &["12 of 12", "10 of them from before"])?;
     ensure!(is_png(&home.path("cats/0001.png")));
     let now: RequestList = home.json(&["list", "--all"])?;
-    assert_eq!(now.requests.len(), 14);
+    assert_eq!(now.requests.len(), 15);
     Ok(())
 }
 

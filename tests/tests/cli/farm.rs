@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
+    os::unix::fs::PermissionsExt,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -26,6 +27,9 @@ fn a_farm_from_up_to_down() -> Result<()> {
         &said,
         &["farm ready", "coordinator-2 is ready", "worker-2 is ready"],
     )?;
+    assert_eq!(fs::metadata(&key)?.permissions().mode() & 0o777, 0o600);
+    let secret = fs::read_to_string(&key)?;
+    assert!(!out.contains(secret.trim()) && !said.contains(secret.trim()));
 
     for again in [&["up", "--detach"][..], &["up"]] {
         let (_, said) = home.expect(1, again)?;
@@ -34,7 +38,11 @@ fn a_farm_from_up_to_down() -> Result<()> {
     home.ok(&["submit", "--out", "cat.png", "a cat and a radio"])?;
     // The second coordinator serves the same farm.
     let second = format!("http://127.0.0.1:{}", info.http_ports[1]);
-    let story = home.ok(&["trace", "last", "--url", &second])?;
+    let key_file = key.display().to_string();
+    let (story, _) = home.expect(
+        0,
+        &["trace", "last", "--url", &second, "--key-file", &key_file],
+    )?;
     says(&story, &["a cat and a radio"])?;
     let (report, _) = home.expect(0, &["doctor"])?;
     assert!(!report.contains("BAD"), "{report}");
@@ -53,6 +61,7 @@ fn a_farm_from_up_to_down() -> Result<()> {
     // Everything is still there, at the same address, with the same key.
     home.ok(&["up", "--detach"])?;
     assert_eq!(home.info()?.url, info.url);
+    assert_eq!(fs::read_to_string(&key)?, secret);
     says(&home.ok(&["trace", "last"])?, &["a cat and a radio"])
 }
 
@@ -70,6 +79,18 @@ fn recorded_ports_are_kept_or_given_up_on_demand() -> Result<()> {
     assert_eq!(after.postgres_port, before.postgres_port);
     drop(taken);
     home.ok(&["status"])?;
+    Ok(())
+}
+
+#[test]
+fn a_key_that_the_database_does_not_know_is_replaced() -> Result<()> {
+    let home = Home::with_farm()?;
+    home.ok(&["down"])?;
+    let key = home.farm()?.key_file();
+    fs::write(&key, format!("atl_{}\n", "A".repeat(43)))?;
+    home.ok(&["up", "--detach"])?;
+    home.ok(&["status"])?;
+    assert_eq!(fs::metadata(&key)?.permissions().mode() & 0o777, 0o600);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! What the command makes of a farm that says no.
+//! What the command makes of a farm that says no, and what it says without one.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use anyhow::Result;
 
@@ -79,4 +79,55 @@ fn the_key_is_sent_and_never_shown() -> Result<()> {
     let last = stub.calls().pop();
     assert!(last.is_some_and(|call| !call.headers.contains("authorization")));
     Ok(())
+}
+
+#[test]
+fn completions_are_scripts_and_the_version_is_a_document() -> Result<()> {
+    let home = Home::new()?;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = home.ok(&["completions", shell])?;
+        says(&script, &["submit", "idempotency-key"])?;
+        if shell == "bash" {
+            fs::write(home.path("atelier.bash"), script)?;
+            let file = home.path("atelier.bash");
+            let parsed = Command::new("bash").arg("-n").arg(file).status()?;
+            assert!(parsed.success());
+        }
+    }
+    let version: serde_json::Value = home.json(&["version"])?;
+    let coordinator = version["programs"]["coordinator"].as_str();
+    assert!(coordinator.is_some_and(|path| path.ends_with("atelier-coordinator")));
+    says(
+        &home.ok(&["version"])?,
+        &["atelier ", "messages of version 1"],
+    )
+}
+
+#[test]
+fn a_request_that_nobody_can_draw_is_told_at_once() -> Result<()> {
+    let home = Home::new()?;
+    let stub = Stub::start(|_, _| {
+        let view = serde_json::json!({
+            "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+            "prompt": "a cat",
+            "state": "active",
+            "seed": 1,
+            "round": 1,
+            "jobs": [],
+            "waiting_for": ["render", "critique"],
+            "created_at": "2026-01-01T00:00:00Z",
+        });
+        (201, "", view.to_string())
+    })?;
+    let (out, said) = home.expect(0, &["submit", "--detach", "--url", &stub.url, "a cat"])?;
+    assert_eq!(out, "01890a5d-ac96-774b-bcce-b302099a8057\n");
+    says(
+        &said,
+        &["no worker does render and critique", "atelier workers"],
+    )?;
+    let id = out.trim();
+    says(
+        &home.ok(&["status", id, "--url", &stub.url])?,
+        &["waits: no worker does render and critique"],
+    )
 }

@@ -160,6 +160,12 @@ fn a_request_that_fails(home: &Home) -> Result<()> {
     says(&said, &["has no picture", "atelier trace"])?;
     home.expect(1, &["watch", &id])?;
 
+    let (_, said) = home.expect(1, &["retry", &id])?;
+    says(&said, &["told to be impossible"])?;
+    let again: RequestView = home.json(&["status", "last"])?;
+    ensure!(again.id != failed.id && again.prompt == failed.prompt);
+    let detached: RequestView = home.json(&["retry", &id, "--detach"])?;
+    ensure!(detached.id != again.id);
     Ok(())
 }
 
@@ -181,10 +187,15 @@ fn cancel_and_watch(home: &Home) -> Result<()> {
     let (out, _) = check(1, &["watch"], &watch.wait_with_output()?)?;
     let view: RequestView = serde_json::from_str(&out)?;
     ensure!(view.state == RequestState::Canceled);
+    let again: RequestView = home.json(&["retry", &id, "--detach"])?;
+    ensure!(again.id != slow.id);
+    home.ok(&["cancel", &again.id.to_string()])?;
+
     let done = home.submit(&["a cat"])?.id.to_string();
     says(&home.ok(&["watch", &done])?, &["succeeded"])?;
     let (_, said) = home.expect(1, &["cancel", &done])?;
     says(&said, &["ended before"])?;
+    home.expect(1, &["retry", &done])?;
     Ok(())
 }
 
@@ -223,6 +234,16 @@ fn pages(home: &Home) -> Result<()> {
     let (out, said) = home.expect(0, &["list", "--limit", "4"])?;
     ensure!(out.lines().count() == 5, "{out}");
     says(&said, &["there are more: atelier list --before", &next])?;
+    for state in ["succeeded", "failed", "canceled"] {
+        let some: RequestList = home.json(&["list", "--all", "--state", state])?;
+        let wanted = |one: &&atelier_proto::http::RequestSummary| one.state.as_str() == state;
+        let known = all.requests.iter().filter(wanted).count();
+        ensure!(
+            some.requests.len() == known && known > 0,
+            "{state}: {known}"
+        );
+        ensure!(some.requests.iter().all(|one| wanted(&one)));
+    }
     let overview = home.ok(&["status"])?;
     says(&overview, &["Farm at", "WORKER", "REQUEST", "succeeded"])
 }
@@ -261,5 +282,56 @@ fn workers_and_keys(home: &Home) -> Result<()> {
     let workers: serde_json::Value = home.json(&["workers"])?;
     ensure!(workers["workers"][0]["device"] == "double", "{workers}");
 
+    let key = home.ok(&[
+        "key",
+        "create",
+        "--tenant",
+        "studio",
+        "--note",
+        "for a test",
+    ])?;
+    ensure!(key.starts_with("atl_") && key.trim().len() == 47, "{key}");
+    let file = home.path("studio.key");
+    fs::write(&file, &key)?;
+    let file = file.display().to_string();
+    // Another tenant sees nothing of this.
+    let list: RequestList = home.json(&["list", "--key-file", &file])?;
+    ensure!(list.requests.is_empty());
+    let mine: RequestView = home.json(&["status", "last"])?;
+    home.expect(1, &["status", &mine.id.to_string(), "--key-file", &file])?;
+
+    let keys = home.ok(&["key", "list"])?;
+    says(&keys, &["studio", "local", "for a test"])?;
+    ensure!(!keys.contains(key.trim()));
+    let listed: serde_json::Value = home.json(&["key", "list"])?;
+    let listed = listed.as_array().context("an array")?;
+    ensure!(listed.iter().any(|one| one["tenant"] == "studio"));
+
+    // A coordinator may go on with a key that it saw a moment ago; this one it has not seen.
+    let lost = home.ok(&["key", "create", "--tenant", "lost"])?;
+    let keys = home.ok(&["key", "list"])?;
+    let row = keys.lines().find(|row| row.contains("lost"));
+    let id = row.and_then(|row| row.split_whitespace().next());
+    let id = id.context("the id of a key")?;
+    home.ok(&["key", "revoke", id])?;
+    says(&home.ok(&["key", "list"])?, &["revoked"])?;
+    home.expect(
+        1,
+        &["key", "revoke", "01890a5d-ac96-774b-bcce-b302099a8057"],
+    )?;
+    let arguments = ["list"];
+    for (value, code, advice) in [
+        (lost.trim(), 4, "The key came from ATELIER_API_KEY"),
+        ("rubbish", 2, "is not a key"),
+    ] {
+        let output = home
+            .command(&arguments)
+            .env("ATELIER_API_KEY", value)
+            .output()?;
+        let (_, said) = check(code, &arguments, &output)?;
+        says(&said, &[advice])?;
+        ensure!(!said.contains(value), "the key is shown: {said}");
+    }
+    home.ok(&["migrate"])?;
     Ok(())
 }

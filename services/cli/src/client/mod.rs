@@ -25,6 +25,8 @@ use crate::exit::Unreachable;
 
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 256 << 20;
+/// The header that makes two calls the same request.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How often a submit is sent again to a farm that says that it cannot just now.
 const SUBMIT_RETRIES: u32 = 10;
 /// Pause before that, unless the farm says how long.
@@ -59,7 +61,12 @@ impl Client {
         if let Some(key) = &place.key {
             headers.insert(header::AUTHORIZATION, key.header());
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if place.is_on_this_machine() {
+            // A proxy would look on its own.
+            builder = builder.no_proxy();
+        }
+        let http = builder
             .default_headers(headers)
             .connect_timeout(Duration::from_secs(5))
             // Between two pieces of an answer; streams of events send a sign of life more often.
@@ -71,27 +78,26 @@ impl Client {
 
     /// Submits a request. `key` makes a repeated call the same request, so that a farm that is busy is asked again.
     pub async fn submit(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
-        for _ in 0..SUBMIT_RETRIES {
-            match self.submit_once(body, key).await {
-                Err(error) => match pause(&error) {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error),
-                },
-                result => return result,
-            }
-        }
-        self.submit_once(body, key).await
+        again_while_busy(|| self.submit_once(body, key)).await
     }
 
     /// Submits a request and takes the farm's first answer.
-    pub async fn submit_once(
-        &self,
-        body: &impl serde::Serialize,
-        key: &str,
-    ) -> Result<RequestView> {
+    pub async fn submit_once(&self, body: &SubmitRequest, key: &str) -> Result<RequestView> {
         let request = self.http.post(self.url("/v1/requests"));
-        self.json(request.header("idempotency-key", key).json(body))
+        self.json(request.header(IDEMPOTENCY_KEY, key).json(body))
             .await
+    }
+
+    /// Makes a new request from one that failed or was canceled; `key` as for a submit.
+    pub async fn retry(&self, id: RequestId, key: &str) -> Result<RequestView> {
+        again_while_busy(|| self.retry_once(id, key)).await
+    }
+
+    /// The same, taking the farm's first answer.
+    pub async fn retry_once(&self, id: RequestId, key: &str) -> Result<RequestView> {
+        let path = format!("/v1/requests/{id}/retry");
+        let request = self.http.post(self.url(&path));
+        self.json(request.header(IDEMPOTENCY_KEY, key)).await
     }
 
     /// Where a request stands.
@@ -118,12 +124,6 @@ impl Client {
     /// Cancels a request.
     pub async fn cancel(&self, id: RequestId) -> Result<RequestView> {
         let path = format!("/v1/requests/{id}/cancel");
-        self.json(self.http.post(self.url(&path))).await
-    }
-
-    /// Makes a new request from one that failed or was canceled.
-    pub async fn retry(&self, id: RequestId) -> Result<RequestView> {
-        let path = format!("/v1/requests/{id}/retry");
         self.json(self.http.post(self.url(&path))).await
     }
 
@@ -223,6 +223,22 @@ impl Client {
             )
         })
     }
+}
+
+/// Sends a submit again to a farm that says that it cannot just now.
+async fn again_while_busy<F: Future<Output = Result<RequestView>>>(
+    send: impl Fn() -> F,
+) -> Result<RequestView> {
+    for _ in 0..SUBMIT_RETRIES {
+        match send().await {
+            Err(error) => match pause(&error) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            },
+            result => return result,
+        }
+    }
+    send().await
 }
 
 /// How long to wait before a submit is sent again; none if that will not help, or not soon.

@@ -55,6 +55,16 @@ pub struct Place {
     pub hint: String,
 }
 
+impl Place {
+    /// Whether the address is one of the machine that this runs on.
+    pub fn is_on_this_machine(&self) -> bool {
+        let host = self.url.split_once("://").map_or("", |(_, host)| host);
+        ["127.", "localhost:", "localhost/", "[::1]"]
+            .iter()
+            .any(|start| format!("{host}/").starts_with(start))
+    }
+}
+
 impl FarmArgs {
     /// The address that was named; an empty one is none.
     pub fn url(&self) -> Option<&str> {
@@ -121,5 +131,43 @@ fn address(url: &str) -> Result<String> {
             "--url {url}: an address looks like http://127.0.0.1:8700 or https://farm.example.org"
         ))
         .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (given, taken) in [
+            ("http://127.0.0.1:8700/", Some("http://127.0.0.1:8700")),
+            (
+                "https://farm.example.org/a/",
+                Some("https://farm.example.org/a"),
+            ),
+            ("127.0.0.1:8700", None),
+            ("ftp://a", None),
+            ("http://", None),
+            ("", None),
+        ] {
+            assert_eq!(address(given).ok().as_deref(), taken, "{given}");
+        }
+        let place = |url: &str| Place {
+            url: url.into(),
+            key: None,
+            hint: String::new(),
+        };
+        for here in [
+            "http://127.0.0.1:1",
+            "http://localhost",
+            "http://localhost:1",
+            "http://[::1]:1",
+        ] {
+            assert!(place(here).is_on_this_machine(), "{here}");
+        }
+        for there in ["http://localhost.example.org", "https://farm:1"] {
+            assert!(!place(there).is_on_this_machine(), "{there}");
+        }
     }
 }

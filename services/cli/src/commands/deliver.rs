@@ -123,7 +123,9 @@ fn detach(views: Vec<RequestView>, output: OutputArgs) -> Result<ExitCode> {
         trace_file: None,
     };
     if !output.is_json() {
+        let board = Board::new(false);
         for view in &views {
+            board.lane(None).missing(view);
             show::print(&format!("{}\n", view.id))?;
         }
         return Ok(ExitCode::SUCCESS);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::database::DatabaseArgs;
-use crate::farm::LOCAL_TENANT;
+use crate::{farm::LOCAL_TENANT, show::OutputArgs};
 
 /// Make, list and revoke the keys of the API
 ///
@@ -33,9 +33,11 @@ enum Action {
     /// List the keys, not what opens the farm
     List {
         #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Make a key worthless
+    /// Refuse a key from now on; running coordinators notice within 30 seconds
     Revoke {
         /// Id of the key, as `atelier key list` shows it
         id: String,
@@ -58,7 +60,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             }
             database.run(&arguments)
         }
-        Action::List { database } => database.run(&["key", "list"]),
+        Action::List { output, database } => match output.is_json() {
+            true => database.run(&["key", "list", "--json"]),
+            false => database.run(&["key", "list"]),
+        },
         Action::Revoke { id, database } => database.run(&["key", "revoke", id]),
     }
 }

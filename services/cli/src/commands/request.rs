@@ -28,6 +28,10 @@ pub fn describe(view: &RequestView) -> String {
     if let Some(reason) = &view.reason {
         let _ = writeln!(text, "  because {}", show::line(reason));
     }
+    if !view.waiting_for.is_empty() {
+        let kinds: Vec<&str> = view.waiting_for.iter().map(|kind| kind.as_str()).collect();
+        let _ = writeln!(text, "  waits: no worker does {}", kinds.join(" and "));
+    }
     if let Some(score) = &view.score {
         let (pass, fail, unknown) = (score.pass, score.fail, score.unknown);
         let _ = writeln!(

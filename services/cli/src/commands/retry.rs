@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{
     deliver::{DeliveryArgs, deliver},
+    options::fresh_key,
     request::RequestId,
 };
 use crate::{
@@ -29,7 +30,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     args.delivery.check(1)?;
     let client = Client::new(args.farm.place()?)?;
     let old = client.find(&args.request.id).await?;
-    let view = client.retry(old.id).await?;
+    let view = client.retry(old.id, &fresh_key()?).await?;
     if args.delivery.is_shown() {
         show::note(&format!("request {} again", old.id));
     }

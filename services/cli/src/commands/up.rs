@@ -129,7 +129,12 @@ async fn stay(args: Args, data: &DataDir) -> Result<ExitCode> {
     if args.stay {
         tell(READY);
     } else {
-        say(format!("API at {}; Ctrl-C stops the farm", info.url));
+        let key = data.key_file();
+        say(format!(
+            "API at {}, key in {}; Ctrl-C stops the farm",
+            info.url,
+            key.display()
+        ));
     }
     stop.cancelled().await;
     say("stopping".into());

@@ -12,7 +12,11 @@ use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::{Admin, DataDir, FarmInfo, Ports, Service, Spec};
-use crate::servers::{Durability, Nats, Parts, Postgres};
+use crate::{
+    client::{ApiKey, Client, Place, Wanted},
+    exit::{KEY, status},
+    servers::{Durability, Nats, Parts, Postgres},
+};
 
 /// How long one process may take until it is ready: a model is read from a cold disk.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -126,10 +130,11 @@ impl Farm {
             })
             .await?;
         }
-        if !data.key_file().is_file() {
-            Admin::new(coordinator, database).make_local_key(data)?;
-        }
         let url = format!("http://127.0.0.1:{}", ports.http[0]);
+        if !key_fits(data, &url).await? {
+            Admin::new(coordinator, database).make_local_key(data)?;
+            say(format!("made a key: {}", data.key_file().display()));
+        }
         let info = FarmInfo {
             url,
             pid: std::process::id(),
@@ -267,4 +272,29 @@ fn worker_arguments(parts: &Parts, options: &FarmOptions) -> Result<Vec<String>>
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect())
+}
+
+/// Whether the key in the data folder opens the farm at `url`; the database may be another one than last time.
+async fn key_fits(data: &DataDir, url: &str) -> Result<bool> {
+    let file = data.key_file();
+    if !file.is_file() {
+        return Ok(false);
+    }
+    let Ok(key) = ApiKey::in_file(&file) else {
+        return Ok(false);
+    };
+    let client = Client::new(Place {
+        url: url.to_owned(),
+        key: Some(key),
+        hint: "It has just been started.".into(),
+    })?;
+    let wanted = Wanted {
+        limit: 1,
+        ..Wanted::default()
+    };
+    match client.list(wanted).await {
+        Err(error) if status(&error) == KEY => Ok(false),
+        Err(error) => Err(error),
+        Ok(_) => Ok(true),
+    }
 }

@@ -33,6 +33,7 @@ pub struct Lane {
     single: Option<ProgressBar>,
     preview: Option<ProgressBar>,
     previews: bool,
+    nobody: Vec<JobKind>,
 }
 
 impl Board {
@@ -84,6 +85,7 @@ impl Board {
             jobs: Vec::new(),
             single,
             preview: None,
+            nobody: Vec::new(),
         }
     }
 }
@@ -121,6 +123,22 @@ impl Lane {
                 bar.set_style(style(WORDS));
                 bar.set_message(format!("{}: {text}", row.label));
             }
+        }
+        self.missing(view);
+    }
+
+    /// A job that nobody can do is worth a word, once.
+    pub fn missing(&mut self, view: &RequestView) {
+        if view.waiting_for == self.nobody || view.state.is_terminal() {
+            return;
+        }
+        self.nobody.clone_from(&view.waiting_for);
+        if !self.nobody.is_empty() {
+            let kinds: Vec<&str> = self.nobody.iter().map(|kind| kind.as_str()).collect();
+            self.say(&format!(
+                "no worker does {}: the request waits until one comes ('atelier workers' lists them)",
+                kinds.join(" and ")
+            ));
         }
     }
 

@@ -190,7 +190,11 @@ impl Run {
         let (mut away_since, mut pause) = (None, FIRST_PAUSE);
         loop {
             let answer = match again {
-                Some(id) => self.client.retry(id).await,
+                // A new key for each request that is tried again, the same whenever this line is.
+                Some(id) => {
+                    let key = format!("{}-after-{id}", line.key);
+                    self.client.retry_once(id, &key).await
+                }
                 None => self.client.submit_once(&line.body, &line.key).await,
             };
             let error = match answer {

@@ -1,8 +1,8 @@
-//! What the command says without a farm: every help, common mistakes. `golden/` has the transcripts.
+//! What the command says without a farm: every help, common mistakes, as transcripts in the folder beside.
 
 #[test]
 fn the_command_says_what_is_written_down() {
-    let nowhere = std::env::temp_dir().join("atelier-golden-nowhere");
+    let nowhere = std::env::temp_dir().join("atelier-transcripts-nowhere");
     let nowhere = nowhere.display().to_string();
     trycmd::TestCases::new()
         .default_bin_path(env!("CARGO_BIN_EXE_atelier"))
@@ -16,5 +16,5 @@ fn the_command_says_what_is_written_down() {
         .env("ATELIER_ALLOW_TEST_DOUBLE", "")
         .insert_var("[NOWHERE]", nowhere)
         .expect("the name of a placeholder is in brackets")
-        .case("tests/golden/*.trycmd");
+        .case("tests/transcripts/*.trycmd");
 }
