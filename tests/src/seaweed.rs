@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
 };
@@ -18,61 +18,56 @@ const BUCKET: &str = "pictures";
 
 /// A running S3 server. Killed when dropped.
 pub struct Seaweed {
-    child: Child,
+    binary: PathBuf,
+    folder: PathBuf,
+    /// Of the master, the volume server and the filer; each also takes the port 10,000 above, for gRPC.
+    inner_ports: [u16; 3],
     port: u16,
+    child: Child,
 }
 
 impl Seaweed {
     /// Starts it on `folder` and returns once a signed PUT works.
     pub async fn start(parts: &Parts, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let log = folder.join("server.log");
-        let output = fs::File::create(&log)?;
+        let binary = parts.weed()?;
         let port = free_port(None)?;
-        let mut command = Command::new(parts.weed()?);
-        command.args([
-            "-logtostderr=true",
-            "mini",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-        ]);
-        command.arg(format!("-dir={}", folder.display()));
-        for server in ["master", "volume", "filer"] {
-            // Each also takes the port 10,000 above, for gRPC.
-            command.arg(format!("-{server}.port={}", free_port(None)?));
-        }
-        command
-            .arg(format!("-s3.port={port}"))
-            .arg(format!(
-                "-filer.localSocket={}",
-                folder.join("filer.sock").display()
-            ))
-            .arg(format!(
-                "-s3.localSocket={}",
-                folder.join("s3.sock").display()
-            ))
-            .args([
-                "-admin.ui=false",
-                "-webdav=false",
-                "-master.telemetry=false",
-            ])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-            .arg(format!("-bucket={BUCKET}"))
-            .envs(environment(port))
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let child = spawn(command, Signal::KILL).context("start SeaweedFS")?;
-        let seaweed = Self { child, port };
+        let inner_ports = [free_port(None)?, free_port(None)?, free_port(None)?];
+        let seaweed = Self {
+            child: launch(&binary, folder, inner_ports, port)?,
+            binary,
+            folder: folder.to_owned(),
+            inner_ports,
+            port,
+        };
+        seaweed.ready().await?;
+        Ok(seaweed)
+    }
+
+    /// Ends it with SIGKILL, as a crash does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on what it stored, at the same address, and returns once a signed PUT works.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.child = launch(&self.binary, &self.folder, self.inner_ports, self.port)?;
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = seaweed.probe().await {
+        while let Err(error) = self.probe().await {
             ensure!(
                 Instant::now() < deadline,
                 "SeaweedFS was not ready: {error:#}\n{}",
-                log_tail(&log)
+                log_tail(&log_of(&self.folder))
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(seaweed)
+        Ok(())
     }
 
     /// Its objects, to look at from outside of the farm.
@@ -129,6 +124,47 @@ impl Drop for Seaweed {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn log_of(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+fn launch(binary: &Path, folder: &Path, inner_ports: [u16; 3], port: u16) -> Result<Child> {
+    let output = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_of(folder))?;
+    let mut command = Command::new(binary);
+    command.args([
+        "-logtostderr=true",
+        "mini",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+    ]);
+    command.arg(format!("-dir={}", folder.display()));
+    for (server, port) in ["master", "volume", "filer"].into_iter().zip(inner_ports) {
+        command.arg(format!("-{server}.port={port}"));
+    }
+    for server in ["filer", "s3"] {
+        let socket = folder.join(format!("{server}.sock"));
+        // One is left behind by a server that was killed.
+        let _ = fs::remove_file(&socket);
+        command.arg(format!("-{server}.localSocket={}", socket.display()));
+    }
+    command
+        .arg(format!("-s3.port={port}"))
+        .args([
+            "-admin.ui=false",
+            "-webdav=false",
+            "-master.telemetry=false",
+        ])
+        .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+        .arg(format!("-bucket={BUCKET}"))
+        .envs(environment(port))
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    spawn(command, Signal::KILL).context("start SeaweedFS")
 }
 
 fn environment(port: u16) -> Vec<(String, String)> {

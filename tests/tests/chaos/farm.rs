@@ -47,11 +47,13 @@ pub struct Farm {
     /// Before the object store, with the turn of whoever sets its mood.
     pub gate: Turn<Gate>,
     /// The object store.
-    pub seaweed: Seaweed,
+    pub seaweed: Turn<Seaweed>,
     /// The database server.
     pub postgres: Turn<PostgresServer>,
     /// The NATS server.
     pub nats: Turn<NatsServer>,
+    /// Where the object store is, as `--store-url` takes it.
+    store_url: String,
     /// Where NATS is.
     pub nats_url: String,
     /// Where the database is.
@@ -77,6 +79,7 @@ impl Farm {
         let nats = NatsServer::start(&parts, &part("nats")?)?;
         let seaweed = Seaweed::start(&parts, &part("store")?).await?;
         let gate = Gate::before(seaweed.port()).await?;
+        let store_url = seaweed.url();
         let nats_url = nats.url();
         let nats_port = nats_url.rsplit(':').next().unwrap_or_default().parse()?;
         let mut wires = Vec::new();
@@ -89,7 +92,8 @@ impl Farm {
             apis: Vec::new(),
             wires,
             gate: Turn::new(gate),
-            seaweed,
+            seaweed: Turn::new(seaweed),
+            store_url,
             database_url: postgres.url(),
             postgres: Turn::new(postgres),
             nats: Turn::new(nats),
@@ -118,7 +122,7 @@ impl Farm {
                 ["--listen", &address],
                 ["--nats-url", &self.nats_url],
                 ["--database-url", &self.database_url],
-                ["--store-url", &self.seaweed.url()],
+                ["--store-url", &self.store_url],
                 ["--prefix", PREFIX],
                 ["--model", MODEL],
                 ["--lease-ms", &lease_ms],
@@ -147,7 +151,7 @@ impl Farm {
             let arguments = [
                 ["--name", &name],
                 ["--nats-url", &nats_url],
-                ["--store-url", &self.seaweed.url()],
+                ["--store-url", &self.store_url],
                 ["--prefix", PREFIX],
                 ["--engine", "double"],
                 ["--double-model", MODEL],

@@ -129,9 +129,10 @@ async fn in_folder(
         calm.elapsed().as_secs_f64()
     );
     giving_up.abort();
-    let verdict = judge(&farm, &users.ledger, &tap, &done).await?;
     supervising.abort();
-    report::print(seed, began.elapsed(), &done, &verdict, &supervisor.deaths());
+    let deaths = supervisor.deaths();
+    let verdict = judge(&farm, &users.ledger, &tap, &done, &deaths).await?;
+    report::print(seed, began.elapsed(), &done, &verdict, deaths.len());
     if let Some(file) = &options.json {
         report::write(file, seed, began.elapsed(), &done, &verdict)?;
     }

@@ -24,7 +24,7 @@ pub fn count(faults: &[Done]) -> BTreeMap<&'static str, u32> {
 }
 
 /// Prints the result, in the last line as the other suites do.
-pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, deaths: &[String]) {
+pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, deaths: usize) {
     println!("\n{:20} {:>8}", "fault", "injected");
     for (kind, count) in count(faults) {
         println!("{kind:20} {count:8}");
@@ -44,14 +44,15 @@ pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, d
     );
     println!(
         "{} poisoned; {} programs died; {} parked because the run struck two of their workers; {} workers blamed while alive",
-        verdict.poisoned,
-        deaths.len(),
-        verdict.parked_by_the_run,
-        verdict.blamed_while_alive,
+        verdict.poisoned, deaths, verdict.parked_by_the_run, verdict.blamed_while_alive,
     );
     println!(
         "{} cancels of running requests, {} of them in a calm moment; {} artifacts read",
         verdict.cancels.0, verdict.cancels.1, verdict.artifacts
+    );
+    let [median, most, longest] = verdict.seconds;
+    println!(
+        "from acceptance to end: {median:.2} s in the middle, {most:.1} s for 99 of 100, {longest:.1} s at most"
     );
     for (number, (promise, broken)) in PROMISES.iter().zip(&verdict.broken).enumerate() {
         let word = if broken.is_empty() { "kept" } else { "BROKEN" };
@@ -121,6 +122,9 @@ pub fn write(
         "cancels": verdict.cancels.0,
         "cancels_in_calm": verdict.cancels.1,
         "artifacts_read": verdict.artifacts,
+        "seconds_p50": verdict.seconds[0],
+        "seconds_p99": verdict.seconds[1],
+        "seconds_max": verdict.seconds[2],
         "repeated_attempts": verdict.repeated_attempts,
     });
     fs::write(file, serde_json::to_vec_pretty(&result)?)

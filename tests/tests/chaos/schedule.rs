@@ -70,6 +70,8 @@ kinds! {
     DelayResults = "delay_results",
     /// A worker's connection to NATS breaks.
     CutConnection = "cut_connection",
+    /// SIGKILL; what it stored is still there afterwards.
+    KillStore = "kill_store",
     /// The object store answers writes with 503.
     StoreRefuses = "store_refuses",
     /// The object store answers writes with 507: its disk is full.
@@ -89,7 +91,7 @@ impl Kind {
             Self::KillCoordinator | Self::KillWorker | Self::KillNats | Self::WipeNats => {
                 (50, 1_200)
             }
-            Self::KillPostgres | Self::RestartPostgres => (0, 1_000),
+            Self::KillPostgres | Self::RestartPostgres | Self::KillStore => (0, 1_000),
             // Longer than LEASE by so much that a lease really runs out.
             Self::StopCoordinator | Self::StopWorker | Self::DelayResults => (2_000, 3_000),
             Self::StoreRefuses | Self::StoreFull | Self::StoreSlow | Self::StoreLosesAnswers => {

@@ -132,6 +132,15 @@ impl Striker {
                 block_in_place(|| postgres.start_again())?;
                 Ok(String::new())
             }
+            Kind::KillStore => {
+                let mut seaweed = farm.seaweed.lock().await;
+                seaweed.kill()?;
+                tokio::time::sleep(length).await;
+                let starting = Instant::now();
+                seaweed.start_again().await?;
+                let took = starting.elapsed().as_secs_f64();
+                Ok(format!("it took {took:.1} s to come back"))
+            }
             Kind::DeleteStream => self.delete_stream().await,
             Kind::DeleteConsumer => self.delete_consumer(JobKind::ALL[victim % 3]).await,
             Kind::DropMessages => self.drop_messages(victim).await,

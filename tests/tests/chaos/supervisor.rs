@@ -1,6 +1,7 @@
 //! Starts again what ended by itself, as systemd or Kubernetes would; nothing else helps the farm.
 
 use std::{
+    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,10 +11,19 @@ use crate::farm::{Farm, worker_id};
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// A program that ended by itself.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// Its name.
+    pub program: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
 /// Looks after coordinators and workers.
 #[derive(Clone, Default)]
 pub struct Supervisor {
-    deaths: Arc<Mutex<Vec<String>>>,
+    deaths: Arc<Mutex<Vec<Death>>>,
 }
 
 impl Supervisor {
@@ -32,7 +42,8 @@ impl Supervisor {
                     farm.note_died(worker);
                 }
                 if let Ok(status) = program.reap() {
-                    self.lock().push(format!("{}: {status}", program.name()));
+                    let program = program.name().to_owned();
+                    self.lock().push(Death { program, status });
                 }
                 if let Err(error) = program.launch(&[]) {
                     eprintln!("{} was not started again: {error:#}", program.name());
@@ -43,11 +54,11 @@ impl Supervisor {
     }
 
     /// Who ended by itself so far, and how.
-    pub fn deaths(&self) -> Vec<String> {
+    pub fn deaths(&self) -> Vec<Death> {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Death>> {
         self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

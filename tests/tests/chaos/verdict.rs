@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    os::unix::process::ExitStatusExt,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use atelier_tests::{Api, sha256};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
 use reqwest::StatusCode;
+use rustix::process::Signal;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -24,6 +26,7 @@ use crate::{
     ledger::{Cancel, Entry, Ledger},
     schedule::TENANTS,
     strike::Done,
+    supervisor::Death,
     tap::Tap,
     wishes::{LONG_STEP, is_poison, number_of, tenant_of},
 };
@@ -72,6 +75,8 @@ pub struct Verdict {
     pub artifacts: usize,
     /// Attempts beyond the first of all jobs.
     pub repeated_attempts: i64,
+    /// Seconds from a request's acceptance to its end: the median, that of 99 in a hundred, the longest.
+    pub seconds: [f64; 3],
 }
 
 impl Verdict {
@@ -130,13 +135,28 @@ pub async fn settle(farm: &Farm, patience: Duration) -> Result<i64> {
 }
 
 /// Looks at everything.
-pub async fn judge(farm: &Farm, ledger: &Ledger, tap: &Tap, faults: &[Done]) -> Result<Verdict> {
+pub async fn judge(
+    farm: &Farm,
+    ledger: &Ledger,
+    tap: &Tap,
+    faults: &[Done],
+    deaths: &[Death],
+) -> Result<Verdict> {
     let entries = ledger.entries();
     let mut verdict = Verdict {
         requests: ledger.acknowledged(),
         complaints: ledger.complaints(),
         ..Verdict::default()
     };
+    for death in deaths {
+        // A poisoned job aborts its worker; nothing else may end by itself.
+        if death.status.signal() != Some(Signal::ABORT.as_raw()) {
+            verdict.complaints.push(format!(
+                "{} ended by itself: {}",
+                death.program, death.status
+            ));
+        }
+    }
     let mut database = farm.database().await?;
     let rows: Vec<RequestRow> = sqlx::query_as("SELECT id, prompt, state, reason FROM requests")
         .fetch_all(&mut database)
@@ -150,6 +170,14 @@ pub async fn judge(farm: &Farm, ledger: &Ledger, tap: &Tap, faults: &[Done]) -> 
         sqlx::query_scalar("SELECT coalesce(sum(greatest(attempt - 1, 0)), 0)::bigint FROM jobs")
             .fetch_one(&mut database)
             .await?;
+    let (median, most, longest): (f64, f64, f64) = sqlx::query_as(
+        "SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY took), 0),
+                coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY took), 0), coalesce(max(took), 0)
+         FROM (SELECT extract(epoch FROM finished_at - created_at)::float8 AS took FROM requests) AS requests",
+    )
+    .fetch_one(&mut database)
+    .await?;
+    verdict.seconds = [median, most, longest];
     let blamed: Vec<Uuid> = sqlx::query_scalar("SELECT DISTINCT unnest(dead_workers) FROM jobs")
         .fetch_all(&mut database)
         .await?;
@@ -405,7 +433,7 @@ async fn artifacts_are_there(farm: &Farm, verdict: &mut Verdict) -> Result<()> {
     .fetch_all(&mut database)
     .await?;
     verdict.artifacts = named.len();
-    let objects = farm.seaweed.objects()?;
+    let objects = farm.seaweed.lock().await.objects()?;
     let wrong: Vec<String> = stream::iter(named)
         .map(async |named| anyhow::Ok(read(&objects, &named).await.err()))
         .buffer_unordered(AT_ONCE)
