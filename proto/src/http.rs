@@ -217,6 +217,9 @@ pub struct WorkerView {
     pub model: String,
     /// Device it computes on.
     pub device: String,
+    /// Those of `roles` that it does not take at the moment, because it kept failing at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_from: Vec<JobKind>,
     /// Jobs in its hands.
     pub busy: u32,
     /// Milliseconds since its last heartbeat.

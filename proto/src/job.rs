@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactRef, JobId, RequestId};
+use crate::{ArtifactRef, JobId, RequestId, WorkerId};
 
 /// Kind of a job; also the role a worker needs for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,8 +92,18 @@ pub struct JobOffer {
     pub request: RequestId,
     /// How long the coordinator waits for a sign of life, in milliseconds.
     pub lease_ms: u64,
+    /// Workers that it failed on, while there are others: one of these gives it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub avoid: Vec<WorkerId>,
+    /// Whether it failed before. Such a job is not computed in one batch with others, so that it takes none along.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// What to do.
     pub work: Work,
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What a job asks for.

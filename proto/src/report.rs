@@ -20,10 +20,28 @@ pub struct Report {
     pub request: RequestId,
     /// Who did it.
     pub worker: WorkerId,
-    /// Time on the device, in milliseconds.
+    /// Time on the device, in milliseconds; of a batch the time of all.
     pub device_ms: u64,
+    /// Jobs that were computed at once, this one included.
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    pub batch: u32,
+    /// Whether it failed because something else was away, for example the object store: says nothing against the job or the worker.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outage: bool,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+const fn alone() -> u32 {
+    1
+}
+
+const fn is_alone(batch: &u32) -> bool {
+    *batch == 1
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What came of an attempt.

@@ -1,10 +1,10 @@
-//! Signals on core NATS, never stored: progress, heartbeats, cancels. Losing one costs nothing but freshness.
+//! Signals on core NATS, never stored: progress, heartbeats, cancels, quarantines. Losing one costs nothing but freshness.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{JobId, RequestId, WorkerId, job::JobKind};
 
-/// A step of a running job; also the sign of life that extends the job's lease.
+/// A job is on the device: step 0 says that it begins, and is sent before it does. Also the sign of life that extends the job's lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The job.
@@ -28,6 +28,9 @@ pub struct Progress {
         with = "serde_bytes_option"
     )]
     pub preview_png: Option<Vec<u8>>,
+    /// Jobs in the same hands, with their attempts, that have left the device: should the worker die now, it was not of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<(JobId, u32)>,
 }
 
 /// A worker is alive.
@@ -47,6 +50,15 @@ pub struct Heartbeat {
     pub holding: Vec<(JobId, u32)>,
     /// Whether it finishes what it has and takes nothing new.
     pub draining: bool,
+    /// Those of `holding` that are on the device at this moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_device: Vec<(JobId, u32)>,
+    /// Those of `holding` that have left the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<(JobId, u32)>,
+    /// Those of `roles` that it does not take at the moment, because it kept failing at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_from: Vec<JobKind>,
 }
 
 /// Stop working on a request.
@@ -54,6 +66,16 @@ pub struct Heartbeat {
 pub struct Cancel {
     /// Which request.
     pub request: RequestId,
+}
+
+/// A worker keeps failing at one kind of job and takes none of it for a while. Only advice: sent again when its next heartbeat shows that it
+/// was not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Which kind.
+    pub kind: JobKind,
+    /// For how long from now, in milliseconds.
+    pub for_ms: u64,
 }
 
 /// Bytes as MessagePack binary instead of an array of numbers.

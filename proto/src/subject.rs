@@ -105,6 +105,11 @@ impl Names {
         format!("{}.cancel", self.prefix)
     }
 
+    /// What coordinators advise one worker not to do.
+    pub fn quarantine(&self, worker: WorkerId) -> String {
+        format!("{}.quarantine.{worker}", self.prefix)
+    }
+
     /// Heartbeats of a worker.
     pub fn heartbeat(&self, worker: WorkerId) -> String {
         format!("{}.worker.{worker}", self.prefix)

@@ -79,6 +79,9 @@ pub struct TraceJob {
     /// Milliseconds on the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_ms: Option<u64>,
+    /// Jobs that were on the device at once, when there were others beside it; low bits may differ from those of a drawing alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
     /// What it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactRef>,

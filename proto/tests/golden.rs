@@ -50,6 +50,16 @@ fn signals() {
     check("progress", &samples::progress());
     check("heartbeat", &samples::heartbeat());
     check("cancel", &samples::cancel());
+    check("quarantine", &samples::quarantine());
+}
+
+#[test]
+fn fields_that_came_later() {
+    let (offer, report, progress, heartbeat) = samples::later_messages();
+    check("offer_again", &offer);
+    check("report_outage", &report);
+    check("progress_begin", &progress);
+    check("heartbeat_phases", &heartbeat);
 }
 
 #[test]

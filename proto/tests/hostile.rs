@@ -9,13 +9,13 @@ use atelier_proto::{
     job::JobOffer,
     plan::{BBox, Plan},
     report::{Report, ReportAnswer},
-    signal::{Cancel, Heartbeat, Progress},
+    signal::{Cancel, Heartbeat, Progress, Quarantine},
     subject::{Names, check_token},
 };
 use proptest::prelude::*;
 
 /// Tries the bytes as every message; the results only have to exist.
-fn decode_all(bytes: &[u8]) -> [bool; 6] {
+fn decode_all(bytes: &[u8]) -> [bool; 7] {
     [
         decode::<JobOffer>(bytes).is_ok(),
         decode::<Report>(bytes).is_ok(),
@@ -23,6 +23,7 @@ fn decode_all(bytes: &[u8]) -> [bool; 6] {
         decode::<Progress>(bytes).is_ok(),
         decode::<Heartbeat>(bytes).is_ok(),
         decode::<Cancel>(bytes).is_ok(),
+        decode::<Quarantine>(bytes).is_ok(),
     ]
 }
 
@@ -40,11 +41,20 @@ fn every_message() -> Vec<Vec<u8>> {
         encode(&samples::progress(), None),
         encode(&samples::heartbeat(), None),
         encode(&samples::cancel(), None),
+        encode(&samples::quarantine(), None),
+    ];
+    let (offer, report, progress, heartbeat) = samples::later_messages();
+    let later = [
+        encode(&offer, None),
+        encode(&report, None),
+        encode(&progress, None),
+        encode(&heartbeat, None),
     ];
     offers
         .chain(reports)
         .chain(answers)
         .chain(signals)
+        .chain(later)
         .collect()
 }
 
@@ -54,7 +64,7 @@ fn a_cut_message_is_never_whole() {
         for length in 0..message.len() {
             assert_eq!(
                 decode_all(&message[..length]),
-                [false; 6],
+                [false; 7],
                 "cut to {length} of {}",
                 message.len()
             );
@@ -107,7 +117,7 @@ fn too_long_is_refused_unread() {
 #[test]
 fn nesting_is_bounded() {
     let deep = vec![0x91; 100_000];
-    assert_eq!(decode_all(&deep), [false; 6]);
+    assert_eq!(decode_all(&deep), [false; 7]);
     let text = "[".repeat(100_000);
     assert!(serde_json::from_str::<Plan>(&text).is_err());
 }
@@ -154,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_message_never_panics(which in 0_usize..14, at in any::<prop::sample::Index>(), with: u8) {
+    fn a_damaged_message_never_panics(which in 0_usize..19, at in any::<prop::sample::Index>(), with: u8) {
         let messages = every_message();
         let mut message = messages[which % messages.len()].clone();
         let at = at.index(message.len());

@@ -9,7 +9,7 @@ use atelier_proto::{
     },
     report::{Outcome, Report, ReportAnswer, Thought, UsedReference},
     review::{Answer, Review, Sighting, Verdict},
-    signal::{Cancel, Heartbeat, Progress},
+    signal::{Cancel, Heartbeat, Progress, Quarantine},
 };
 
 pub fn job() -> JobId {
@@ -160,6 +160,8 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
         attempt: 2,
         request: request(),
         lease_ms: 10_000,
+        avoid: Vec::new(),
+        alone: false,
         work,
     };
     vec![
@@ -203,6 +205,8 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         request: request(),
         worker: worker(),
         device_ms: 1_500,
+        batch: 1,
+        outage: false,
         outcome,
     };
     vec![
@@ -272,6 +276,7 @@ pub fn progress() -> Progress {
         step: 3,
         total: 12,
         preview_png: Some(vec![0x89, b'P', b'N', b'G']),
+        computed: Vec::new(),
     }
 }
 
@@ -284,6 +289,47 @@ pub fn heartbeat() -> Heartbeat {
         device: "cpu".into(),
         holding: vec![(job(), 2)],
         draining: false,
+        on_device: Vec::new(),
+        computed: Vec::new(),
+        kept_from: Vec::new(),
+    }
+}
+
+/// The fields that came later are filled in.
+pub fn later_messages() -> (JobOffer, Report, Progress, Heartbeat) {
+    let (_, offer) = offers().remove(0);
+    let (_, report) = reports().remove(3);
+    let other = (JobId::at(1_700_000_000_003, [4; 10]), 1);
+    (
+        JobOffer {
+            avoid: vec![worker()],
+            alone: true,
+            ..offer
+        },
+        Report {
+            batch: 4,
+            outage: true,
+            ..report
+        },
+        Progress {
+            step: 0,
+            preview_png: None,
+            computed: vec![other],
+            ..progress()
+        },
+        Heartbeat {
+            on_device: vec![(job(), 2)],
+            computed: vec![other],
+            kept_from: vec![JobKind::Render],
+            ..heartbeat()
+        },
+    )
+}
+
+pub fn quarantine() -> Quarantine {
+    Quarantine {
+        kind: JobKind::Render,
+        for_ms: 30_000,
     }
 }
 

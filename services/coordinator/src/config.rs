@@ -58,9 +58,9 @@ pub struct Config {
     #[arg(long, env = "ATELIER_MAX_FAILURES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub max_failures: u32,
 
-    /// Different workers that may fall silent over one job before it is parked
-    #[arg(long, env = "ATELIER_MAX_DEAD_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub max_dead_workers: u32,
+    /// Different workers that one job may fail on, or kill, before it is parked
+    #[arg(long, env = "ATELIER_MAX_FAILED_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub max_failed_workers: u32,
 
     /// Active requests of one tenant above which its submits are answered 429, unless the tenant has a limit of its own
     #[arg(long, env = "ATELIER_TENANT_QUEUE_LIMIT", default_value_t = 100_000)]
@@ -93,7 +93,7 @@ impl Config {
         Policy {
             lease_ms: self.lease_ms,
             max_failures: self.max_failures,
-            max_dead_workers: self.max_dead_workers,
+            max_failed_workers: self.max_failed_workers,
             ..Policy::default()
         }
     }

@@ -64,8 +64,11 @@ pub type Done = (Result<Made, DeviceError>, Duration);
 
 /// The attempt around a task.
 pub trait Attended: Control + Send {
-    /// The device begins with it now.
+    /// The device begins with it when this returns.
     fn begin(&mut self);
+
+    /// It is off the device, whatever came of it. Also called when it never began.
+    fn end(&mut self);
 }
 
 struct Command {
@@ -144,6 +147,8 @@ fn own<E>(
             compute(engine.as_mut(), command.task, command.control.as_mut())
         }));
         let took = start.elapsed();
+        // Before the next one begins, so that nobody takes this one for it.
+        command.control.end();
         match made {
             Ok(made) => drop(command.answer.send((made.map_err(Into::into), took))),
             Err(panic) => {

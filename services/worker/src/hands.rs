@@ -125,6 +125,17 @@ struct Inner {
     jobs: Vec<Arc<Job>>,
 }
 
+/// What signs of life say of the jobs in hands: ids and attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// All of them.
+    pub holding: Vec<(JobId, u32)>,
+    /// Those on the device.
+    pub on_device: Vec<(JobId, u32)>,
+    /// Those that have left the device.
+    pub computed: Vec<(JobId, u32)>,
+}
+
 /// What became of a delivery.
 #[derive(Debug)]
 pub enum Taken {
@@ -224,14 +235,23 @@ impl Hands {
         lock(&self.inner).jobs.clone()
     }
 
-    /// Jobs and attempts in hands, for the heartbeat.
-    pub fn holding(&self) -> Vec<(JobId, u32)> {
+    /// Jobs and attempts in hands, and how far they are, for signs of life.
+    pub fn signs(&self) -> Signs {
         let inner = lock(&self.inner);
-        let pair = |job: &Arc<Job>| (job.offer.job, job.offer.attempt);
-        inner.jobs.iter().map(pair).collect()
+        let mut signs = Signs::default();
+        for job in &inner.jobs {
+            let pair = (job.offer.job, job.offer.attempt);
+            signs.holding.push(pair);
+            if job.is_computing() {
+                signs.on_device.push(pair);
+            } else if job.is_computed() {
+                signs.computed.push(pair);
+            }
+        }
+        signs
     }
 
-    /// The device has begun with a job.
+    /// The device begins with a job.
     pub fn begin(&self, job: &Job) {
         *lock(&job.started) = Some(Instant::now());
         job.phase.store(Phase::Computing as u8, Ordering::SeqCst);

@@ -16,8 +16,8 @@ const MAX_PICTURE_BYTES: u64 = 32 << 20;
 const MAX_EDGE: u32 = 8_192;
 /// Most memory that decoding a picture may take, in bytes.
 const MAX_DECODED: u64 = 256 << 20;
-/// Tries to fetch before the attempt is given up.
-const TRIES: u32 = 5;
+/// How long fetching is tried while the store is away. The device works on others meanwhile.
+const FETCH_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +99,10 @@ async fn fetch(
     limit: u64,
 ) -> Result<Bytes, InputError> {
     let mut pause = Duration::from_millis(200);
-    for _ in 1..TRIES {
+    let give_up = tokio::time::Instant::now() + FETCH_PATIENCE;
+    loop {
         match artifacts.get(artifact, limit).await {
-            Err(ArtifactError::Store(error)) => {
+            Err(ArtifactError::Store(error)) if tokio::time::Instant::now() < give_up => {
                 tracing::warn!(%error, artifact = %artifact.sha256, "fetching an input: trying again");
             }
             Err(ArtifactError::TooLarge { bytes, limit }) => {
@@ -111,9 +112,8 @@ async fn fetch(
             fetched => return Ok(fetched?),
         }
         tokio::time::sleep(pause).await;
-        pause *= 3;
+        pause = (pause * 2).min(Duration::from_secs(5));
     }
-    Ok(artifacts.get(artifact, limit).await?)
 }
 
 async fn off_thread<T: Send + 'static>(

@@ -17,6 +17,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// How long a message that only a newer release can read stays away.
 const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often a job that failed here is left to others before it is done here all the same.
+const MOST_LEFT: i64 = 4;
+
+/// How long a job that failed here is left to others, each time. All of it must be well within the lease of a job that nobody has.
+fn left_for(lease_ms: u64) -> Duration {
+    Duration::from_millis((lease_ms / 8).clamp(20, 1_000))
+}
+
 /// Takes jobs until the process ends.
 pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
     let soft = shared.life.soft();
@@ -67,6 +75,11 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
     };
     let (id, attempt) = (envelope.body.job, envelope.body.attempt);
     let deliveries = delivery.deliveries();
+    if envelope.body.avoid.contains(&shared.worker) && deliveries <= MOST_LEFT {
+        tracing::info!(job = %id, attempt, deliveries, "failed here before: leaving it to another worker");
+        let pause = left_for(envelope.body.lease_ms);
+        return delivery.give_back(Some(pause)).await;
+    }
     match shared.hands.take(envelope.body, envelope.trace, delivery) {
         Taken::Known { settled } => {
             shared.metrics.duplicates.inc();

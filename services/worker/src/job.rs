@@ -30,11 +30,11 @@ pub async fn run(shared: Arc<Shared>, job: Arc<Job>) {
     let inside = async {
         let (ended, on_device) = attempt(&shared, &job).await;
         shared.hands.computed(&job);
-        let outcome = match ended {
-            Ok(outcome) => outcome,
+        let ended = match ended {
+            Ok(outcome) => Ended::of(outcome),
             Err(error) => failed(&shared, &job, &error),
         };
-        settle(&shared, &job, outcome, on_device).await;
+        settle(&shared, &job, ended, on_device).await;
     };
     inside.instrument(span).await;
 }
@@ -47,7 +47,23 @@ pub async fn refuse(shared: Arc<Shared>, job: Arc<Job>, reason: String) {
         reason,
         retry: false,
     };
-    settle(&shared, &job, outcome, Duration::ZERO).await;
+    settle(&shared, &job, Ended::of(outcome), Duration::ZERO).await;
+}
+
+/// How an attempt ended, and why.
+struct Ended {
+    outcome: Outcome,
+    /// Whether something else than job and worker was away.
+    outage: bool,
+}
+
+impl Ended {
+    fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            outage: false,
+        }
+    }
 }
 
 async fn attempt(shared: &Arc<Shared>, job: &Arc<Job>) -> (Result<Outcome, StageError>, Duration) {
@@ -73,7 +89,7 @@ async fn attempt(shared: &Arc<Shared>, job: &Arc<Job>) -> (Result<Outcome, Stage
 
 /// Waits for the device and for what it makes. A job that is stopped before its turn does not wait for its turn.
 async fn compute(shared: &Arc<Shared>, job: &Arc<Job>, task: Task) -> Done {
-    let (control, steps) = Steps::new(shared.hands.clone(), job.clone());
+    let (control, steps) = Steps::new(shared.clone(), job.clone());
     tokio::spawn(progress::show(shared.clone(), job.clone(), steps));
     let running = shared.device.run(task, Box::new(control));
     tokio::pin!(running);
@@ -90,7 +106,7 @@ async fn compute(shared: &Arc<Shared>, job: &Arc<Job>, task: Task) -> Done {
     (Err(stopped.into()), Duration::ZERO)
 }
 
-fn failed(shared: &Shared, job: &Job, error: &StageError) -> Outcome {
+fn failed(shared: &Shared, job: &Job, error: &StageError) -> Ended {
     let outcome = error.outcome();
     match (&outcome, job.stopped()) {
         (Outcome::Returned, why) => tracing::info!(?why, "returned"),
@@ -99,19 +115,26 @@ fn failed(shared: &Shared, job: &Job, error: &StageError) -> Outcome {
     if matches!(error, StageError::Device(DeviceError::Panicked(_))) {
         shared.engine_broke();
     }
-    outcome
+    Ended {
+        outcome,
+        outage: error.is_outage(),
+    }
 }
 
 /// Reports until answered, then lets the stream forget the job.
-async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, outcome: Outcome, on_device: Duration) {
-    shared.metrics.attempt(job.offer.work.kind(), &outcome);
+async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, on_device: Duration) {
+    shared
+        .metrics
+        .attempt(job.offer.work.kind(), &ended.outcome);
     let report = fitting(Report {
         job: job.offer.job,
         attempt: job.offer.attempt,
         request: job.offer.request,
         worker: shared.worker,
         device_ms: u64::try_from(on_device.as_millis()).unwrap_or(u64::MAX),
-        outcome,
+        batch: 1,
+        outage: ended.outage,
+        outcome: ended.outcome,
     });
     let answer = outbox::deliver(shared, job, &report).await;
     for delivery in job.deliveries() {

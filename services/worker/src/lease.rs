@@ -48,14 +48,18 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
 
 /// Tells the coordinators what is in these hands.
 pub async fn beat(shared: &Shared) {
+    let signs = shared.hands.signs();
     let signal = Heartbeat {
         worker: shared.worker,
         name: shared.name.clone(),
         roles: shared.roles.clone(),
         model: shared.about.model.clone(),
         device: shared.about.device.clone(),
-        holding: shared.hands.holding(),
+        holding: signs.holding,
         draining: shared.life.soft().is_cancelled(),
+        on_device: signs.on_device,
+        computed: signs.computed,
+        kept_from: Vec::new(),
     };
     let subject = shared.bus.names().heartbeat(shared.worker);
     if let Err(error) = shared.bus.publish(subject, encode(&signal, None)).await {

@@ -7,15 +7,11 @@ use std::{
 };
 
 use atelier_engine::Control;
-use atelier_proto::{encode, signal::Progress};
+use atelier_proto::{JobId, encode, signal::Progress};
 use image::{ImageFormat, RgbImage};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
-use crate::{
-    device::Attended,
-    hands::{Hands, Job},
-    shared::Shared,
-};
+use crate::{device::Attended, hands::Job, shared::Shared};
 
 /// Shortest time between two signals of a job.
 const BETWEEN_SIGNALS: Duration = Duration::from_millis(40);
@@ -25,6 +21,10 @@ const BETWEEN_PREVIEWS: Duration = Duration::from_millis(250);
 
 /// Largest preview that is sent, in pixels on the longer edge.
 const MAX_PREVIEW: u32 = 256;
+
+/// How long the device waits at most until the connection has taken the sign that it begins. Usually that is the time of one write to a
+/// socket; while NATS is away nobody waits.
+const BEFORE_BEGIN: Duration = Duration::from_millis(50);
 
 /// One step to be shown.
 #[derive(Debug)]
@@ -37,20 +37,22 @@ pub struct Step {
 /// The control that the engine sees.
 #[derive(Debug)]
 pub struct Steps {
-    hands: Arc<Hands>,
+    shared: Arc<Shared>,
     job: Arc<Job>,
+    runtime: Handle,
     out: mpsc::Sender<Step>,
     signaled: Option<Instant>,
     previewed: Option<Instant>,
 }
 
 impl Steps {
-    /// The control of a job, and where its steps come out for [`show`].
-    pub fn new(hands: Arc<Hands>, job: Arc<Job>) -> (Self, mpsc::Receiver<Step>) {
+    /// The control of a job, and where its steps come out for [`show`]. Must be called on the runtime.
+    pub fn new(shared: Arc<Shared>, job: Arc<Job>) -> (Self, mpsc::Receiver<Step>) {
         let (out, steps) = mpsc::channel(4);
         let control = Self {
-            hands,
+            shared,
             job,
+            runtime: Handle::current(),
             out,
             signaled: None,
             previewed: None,
@@ -65,7 +67,7 @@ impl Control for Steps {
     }
 
     fn progress(&mut self, step: u32, total: u32, preview: Option<RgbImage>) {
-        self.hands.step(&self.job, step, total);
+        self.shared.hands.step(&self.job, step, total);
         let now = Instant::now();
         let due = |last: Option<Instant>, pause| {
             last.is_none_or(|last| now.duration_since(last) >= pause)
@@ -88,29 +90,60 @@ impl Control for Steps {
 }
 
 impl Attended for Steps {
+    /// The farm hears that the job is on the device before it is: should it kill the process at once, it is known which one it was.
     fn begin(&mut self) {
-        self.hands.begin(&self.job);
+        self.shared.hands.begin(&self.job);
+        if self.shared.bus.is_connected() {
+            let told = tokio::time::timeout(BEFORE_BEGIN, tell_begin(&self.shared, &self.job));
+            if self.runtime.block_on(told).is_err() {
+                tracing::debug!("the device begins although NATS did not take the sign of it");
+            }
+        }
+        self.signaled = Some(Instant::now());
+    }
+
+    fn end(&mut self) {
+        self.shared.hands.computed(&self.job);
+    }
+}
+
+/// Sends step 0, and waits until it is out of this process.
+async fn tell_begin(shared: &Shared, job: &Job) {
+    let begin = Step {
+        step: 0,
+        total: 0,
+        preview: None,
+    };
+    let computed = shared.hands.signs().computed;
+    publish(shared, job, begin, computed).await;
+    if let Err(error) = shared.bus.client().flush().await {
+        tracing::debug!(%error, "the begin of a job was not sent");
     }
 }
 
 /// Publishes the steps of a job until its control is gone.
 pub async fn show(shared: Arc<Shared>, job: Arc<Job>, mut steps: mpsc::Receiver<Step>) {
     while let Some(step) = steps.recv().await {
-        let signal = Progress {
-            job: job.offer.job,
-            attempt: job.offer.attempt,
-            request: job.offer.request,
-            worker: shared.worker,
-            kind: job.offer.work.kind(),
-            step: step.step,
-            total: step.total,
-            preview_png: step.preview.and_then(small_png),
-        };
-        let subject = shared.bus.names().progress(job.offer.request);
-        let bytes = encode(&signal, job.trace.as_deref());
-        if let Err(error) = shared.bus.publish(subject, bytes).await {
-            tracing::debug!(%error, "progress was not sent");
-        }
+        publish(&shared, &job, step, Vec::new()).await;
+    }
+}
+
+async fn publish(shared: &Shared, job: &Job, step: Step, computed: Vec<(JobId, u32)>) {
+    let signal = Progress {
+        job: job.offer.job,
+        attempt: job.offer.attempt,
+        request: job.offer.request,
+        worker: shared.worker,
+        kind: job.offer.work.kind(),
+        step: step.step,
+        total: step.total,
+        preview_png: step.preview.and_then(small_png),
+        computed,
+    };
+    let subject = shared.bus.names().progress(job.offer.request);
+    let bytes = encode(&signal, job.trace.as_deref());
+    if let Err(error) = shared.bus.publish(subject, bytes).await {
+        tracing::debug!(%error, "progress was not sent");
     }
 }
 

@@ -89,6 +89,8 @@ impl Hand {
             request: offer.request,
             worker: self.id,
             device_ms: 3,
+            batch: 1,
+            outage: false,
             outcome,
         };
         self.send(offer.work.kind(), &report).await
@@ -119,19 +121,28 @@ impl Hand {
         Ok(())
     }
 
-    /// Says that it lives, with these jobs in its hands.
-    pub async fn beat(&self, holding: &[&JobOffer]) -> Result<()> {
+    /// Says that it lives, with these jobs on its device.
+    pub async fn beat(&self, on_device: &[&JobOffer]) -> Result<()> {
+        self.beat_beside(on_device, &[]).await
+    }
+
+    /// Says that it lives, with jobs on its device and others beside them in its hands.
+    pub async fn beat_beside(&self, on_device: &[&JobOffer], waiting: &[&JobOffer]) -> Result<()> {
+        let pairs = |offers: &[&JobOffer]| -> Vec<_> {
+            let pair = |offer: &&JobOffer| (offer.job, offer.attempt);
+            offers.iter().map(pair).collect()
+        };
         let heartbeat = Heartbeat {
             worker: self.id,
             name: "hand".into(),
             roles: JobKind::ALL.to_vec(),
             model: MODEL.into(),
             device: "none".into(),
-            holding: holding
-                .iter()
-                .map(|offer| (offer.job, offer.attempt))
-                .collect(),
+            holding: [pairs(on_device), pairs(waiting)].concat(),
             draining: false,
+            on_device: pairs(on_device),
+            computed: Vec::new(),
+            kept_from: Vec::new(),
         };
         let subject = self.bus.names().heartbeat(self.id);
         self.bus.publish(subject, encode(&heartbeat, None)).await?;
@@ -150,6 +161,7 @@ impl Hand {
             step,
             total,
             preview_png: None,
+            computed: Vec::new(),
         };
         let subject = self.bus.names().progress(offer.request);
         self.bus.publish(subject, encode(&progress, None)).await?;

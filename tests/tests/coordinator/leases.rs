@@ -119,6 +119,95 @@ async fn a_job_that_kills_its_workers_is_parked_and_takes_no_other_along() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_worker_held_beside_its_job_goes_back_without_blame() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &["--lease-ms", "1000"])?;
+    let poisoned = coordinator.api.submit(&direct()).await?.id;
+    let neighbour = coordinator.api.submit(&direct()).await?.id;
+    for attempt in 1..=2 {
+        let hand = Hand::new(&sandbox).await?;
+        let mut jobs = Vec::new();
+        while jobs.len() < 2 {
+            jobs.push(hand.next(JobKind::Render).await?.offer);
+        }
+        jobs.sort_by_key(|offer| offer.request != poisoned);
+        let [deadly, other] = &jobs[..] else {
+            unreachable!()
+        };
+        assert_eq!((other.request, other.attempt), (neighbour, attempt));
+        assert_eq!(deadly.alone, attempt > 1, "it killed a worker before");
+        hand.beat_beside(&[deadly], &[other]).await?;
+    }
+    let parked = coordinator
+        .api
+        .ended(poisoned, Duration::from_secs(10))
+        .await?;
+    let reason = parked.reason.unwrap_or_default();
+    assert!(
+        reason.starts_with("parked: failed on 2 different workers"),
+        "{reason}"
+    );
+
+    let hand = Hand::new(&sandbox).await?;
+    let job = hand.next(JobKind::Render).await?;
+    assert_eq!((job.offer.attempt, job.offer.alone), (3, false));
+    hand.finish(job, hand.rendered(1).await?).await?;
+    coordinator
+        .api
+        .succeeded(neighbour, Duration::from_secs(5))
+        .await?;
+    let mut database = sandbox.database().await?;
+    let counts: (i32, i32) =
+        sqlx::query_as("SELECT failures, losses FROM jobs WHERE request_id = $1")
+            .bind(neighbour.as_uuid())
+            .fetch_one(&mut database)
+            .await?;
+    assert_eq!(counts, (0, 2));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_failed_is_left_to_another_worker_and_parked_when_it_fails_there_too()
+-> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let (first, second) = (Hand::new(&sandbox).await?, Hand::new(&sandbox).await?);
+    let failed = || Outcome::Failed {
+        reason: "no paint".into(),
+        retry: true,
+    };
+    let request = coordinator.api.submit(&direct()).await?.id;
+    let job = first.next(JobKind::Render).await?;
+    assert!(job.offer.avoid.is_empty());
+    first.finish(job, failed()).await?;
+    let job = first.next(JobKind::Render).await?;
+    assert!(
+        job.offer.avoid.is_empty(),
+        "nobody else was heard: it is tried again where it failed"
+    );
+    second.beat(&[]).await?;
+    while coordinator.api.workers().await?.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    first.finish(job, failed()).await?;
+    let job = second.next(JobKind::Render).await?;
+    assert_eq!(
+        (job.offer.attempt, &job.offer.avoid[..]),
+        (3, &[first.id][..])
+    );
+    second.finish(job, failed()).await?;
+    let view = coordinator
+        .api
+        .ended(request, Duration::from_secs(5))
+        .await?;
+    assert_eq!(
+        view.reason.as_deref(),
+        Some("parked: failed on 2 different workers, the last time: no paint")
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failures_are_tried_again_until_they_are_too_many() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &["--max-failures", "3"])?;

@@ -132,6 +132,13 @@ impl Desk {
         Ok(stream.consumer_info(consumer).await?.num_waiting)
     }
 
+    /// Takes everything out of the stream.
+    pub async fn forget_jobs(&self) -> Result<()> {
+        let stream = self.jetstream.get_stream(self.names.jobs_stream()).await?;
+        stream.purge().await?;
+        Ok(())
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn empty(&self) -> Result<()> {
         self.all_but(0).await
@@ -185,6 +192,8 @@ pub fn offer(work: Work) -> JobOffer {
         attempt: 1,
         request: RequestId::from_uuid(Uuid::now_v7()),
         lease_ms: 30_000,
+        avoid: Vec::new(),
+        alone: false,
         work,
     }
 }

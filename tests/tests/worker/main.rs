@@ -2,6 +2,7 @@
 
 mod desk;
 
+mod begin;
 mod cancel;
 mod drain;
 mod fault;

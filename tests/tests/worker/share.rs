@@ -64,6 +64,31 @@ async fn idle_workers_go_before_those_that_fetch_ahead() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_failed_here_is_left_to_others_and_done_all_the_same_when_there_are_none()
+-> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _one = sandbox.worker("one", &[])?;
+    let one = desk.heartbeat().await?.worker;
+    let failed_before = || {
+        let mut job = offer(plan_work("a cat"));
+        (job.attempt, job.alone, job.avoid) = (2, true, vec![one]);
+        job.lease_ms = 2_000;
+        job
+    };
+    let start = Instant::now();
+    desk.offer(&failed_before()).await?;
+    assert_eq!(desk.report().await?.worker, one);
+    assert!(start.elapsed() > Duration::from_millis(500), "at once");
+    let _two = sandbox.worker("two", &[])?;
+    for _ in 0..4 {
+        desk.offer(&failed_before()).await?;
+        assert_ne!(desk.report().await?.worker, one);
+    }
+    desk.empty().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_takes_only_its_roles() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let mut desk = Desk::open(&sandbox).await?;

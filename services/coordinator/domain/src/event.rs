@@ -20,6 +20,8 @@ pub enum Event {
         attempt: u32,
         /// Who.
         worker: WorkerId,
+        /// Whether it is on the worker's device, where it may do harm.
+        begun: bool,
     },
     /// A worker says how an attempt ended.
     Reported {
@@ -27,6 +29,8 @@ pub enum Event {
         job: JobId,
         /// Which attempt.
         attempt: u32,
+        /// Who says so.
+        worker: WorkerId,
         /// How it ended.
         outcome: Outcome,
     },
@@ -75,6 +79,11 @@ pub enum Outcome {
         /// Whether another attempt may do better.
         retry: bool,
     },
+    /// Something that neither the job nor its worker is to blame for was away too long, for example the object store.
+    Outage {
+        /// What, for people.
+        reason: String,
+    },
     /// Given back undone; no blame.
     Returned,
 }
@@ -86,7 +95,7 @@ impl Outcome {
             Self::Planned { .. } => Some(JobKind::Plan),
             Self::Rendered { .. } => Some(JobKind::Render),
             Self::Reviewed { .. } => Some(JobKind::Critique),
-            Self::Failed { .. } | Self::Returned => None,
+            Self::Failed { .. } | Self::Outage { .. } | Self::Returned => None,
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Violation {
     /// A request that had ended changed.
     #[error("a request that had ended changed")]
     EndChanged,
-    /// An attempt number, failure count or list of jobs shrank, or a finished job changed.
+    /// An attempt number, a count of failures or losses, or the list of jobs shrank, or a finished job changed.
     #[error("job {0} went backwards")]
     Backwards(atelier_proto::JobId),
     /// A worse picture took the place of a better one.
@@ -128,6 +128,7 @@ pub fn check_step(before: &Request, after: &Request) -> Result<(), Violation> {
             new.id != old.id
                 || new.attempt < old.attempt
                 || new.failures < old.failures
+                || new.losses < old.losses
                 || (old.state.is_terminal() && new != old)
         });
         if backwards {

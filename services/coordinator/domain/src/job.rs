@@ -24,10 +24,12 @@ pub struct Job {
     pub seed: u64,
     /// Executions begun so far. Counted up by every dispatch; fences late answers.
     pub attempt: u32,
-    /// Executions that failed or were lost with their worker.
+    /// Executions that failed, by report or because their worker died while it computed them.
     pub failures: u32,
-    /// Different workers that died over it, in order.
-    pub dead_workers: Vec<WorkerId>,
+    /// Different workers that it failed on, in order.
+    pub failed_on: Vec<WorkerId>,
+    /// Executions that were lost in a worker's hands without being computed: nobody is blamed, but there is an end to it.
+    pub losses: u32,
     /// Where it stands.
     pub state: JobState,
 }
@@ -48,6 +50,9 @@ pub enum JobState {
         lease_until: Millis,
         /// Who gave a sign of life; none while it queues.
         worker: Option<WorkerId>,
+        /// Whether that worker has it on its device, as far as is known. Others only lie in its hands: inputs are fetched, or the output
+        /// is stored and reported.
+        begun: bool,
     },
     /// Has its output.
     Done(Output),
@@ -127,14 +132,61 @@ impl Job {
         matches!(self.state, JobState::Dispatched { .. }) && self.attempt == attempt
     }
 
-    /// Counts a failed attempt and says whether there is another one.
+    /// Counts an attempt that failed on `worker` and says whether there is another one. A job that failed on several different workers is
+    /// to blame itself and is parked, before it takes the whole farm down.
     pub(crate) fn fail(
         &mut self,
+        worker: WorkerId,
         reason: &str,
         retry: bool,
         now: Millis,
         policy: &Policy,
     ) -> Verdict {
+        if !self.failed_on.contains(&worker) {
+            self.failed_on.push(worker);
+        }
+        let workers = self.failed_on.len() as u32;
+        if retry && workers >= policy.max_failed_workers {
+            self.failures += 1;
+            return self.give_up(format!(
+                "parked: failed on {workers} different workers, the last time: {reason}"
+            ));
+        }
+        self.count(reason, retry, now, policy)
+    }
+
+    /// Counts an attempt that failed because something else was away, for example the object store. Says nothing against job or worker.
+    pub(crate) fn suffer(&mut self, reason: &str, now: Millis, policy: &Policy) -> Verdict {
+        self.count(reason, true, now, policy)
+    }
+
+    /// The lease ran out. A job that nobody had started goes back without blame, and so does one that lay in a dead worker's hands beside
+    /// the one on its device; only that one may have killed it.
+    pub(crate) fn lose(
+        &mut self,
+        worker: Option<WorkerId>,
+        begun: bool,
+        now: Millis,
+        policy: &Policy,
+    ) -> Verdict {
+        match worker {
+            Some(worker) if begun => {
+                return self.fail(worker, "its worker fell silent", true, now, policy);
+            }
+            Some(_) => self.losses += 1,
+            None => {}
+        }
+        if self.losses >= policy.max_losses {
+            return self.give_up(format!(
+                "parked: {} workers fell silent with it in their hands",
+                self.losses
+            ));
+        }
+        self.state = JobState::Ready { not_before: now };
+        Verdict::Again
+    }
+
+    fn count(&mut self, reason: &str, retry: bool, now: Millis, policy: &Policy) -> Verdict {
         self.failures += 1;
         if !retry {
             return self.give_up(reason.to_owned());
@@ -146,31 +198,6 @@ impl Job {
             not_before: now + policy.backoff(self.id, self.attempt, self.failures),
         };
         Verdict::Again
-    }
-
-    /// The lease ran out. A job that nobody had started goes back without blame; one that a worker had in its hands counts
-    /// against it, since a job that kills its workers must not take the whole farm down.
-    pub(crate) fn lose(
-        &mut self,
-        worker: Option<WorkerId>,
-        now: Millis,
-        policy: &Policy,
-    ) -> Verdict {
-        let Some(worker) = worker else {
-            self.state = JobState::Ready { not_before: now };
-            return Verdict::Again;
-        };
-        if !self.dead_workers.contains(&worker) {
-            self.dead_workers.push(worker);
-        }
-        let dead = self.dead_workers.len() as u32;
-        if dead >= policy.max_dead_workers {
-            self.failures += 1;
-            return self.give_up(format!(
-                "parked: {dead} different workers fell silent while working on it"
-            ));
-        }
-        self.fail("its worker fell silent", true, now, policy)
     }
 
     fn give_up(&mut self, reason: String) -> Verdict {

@@ -14,8 +14,11 @@ pub struct Policy {
     pub lease_ms: u64,
     /// Failed attempts after which a job is given up.
     pub max_failures: u32,
-    /// Different workers that may die over a job before it is parked as poisonous.
-    pub max_dead_workers: u32,
+    /// Different workers that a job may fail on, by report or by their death, before it is parked as poisonous.
+    pub max_failed_workers: u32,
+    /// Times that a job may be lost in a worker's hands without being computed, before it is parked all the same: whatever kills
+    /// workers before they begin must come to an end, too.
+    pub max_losses: u32,
     /// Longest delay after the first failure, in milliseconds; doubles with each one.
     pub backoff_ms: u64,
     /// Longest delay, in milliseconds.
@@ -27,7 +30,8 @@ impl Default for Policy {
         Self {
             lease_ms: 10_000,
             max_failures: 4,
-            max_dead_workers: 2,
+            max_failed_workers: 2,
+            max_losses: 8,
             backoff_ms: 250,
             max_backoff_ms: 8_000,
         }

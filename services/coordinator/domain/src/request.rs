@@ -207,7 +207,8 @@ impl Request {
             stage,
             attempt: 0,
             failures: 0,
-            dead_workers: Vec::new(),
+            failed_on: Vec::new(),
+            losses: 0,
             state: if ready {
                 JobState::Ready { not_before: now }
             } else {

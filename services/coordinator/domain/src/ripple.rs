@@ -1,6 +1,6 @@
 //! How an event changes a request: first the job that it is about, then what follows from that for the others.
 
-use atelier_proto::{ArtifactRef, JobId, job::JobKind, review::Score};
+use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
 
 use crate::{
     Best, Effect, Event, Graph, Job, JobState, Millis, NotApplied, Outcome, Output, Policy,
@@ -45,18 +45,14 @@ impl Request {
                 job,
                 attempt,
                 worker,
-            } => {
-                let job = self.running(job, attempt)?;
-                job.state = JobState::Dispatched {
-                    lease_until: now + policy.lease_ms,
-                    worker: Some(worker),
-                };
-            }
+                begun,
+            } => self.alive(job, attempt, worker, begun, now, policy)?,
             Event::Reported {
                 job,
                 attempt,
+                worker,
                 outcome,
-            } => self.report(job, attempt, outcome, now, policy, &mut effects)?,
+            } => self.report(job, attempt, worker, outcome, now, policy, &mut effects)?,
             Event::LeasesChecked => self.check_leases(now, policy, &mut effects)?,
             Event::MessageLost { job, attempt } => {
                 let lost = self.running(job, attempt)?;
@@ -79,11 +75,41 @@ impl Request {
                 job.state = JobState::Dispatched {
                     lease_until: now + policy.lease_ms,
                     worker: None,
+                    begun: false,
                 };
                 Ok(())
             }
             _ => Err(NotApplied::Superseded),
         }
+    }
+
+    /// A sign of life. What one worker has on its device is not taken over by another that got the same message: when the first one fell
+    /// silent, its lease has to run out, so that it is known who died of it.
+    fn alive(
+        &mut self,
+        id: JobId,
+        attempt: u32,
+        worker: WorkerId,
+        begun: bool,
+        now: Millis,
+        policy: &Policy,
+    ) -> Result<(), NotApplied> {
+        let job = self.running(id, attempt)?;
+        if let JobState::Dispatched {
+            worker: Some(other),
+            begun: true,
+            ..
+        } = job.state
+            && other != worker
+        {
+            return Err(NotApplied::Superseded);
+        }
+        job.state = JobState::Dispatched {
+            lease_until: now + policy.lease_ms,
+            worker: Some(worker),
+            begun,
+        };
+        Ok(())
     }
 
     fn check_leases(
@@ -99,28 +125,34 @@ impl Request {
                 JobState::Dispatched {
                     lease_until,
                     worker,
-                } if lease_until <= now => Some((job.id, worker)),
+                    begun,
+                } if lease_until <= now => Some((job.id, worker, begun)),
                 _ => None,
             })
             .collect();
         if lost.is_empty() {
             return Err(NotApplied::Superseded);
         }
-        for (id, worker) in lost {
+        for (id, worker, begun) in lost {
             if self.state != State::Active {
                 break;
             }
             let job = self.job_mut(id)?;
-            let verdict = job.lose(worker, now, policy);
+            let verdict = job.lose(worker, begun, now, policy);
             self.follow(id, verdict, now, effects)?;
         }
         Ok(())
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one event, taken apart by its only caller"
+    )]
     fn report(
         &mut self,
         id: JobId,
         attempt: u32,
+        worker: WorkerId,
         outcome: Outcome,
         now: Millis,
         policy: &Policy,
@@ -140,7 +172,11 @@ impl Request {
                 effects.push(Effect::JobReady(id));
             }
             Outcome::Failed { reason, retry } => {
-                let verdict = job.fail(&reason, retry, now, policy);
+                let verdict = job.fail(worker, &reason, retry, now, policy);
+                self.follow(id, verdict, now, effects)?;
+            }
+            Outcome::Outage { reason } => {
+                let verdict = job.suffer(&reason, now, policy);
                 self.follow(id, verdict, now, effects)?;
             }
             Outcome::Planned { artifact, graph } => {

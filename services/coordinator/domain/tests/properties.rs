@@ -21,6 +21,7 @@ enum Op {
     Alive {
         job: usize,
         worker: u8,
+        begun: bool,
     },
     Succeed {
         job: usize,
@@ -32,7 +33,11 @@ enum Op {
     Fail {
         job: usize,
         stale: u32,
+        worker: u8,
         retry: bool,
+    },
+    Outage {
+        job: usize,
     },
     Return {
         job: usize,
@@ -51,10 +56,12 @@ fn op() -> impl Strategy<Value = Op> {
     let stale = prop_oneof![4 => Just(0_u32), 1 => 1..3_u32];
     prop_oneof![
         8 => job.clone().prop_map(|job| Op::Dispatch { job }),
-        3 => (job.clone(), 0..4_u8).prop_map(|(job, worker)| Op::Alive { job, worker }),
+        3 => (job.clone(), 0..4_u8, any::<bool>()).prop_map(|(job, worker, begun)| Op::Alive { job, worker, begun }),
         8 => (job.clone(), stale.clone(), 0..4_u32, 0..3_u32, 1..4_usize)
             .prop_map(|(job, stale, pass, fail, stages)| Op::Succeed { job, stale, pass, fail, stages }),
-        3 => (job.clone(), stale, any::<bool>()).prop_map(|(job, stale, retry)| Op::Fail { job, stale, retry }),
+        3 => (job.clone(), stale, 0..4_u8, any::<bool>())
+            .prop_map(|(job, stale, worker, retry)| Op::Fail { job, stale, worker, retry }),
+        1 => job.clone().prop_map(|job| Op::Outage { job }),
         1 => job.clone().prop_map(|job| Op::Return { job }),
         1 => job.prop_map(|job| Op::Lose { job }),
         4 => (0..20_000_u64).prop_map(|ms| Op::Wait { ms }),
@@ -155,10 +162,15 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
     let pick = |index: usize| &request.jobs[index % request.jobs.len()];
     match *op {
         Op::Dispatch { job } => Event::Dispatched { job: pick(job).id },
-        Op::Alive { job, worker: n } => Event::Alive {
+        Op::Alive {
+            job,
+            worker: n,
+            begun,
+        } => Event::Alive {
             job: pick(job).id,
             attempt: pick(job).attempt,
             worker: worker(n),
+            begun,
         },
         Op::Succeed {
             job,
@@ -169,19 +181,35 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
         } => Event::Reported {
             job: pick(job).id,
             attempt: pick(job).attempt.saturating_sub(stale),
+            worker: worker(0),
             outcome: success(pick(job).kind, pass, fail, stages, nonce),
         },
-        Op::Fail { job, stale, retry } => Event::Reported {
+        Op::Fail {
+            job,
+            stale,
+            worker: n,
+            retry,
+        } => Event::Reported {
             job: pick(job).id,
             attempt: pick(job).attempt.saturating_sub(stale),
+            worker: worker(n),
             outcome: Outcome::Failed {
                 reason: "no memory".into(),
                 retry,
             },
         },
+        Op::Outage { job } => Event::Reported {
+            job: pick(job).id,
+            attempt: pick(job).attempt,
+            worker: worker(0),
+            outcome: Outcome::Outage {
+                reason: "the store is away".into(),
+            },
+        },
         Op::Return { job } => Event::Reported {
             job: pick(job).id,
             attempt: pick(job).attempt,
+            worker: worker(0),
             outcome: Outcome::Returned,
         },
         Op::Lose { job } => Event::MessageLost {
@@ -240,6 +268,7 @@ fn finish(request: &mut Request, mut now: u64, fail: u32) -> Result<u32, TestCas
             _ => Event::Reported {
                 job,
                 attempt,
+                worker: worker(0),
                 outcome: success(kind, 1, fail, 3, 1_000 + u64::from(step)),
             },
         };

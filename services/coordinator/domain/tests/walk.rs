@@ -29,7 +29,8 @@ const MOST_STATES: usize = 2_000_000;
 const POLICY: Policy = Policy {
     lease_ms: LATER - NOW,
     max_failures: 2,
-    max_dead_workers: 2,
+    max_failed_workers: 2,
+    max_losses: 2,
     backoff_ms: 0,
     max_backoff_ms: 0,
 };
@@ -120,10 +121,11 @@ fn canonical(mut request: Request) -> Request {
         }
         if job.state.is_terminal() {
             job.failures = 0;
-            job.dead_workers.clear();
+            job.losses = 0;
+            job.failed_on.clear();
         }
         let running = matches!(job.state, JobState::Dispatched { .. });
-        job.attempt = job.failures + u32::from(running);
+        job.attempt = job.failures + job.losses + u32::from(running);
     }
     request
 }
@@ -144,6 +146,9 @@ fn events_of_job(request: &Request, index: usize, shape: &Shape) -> Vec<Event> {
     let (id, kind) = (job.id, job.kind);
     let mut outcomes = vec![
         Outcome::Returned,
+        Outcome::Outage {
+            reason: "no store".into(),
+        },
         Outcome::Failed {
             reason: "no memory".into(),
             retry: true,
@@ -180,16 +185,22 @@ fn events_of_job(request: &Request, index: usize, shape: &Shape) -> Vec<Event> {
     let mut events = vec![Event::Dispatched { job: id }];
     for attempt in [job.attempt, job.attempt + 1, job.attempt.wrapping_sub(1)] {
         events.push(Event::MessageLost { job: id, attempt });
-        events.extend([1, 2].map(|n| Event::Alive {
-            job: id,
-            attempt,
-            worker: worker(n),
-        }));
-        events.extend(outcomes.iter().map(|outcome| Event::Reported {
-            job: id,
-            attempt,
-            outcome: outcome.clone(),
-        }));
+        for (n, begun) in [(1, false), (1, true), (2, false), (2, true)] {
+            events.push(Event::Alive {
+                job: id,
+                attempt,
+                worker: worker(n),
+                begun,
+            });
+        }
+        for n in [1, 2] {
+            events.extend(outcomes.iter().map(|outcome| Event::Reported {
+                job: id,
+                attempt,
+                worker: worker(n),
+                outcome: outcome.clone(),
+            }));
+        }
     }
     events
 }

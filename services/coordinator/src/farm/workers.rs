@@ -50,7 +50,9 @@ impl Workers {
         let mut inner = self.lock();
         let known = inner.heard.get(&heartbeat.worker);
         let new = known.is_none_or(|(old, _)| {
-            old.roles != heartbeat.roles || old.draining != heartbeat.draining
+            old.roles != heartbeat.roles
+                || old.draining != heartbeat.draining
+                || old.kept_from != heartbeat.kept_from
         });
         inner
             .heard
@@ -77,6 +79,7 @@ impl Workers {
                 roles: heartbeat.roles.clone(),
                 model: heartbeat.model.clone(),
                 device: heartbeat.device.clone(),
+                kept_from: heartbeat.kept_from.clone(),
                 busy: heartbeat.holding.len() as u32,
                 seen_ms_ago: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
             })
@@ -104,9 +107,22 @@ impl Workers {
 
     /// How many take jobs of `kind`.
     pub fn taking(&self, kind: JobKind) -> u32 {
+        self.taking_besides(kind, &[])
+    }
+
+    /// Whether anybody takes jobs of `kind` besides these workers.
+    pub fn others(&self, kind: JobKind, besides: &[WorkerId]) -> bool {
+        self.taking_besides(kind, besides) > 0
+    }
+
+    fn taking_besides(&self, kind: JobKind, besides: &[WorkerId]) -> u32 {
         let inner = self.lock();
         let taking = inner.heard.values().filter(|(heartbeat, at)| {
-            at.elapsed() < self.silence && !heartbeat.draining && heartbeat.roles.contains(&kind)
+            at.elapsed() < self.silence
+                && !heartbeat.draining
+                && heartbeat.roles.contains(&kind)
+                && !heartbeat.kept_from.contains(&kind)
+                && !besides.contains(&heartbeat.worker)
         });
         taking.count() as u32
     }
@@ -152,6 +168,9 @@ mod tests {
             device: "cpu".into(),
             holding: Vec::new(),
             draining: false,
+            on_device: Vec::new(),
+            computed: Vec::new(),
+            kept_from: Vec::new(),
         }
     }
 
@@ -202,6 +221,24 @@ mod tests {
         assert_eq!(workers.holder(job, 2, lately), Some(worker));
         assert_eq!(workers.holder(job, 1, lately), None);
         assert_eq!(workers.holder(job, 2, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_worker_that_is_kept_from_a_kind_does_not_count_for_it() {
+        let workers = Workers::new(Duration::from_secs(60));
+        let kinds = [JobKind::Plan, JobKind::Render];
+        workers.heard(heartbeat(1, &kinds));
+        let failing = Heartbeat {
+            kept_from: vec![JobKind::Render],
+            ..heartbeat(2, &kinds)
+        };
+        assert!(workers.heard(failing.clone()));
+        assert_eq!(kinds.map(|kind| workers.taking(kind)), [2, 1]);
+        assert!(workers.heard(heartbeat(2, &kinds)), "it is back");
+        assert_eq!(kinds.map(|kind| workers.taking(kind)), [2, 2]);
+        assert!(workers.others(JobKind::Plan, &[failing.worker]));
+        let both = [failing.worker, heartbeat(1, &kinds).worker];
+        assert!(!workers.others(JobKind::Plan, &both));
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnsw
 
 fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
+    let worker = report.worker;
     let (outcome, finding) = match findings::read(report) {
         Ok(read) => read,
         Err(error) => {
@@ -66,6 +67,7 @@ fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
     let event = Event::Reported {
         job,
         attempt,
+        worker,
         outcome,
     };
     match unit.apply(request, event, &farm.policy) {

@@ -24,10 +24,15 @@ pub struct Publishing {
 /// Marks what is ready, as far as there is room.
 pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
     let started = Instant::now();
-    let claimed = farm
+    let mut claimed = farm
         .store
         .claim(farm.workers.room(), farm.policy.lease_ms)
         .await?;
+    for Claimed { offer, .. } in &mut claimed {
+        if !farm.workers.others(offer.work.kind(), &offer.avoid) {
+            offer.avoid.clear();
+        }
+    }
     if !claimed.is_empty() {
         farm.metrics.committed("dispatch", claimed.len(), started);
     }

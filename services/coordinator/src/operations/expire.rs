@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_domain::{Event, JobState};
+use atelier_domain::{Event, Job, JobState};
 use atelier_proto::{JobId, RequestId};
 
 use super::settle::settle;
@@ -56,10 +56,13 @@ fn spare_the_living(farm: &Farm, unit: &mut Unit, id: RequestId, running: &[(Job
     let lease = Duration::from_millis(farm.policy.lease_ms);
     for &(job, attempt) in running {
         if let Some(worker) = farm.workers.holder(job, attempt, lease) {
+            let known = unit.request(id).and_then(|request| request.job(job));
+            let begun = |job: &Job| matches!(job.state, JobState::Dispatched { begun: true, .. });
             let alive = Event::Alive {
                 job,
                 attempt,
                 worker,
+                begun: known.is_some_and(begun),
             };
             // It may have ended in this very unit; then there is nothing to spare.
             let _ = unit.apply(id, alive, &farm.policy);

@@ -33,7 +33,14 @@ pub enum Detail {
         size: Size,
         /// Pictures that elements were drawn with.
         references: Vec<UsedReference>,
+        /// Drawings that were on the device at once.
+        #[serde(default = "alone")]
+        batch: u32,
     },
+}
+
+const fn alone() -> u32 {
+    1
 }
 
 /// Why a report is refused.
@@ -83,6 +90,7 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
                 steps,
                 size,
                 references,
+                batch: report.batch,
             };
             (Outcome::Rendered { image }, Some(detail))
         }
@@ -99,7 +107,11 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
         }
         Reported::Failed { reason, retry } => {
             let reason = text(reason, MAX_REASON_BYTES);
-            (Outcome::Failed { reason, retry }, None)
+            if report.outage {
+                (Outcome::Outage { reason }, None)
+            } else {
+                (Outcome::Failed { reason, retry }, None)
+            }
         }
         Reported::Returned => (Outcome::Returned, None),
     };
@@ -159,6 +171,8 @@ mod tests {
             request: RequestId::at(1, [2; 10]),
             worker: WorkerId::at(1, [3; 10]),
             device_ms: u64::MAX,
+            batch: 1,
+            outage: false,
             outcome,
         }
     }

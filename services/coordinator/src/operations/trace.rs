@@ -58,9 +58,13 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
         match detail.map(serde_json::from_value) {
             Some(Ok(Detail::Thought(thought))) => trace.thought = Some(thought),
             Some(Ok(Detail::Drawn {
-                steps, references, ..
+                steps,
+                references,
+                batch,
+                ..
             })) => {
                 job.steps = Some(steps);
+                job.batch = (batch > 1).then_some(batch);
                 job.references = references;
             }
             Some(Err(error)) => {

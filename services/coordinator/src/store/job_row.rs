@@ -29,6 +29,9 @@ pub(super) struct JobRow {
     attempt: i32,
     failures: i32,
     dead_workers: Vec<Uuid>,
+    losses: i32,
+    begun_attempt: i32,
+    computed_attempt: i32,
     not_before: Option<i64>,
     lease_until: Option<i64>,
     worker_id: Option<Uuid>,
@@ -45,6 +48,7 @@ pub(super) struct JobRow {
 /// Locks the jobs of the requests named in `$1`, whose rows are locked already.
 pub(super) const SELECT_LOCKED: &str = "
     SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
+           losses, begun_attempt, computed_attempt,
            (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
            (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
            worker_id, stream_epoch, stream_sequence, reason, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown
@@ -84,6 +88,7 @@ impl JobRow {
             "dispatched" => JobState::Dispatched {
                 lease_until: millis(self.lease_until, "lease_until")?,
                 worker: self.worker_id.map(WorkerId::from_uuid),
+                begun: self.begun_attempt == self.attempt && self.computed_attempt < self.attempt,
             },
             "done" => JobState::Done(self.output(kind)?),
             "failed" => JobState::Failed {
@@ -142,11 +147,12 @@ impl TryFrom<JobRow> for Job {
             seed: row.seed.cast_unsigned(),
             attempt: row.attempt.unsigned_abs(),
             failures: row.failures.unsigned_abs(),
-            dead_workers: row
+            failed_on: row
                 .dead_workers
                 .into_iter()
                 .map(WorkerId::from_uuid)
                 .collect(),
+            losses: row.losses.unsigned_abs(),
             state,
         })
     }
@@ -182,6 +188,8 @@ pub(super) struct JobWrite {
     attempt: u32,
     failures: u32,
     dead_workers: Vec<Uuid>,
+    losses: u32,
+    begun: bool,
     input_pictures: Vec<ArtifactRef>,
     not_before: Option<u64>,
     lease_until: Option<u64>,
@@ -203,7 +211,7 @@ macro_rules! record {
     () => {
         "jsonb_to_recordset($1) AS n(
             id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
-            seed bigint, priority text, fair_tag bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[],
+            seed bigint, priority text, fair_tag bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[], losses integer, begun boolean,
             input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,
             artifact_sha256 text, artifact_bytes bigint, score_pass integer, score_fail integer, score_unknown integer,
             detail jsonb, device_ms bigint, from_attempt integer, from_state text)"
@@ -223,7 +231,8 @@ pub(super) const INSERT: &str = concat!(
 /// Writes jobs over the attempt and state that they were loaded with.
 pub(super) const UPDATE: &str = concat!(
     "UPDATE jobs j
-     SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers,
+     SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers, losses = n.losses,
+         begun_attempt = CASE WHEN n.begun THEN n.attempt ELSE j.begun_attempt END,
          input_pictures = n.input_pictures,
          not_before = to_timestamp(n.not_before / 1000.0),
          lease_until = to_timestamp(n.lease_until / 1000.0),
@@ -257,6 +266,7 @@ impl JobWrite {
             JobState::Dispatched {
                 lease_until,
                 worker,
+                ..
             } => (None, Some(*lease_until), *worker, None),
             JobState::Failed { reason } => (None, None, None, Some(reason.clone())),
             _ => (None, None, None, None),
@@ -284,7 +294,9 @@ impl JobWrite {
             state: job.state.as_str(),
             attempt: job.attempt,
             failures: job.failures,
-            dead_workers: job.dead_workers.iter().map(WorkerId::as_uuid).collect(),
+            dead_workers: job.failed_on.iter().map(WorkerId::as_uuid).collect(),
+            losses: job.losses,
+            begun: matches!(job.state, JobState::Dispatched { begun: true, .. }),
             input_pictures: input_pictures(request, job),
             not_before,
             lease_until,

@@ -6,6 +6,17 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
+/// How far a worker is with a job in its hands. Later ones do not go back to earlier ones within an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// It waits for the device.
+    Held,
+    /// It is on the device.
+    Begun,
+    /// It has left the device.
+    Computed,
+}
+
 /// A worker's sign of life about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Extension {
@@ -15,6 +26,17 @@ pub struct Extension {
     pub attempt: u32,
     /// Who has it in its hands.
     pub worker: WorkerId,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// What came of signs of life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extended {
+    /// Jobs that were written.
+    pub written: usize,
+    /// Jobs whose rows somebody held although there is news of how far they are; nobody may ever say it again.
+    pub missed: Vec<JobId>,
 }
 
 /// Where a message is.
@@ -37,6 +59,41 @@ pub struct Posted {
     pub place: Place,
 }
 
+/// `$1`..`$3` and `$5` jobs, attempts, workers, phases (0 held, 1 begun, 2 computed); `$4` lease in milliseconds.
+const EXTEND: &str = "
+    WITH said AS (
+        SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $5::smallint[]) AS n(id, attempt, worker, phase)
+    ),
+    alive AS (
+        SELECT j.id, n.worker, n.phase
+        FROM jobs j JOIN said n ON j.id = n.id AND j.attempt = n.attempt
+        WHERE j.state = 'dispatched'
+          -- What one worker has begun is not taken over by another that got the same message.
+          AND NOT (j.worker_id <> n.worker AND j.begun_attempt = j.attempt AND j.computed_attempt < j.attempt)
+          AND (j.worker_id IS DISTINCT FROM n.worker
+               OR j.lease_until < clock_timestamp() + $4 * interval '0.667 milliseconds'
+               OR (n.phase >= 1 AND j.begun_attempt < j.attempt)
+               OR (n.phase = 2 AND j.computed_attempt < j.attempt))
+        FOR UPDATE OF j SKIP LOCKED
+    ),
+    written AS (
+        UPDATE jobs j
+        SET worker_id = alive.worker, lease_until = clock_timestamp() + $4 * interval '1 millisecond',
+            begun_attempt = CASE WHEN alive.phase >= 1 THEN j.attempt ELSE j.begun_attempt END,
+            computed_attempt = CASE WHEN alive.phase = 2 THEN j.attempt ELSE j.computed_attempt END
+        FROM alive
+        WHERE j.id = alive.id
+        RETURNING j.id
+    )
+    SELECT id, true FROM written
+    UNION ALL
+    -- As they were before: news that could not be written.
+    SELECT j.id, false
+    FROM jobs j JOIN said n ON j.id = n.id AND j.attempt = n.attempt
+    WHERE j.state = 'dispatched' AND n.phase >= 1
+      AND (j.begun_attempt < j.attempt OR (n.phase = 2 AND j.computed_attempt < j.attempt))
+      AND j.id NOT IN (SELECT id FROM written)";
+
 #[derive(FromRow)]
 struct LostRow {
     id: Uuid,
@@ -45,34 +102,29 @@ struct LostRow {
 }
 
 impl Store {
-    /// Extends the leases of jobs that workers have in their hands, for `lease_ms` from now. Writes only what is new: the worker, or
-    /// a lease of which a third is over. A row that somebody holds is left out; the next sign of life comes soon.
-    pub async fn extend(&self, alive: &[Extension], lease_ms: u64) -> Result<u64, StoreError> {
+    /// Extends the leases of jobs that workers have in their hands, for `lease_ms` from now. Writes only what is new: the worker, how far
+    /// it is, or a lease of which a third is over. A row that somebody holds is left out.
+    pub async fn extend(&self, alive: &[Extension], lease_ms: u64) -> Result<Extended, StoreError> {
         let ids: Vec<Uuid> = alive.iter().map(|one| one.job.as_uuid()).collect();
         let attempts: Vec<i32> = alive.iter().map(|one| one.attempt.cast_signed()).collect();
         let workers: Vec<Uuid> = alive.iter().map(|one| one.worker.as_uuid()).collect();
-        let done = sqlx::query(
-            "WITH alive AS (
-                SELECT j.id, n.worker
-                FROM jobs j JOIN unnest($1::uuid[], $2::integer[], $3::uuid[]) AS n(id, attempt, worker)
-                  ON j.id = n.id AND j.attempt = n.attempt
-                WHERE j.state = 'dispatched'
-                  AND (j.worker_id IS DISTINCT FROM n.worker
-                       OR j.lease_until < clock_timestamp() + $4 * interval '0.667 milliseconds')
-                FOR UPDATE OF j SKIP LOCKED
-            )
-            UPDATE jobs j
-            SET worker_id = alive.worker, lease_until = clock_timestamp() + $4 * interval '1 millisecond'
-            FROM alive
-            WHERE j.id = alive.id",
-        )
-        .bind(&ids)
-        .bind(&attempts)
-        .bind(&workers)
-        .bind(lease_ms.cast_signed())
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let phases: Vec<i16> = alive.iter().map(|one| one.phase as i16).collect();
+        let rows: Vec<(Uuid, bool)> = sqlx::query_as(EXTEND)
+            .bind(&ids)
+            .bind(&attempts)
+            .bind(&workers)
+            .bind(lease_ms.cast_signed())
+            .bind(&phases)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut extended = Extended::default();
+        for (job, written) in rows {
+            match written {
+                true => extended.written += 1,
+                false => extended.missed.push(JobId::from_uuid(job)),
+            }
+        }
+        Ok(extended)
     }
 
     /// Of jobs that workers have in their hands, the requests that were canceled.

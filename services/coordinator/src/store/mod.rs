@@ -20,7 +20,7 @@ use sqlx::PgPool;
 pub use claim::{Claimed, Room};
 pub use intake::{Accepted, Intake, Submission};
 pub use keys::{KeyRecord, TenantRecord};
-pub use leases::{Extension, Place, Posted};
+pub use leases::{Extension, Phase, Place, Posted};
 pub use notices::Notice;
 pub use pool::StoreOptions;
 pub use trace::TraceRows;

@@ -264,6 +264,7 @@ impl TryFrom<JobRow> for TraceJob {
                 "artifact_sha256",
                 row.id,
             )?,
+            batch: None,
             references: Vec::new(),
             review: None,
             reason: row.reason,

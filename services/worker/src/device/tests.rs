@@ -10,6 +10,7 @@ use super::*;
 #[derive(Clone, Default)]
 struct Count {
     begun: Arc<AtomicU32>,
+    ended: Arc<AtomicU32>,
     steps: Arc<AtomicU32>,
     canceled: bool,
 }
@@ -27,6 +28,10 @@ impl Control for Count {
 impl Attended for Count {
     fn begin(&mut self) {
         self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&mut self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -62,6 +67,7 @@ async fn does_a_task_on_its_thread() {
     assert!(matches!(made, Ok(Made::Plan(_))));
     assert_eq!(count.begun.load(Ordering::SeqCst), 1);
     assert_eq!(count.steps.load(Ordering::SeqCst), 1);
+    assert_eq!(count.ended.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -84,10 +90,12 @@ async fn a_canceled_task_never_begins() {
 #[tokio::test]
 async fn after_a_panic_the_engine_is_gone() {
     let device = device().await;
+    let count = Count::default();
     let (made, _) = device
-        .run(plan("a cat [panic:plan]"), Box::new(Count::default()))
+        .run(plan("a cat [panic:plan]"), Box::new(count.clone()))
         .await;
     assert!(matches!(made, Err(DeviceError::Panicked(words)) if words == "told to panic"));
+    assert_eq!(count.ended.load(Ordering::SeqCst), 1);
     let (made, _) = device.run(plan("a cat"), Box::new(Count::default())).await;
     assert!(matches!(made, Err(DeviceError::Gone)));
 }

@@ -9,6 +9,8 @@ fn offer(work: Work) -> JobOffer {
         attempt: 1,
         request: RequestId::at(1, [2; 10]),
         lease_ms: 30_000,
+        avoid: Vec::new(),
+        alone: false,
         work,
     }
 }

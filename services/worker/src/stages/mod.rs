@@ -20,7 +20,7 @@ use crate::{
     inputs::InputError,
 };
 
-/// How long storing an output is tried.
+/// How long storing an output is tried while the store is away.
 const STORE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why an attempt made nothing.
@@ -44,6 +44,15 @@ pub enum StageError {
 }
 
 impl StageError {
+    /// Whether the object store was away, which says nothing against the job or this worker.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(ArtifactError::Store(_))
+                | Self::Input(InputError::Store(ArtifactError::Store(_)))
+        )
+    }
+
     /// What is reported.
     pub fn outcome(&self) -> Outcome {
         let retry = match self {

@@ -23,6 +23,7 @@ impl atelier_engine::Control for Silent {
 
 impl Attended for Silent {
     fn begin(&mut self) {}
+    fn end(&mut self) {}
 }
 
 async fn device() -> Device {

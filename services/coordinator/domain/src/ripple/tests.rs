@@ -12,7 +12,8 @@ use crate::{
 const POLICY: Policy = Policy {
     lease_ms: 10_000,
     max_failures: 4,
-    max_dead_workers: 2,
+    max_failed_workers: 2,
+    max_losses: 8,
     backoff_ms: 250,
     max_backoff_ms: 8_000,
 };
@@ -78,6 +79,7 @@ fn run(request: &mut Request, job: JobId, now: u64, outcome: Outcome) -> Vec<Eff
     let event = Event::Reported {
         job,
         attempt,
+        worker: worker(1),
         outcome,
     };
     request.apply(event, now, &POLICY).unwrap()
@@ -251,29 +253,111 @@ fn failures_are_tried_again_later_and_later() {
     assert_eq!(request.state.reason(), Some("store (failed 4 times)"));
 }
 
+/// Dispatches the job, lets `worker` give a sign of life and then fall silent.
+fn die(request: &mut Request, job: JobId, now: u64, worker: WorkerId, begun: bool) {
+    request
+        .apply(Event::Dispatched { job }, now, &POLICY)
+        .unwrap();
+    let alive = Event::Alive {
+        job,
+        attempt: request.job(job).unwrap().attempt,
+        worker,
+        begun,
+    };
+    request.apply(alive, now, &POLICY).unwrap();
+    request
+        .apply(Event::LeasesChecked, now + 10_000, &POLICY)
+        .unwrap();
+}
+
 #[test]
 fn a_job_that_kills_two_workers_is_parked() {
     let mut request = start(Think::Off, 1);
     let job = request.jobs[0].id;
-    let mut now = 0;
-    for n in 1..=2 {
-        now += 60_000;
-        request
-            .apply(Event::Dispatched { job }, now, &POLICY)
-            .unwrap();
-        let alive = Event::Alive {
-            job,
-            attempt: u32::from(n),
-            worker: worker(n),
-        };
-        request.apply(alive, now, &POLICY).unwrap();
-        now += 10_000;
-        request.apply(Event::LeasesChecked, now, &POLICY).unwrap();
+    die(&mut request, job, 60_000, worker(1), true);
+    assert_eq!(request.state, State::Active);
+    die(&mut request, job, 120_000, worker(2), true);
+    assert_eq!(
+        request.state.reason(),
+        Some("parked: failed on 2 different workers, the last time: its worker fell silent")
+    );
+}
+
+#[test]
+fn a_job_that_fails_on_one_worker_and_kills_another_is_parked() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    let reason = "no memory".into();
+    let failed = Outcome::Failed {
+        reason,
+        retry: true,
+    };
+    run(&mut request, job, 0, failed.clone());
+    run(&mut request, job, 60_000, failed);
+    assert_eq!(
+        request.state,
+        State::Active,
+        "one worker may be at fault itself"
+    );
+    assert_eq!(request.job(job).unwrap().failed_on, [worker(1)]);
+    die(&mut request, job, 120_000, worker(2), true);
+    assert!(request.state.reason().unwrap().starts_with("parked"));
+}
+
+#[test]
+fn what_lay_beside_the_job_that_killed_its_worker_goes_back_without_blame() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    for n in 1..=7 {
+        die(&mut request, job, u64::from(n) * 60_000, worker(n), false);
+        let job = request.job(job).unwrap();
+        assert_eq!((job.failures, job.losses), (0, u32::from(n)));
+        assert!(job.failed_on.is_empty() && matches!(job.state, JobState::Ready { .. }));
     }
-    assert!(
-        request.state.reason().unwrap().starts_with("parked: 2"),
-        "{:?}",
-        request.state
+    // What kills its workers before they begin must not go on for ever.
+    die(&mut request, job, 600_000, worker(8), false);
+    assert!(request.state.reason().unwrap().starts_with("parked: 8"));
+}
+
+#[test]
+fn nobody_takes_over_what_another_worker_has_begun() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    request
+        .apply(Event::Dispatched { job }, 0, &POLICY)
+        .unwrap();
+    let mut alive = |n, begun| {
+        let sign = Event::Alive {
+            job,
+            attempt: 1,
+            worker: worker(n),
+            begun,
+        };
+        request.apply(sign, 1, &POLICY).map(drop)
+    };
+    assert_eq!(alive(1, false), Ok(()));
+    assert_eq!(alive(2, true), Ok(()));
+    assert_eq!(alive(1, true), Err(NotApplied::Superseded));
+    // It is off the device: only the report is missing.
+    assert_eq!(alive(2, false), Ok(()));
+    assert_eq!(alive(1, false), Ok(()));
+}
+
+#[test]
+fn an_outage_says_nothing_against_a_worker_and_still_ends() {
+    let mut request = start(Think::Off, 1);
+    let job = request.jobs[0].id;
+    for n in 1..=4_u64 {
+        assert_eq!(request.state, State::Active);
+        let outcome = Outcome::Outage {
+            reason: "the store is away".into(),
+        };
+        run(&mut request, job, n * 100_000, outcome);
+        assert!(request.job(job).unwrap().failed_on.is_empty());
+    }
+    assert_eq!(
+        request.state.reason(),
+        Some("the store is away (failed 4 times)")
     );
 }
 
@@ -312,6 +396,7 @@ fn a_late_report_changes_nothing() {
     let late = Event::Reported {
         job,
         attempt: 1,
+        worker: worker(1),
         outcome,
     };
     assert_eq!(
@@ -335,6 +420,7 @@ fn wrong_reports_are_told_from_late_ones() {
     let wrong = Event::Reported {
         job,
         attempt: 1,
+        worker: worker(1),
         outcome,
     };
     assert_eq!(request.apply(wrong, 1, &POLICY), Err(NotApplied::WrongKind));
@@ -362,6 +448,7 @@ fn wrong_reports_are_told_from_late_ones() {
     let wrong = Event::Reported {
         job,
         attempt: 1,
+        worker: worker(1),
         outcome,
     };
     let refused = NotApplied::WrongChecks {
@@ -398,6 +485,7 @@ fn cancel_stops_what_runs() {
     let report = Event::Reported {
         job,
         attempt: 1,
+        worker: worker(1),
         outcome: Outcome::Returned,
     };
     assert_eq!(
