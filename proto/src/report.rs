@@ -20,7 +20,7 @@ pub struct Report {
     pub request: RequestId,
     /// Who did it.
     pub worker: WorkerId,
-    /// Time on the device, in milliseconds; of a batch the time of all.
+    /// Time on the device, in milliseconds; of a batch its share.
     pub device_ms: u64,
     /// Jobs that were computed at once, this one included.
     #[serde(default = "alone", skip_serializing_if = "is_alone")]

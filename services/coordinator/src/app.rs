@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    farm::{Changes, EndRates, Farm, Ids, PostedJobs, Workers},
+    farm::{Changes, EndRates, Farm, Ids, PostedJobs, Trust, Workers},
     http, loops,
     metrics::Metrics,
     store::{Store, StoreOptions},
@@ -83,6 +83,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         ready: Arc::new(Notify::new()),
         changes: Changes::default(),
         workers: Workers::new(SILENCE),
+        trust: Trust::default(),
         end_rates: EndRates::default(),
         queue_limit: config.tenant_queue_limit,
         posted: PostedJobs::default(),

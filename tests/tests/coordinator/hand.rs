@@ -25,6 +25,8 @@ pub const MODEL: &str = "atelier-mini";
 pub struct Hand {
     pub bus: Bus,
     pub id: WorkerId,
+    /// What it says that it is kept from.
+    pub kept_from: Vec<JobKind>,
     artifacts: Artifacts,
 }
 
@@ -46,6 +48,7 @@ impl Hand {
         Ok(Self {
             bus: Bus::connect(options).await?,
             id: WorkerId::from_uuid(Uuid::now_v7()),
+            kept_from: Vec::new(),
             artifacts: Artifacts::open(&sandbox.store_url)?,
         })
     }
@@ -142,7 +145,7 @@ impl Hand {
             draining: false,
             on_device: pairs(on_device),
             computed: Vec::new(),
-            kept_from: Vec::new(),
+            kept_from: self.kept_from.clone(),
         };
         let subject = self.bus.names().heartbeat(self.id);
         self.bus.publish(subject, encode(&heartbeat, None)).await?;

@@ -12,4 +12,5 @@ mod late;
 mod leases;
 mod many;
 mod outage;
+mod quarantine;
 mod tenants;

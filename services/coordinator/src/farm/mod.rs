@@ -4,6 +4,7 @@ mod changes;
 mod clock;
 mod end_rates;
 mod posted;
+mod trust;
 mod workers;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use changes::{Changes, Watch};
 pub use clock::Ids;
 pub use end_rates::EndRates;
 pub use posted::PostedJobs;
+pub use trust::{Evidence, Trust};
 pub use workers::Workers;
 
 use crate::{
@@ -48,6 +50,8 @@ pub struct Farm {
     pub changes: Changes,
     /// The workers that were heard.
     pub workers: Workers,
+    /// Which of them keep failing at what.
+    pub trust: Trust,
     /// How fast each tenant's requests ended lately.
     pub end_rates: EndRates,
     /// Active requests that a tenant without a limit of its own may have.

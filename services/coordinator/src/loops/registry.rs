@@ -4,7 +4,7 @@ use atelier_proto::{decode, job::JobKind, signal::Heartbeat};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::farm::Farm;
+use crate::{farm::Farm, operations::advise::advise};
 
 /// Runs until `stop`.
 pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
@@ -16,8 +16,15 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
             Some(message) = heartbeats.next() => {
                 // The one that extends leases counts what cannot be read.
                 let Ok(heartbeat) = decode::<Heartbeat>(&message.payload) else { continue };
-                if farm.workers.heard(heartbeat.body) {
+                let heartbeat = heartbeat.body;
+                let worker = heartbeat.worker;
+                let mut taken = heartbeat.roles.clone();
+                taken.retain(|kind| !heartbeat.kept_from.contains(kind));
+                if farm.workers.heard(heartbeat) {
                     farm.ready.notify_one();
+                }
+                for kind in taken {
+                    advise(&farm, worker, kind).await;
                 }
                 for kind in JobKind::ALL {
                     let taking = i64::from(farm.workers.taking(kind));

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use atelier_domain::{Event, NotApplied};
+use atelier_domain::{Event, NotApplied, Outcome};
 use atelier_proto::{
-    JobId, RequestId,
+    JobId, RequestId, WorkerId,
     job::JobKind,
     report::{Report, ReportAnswer},
 };
 
-use super::{findings, settle::settle};
+use super::{advise::weigh, findings, settle::settle};
 use crate::{
-    farm::Farm,
+    farm::{Evidence, Farm},
     store::{StoreError, Unit},
 };
 
@@ -24,6 +24,7 @@ pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnsw
     let mut unit = farm.store.begin(&touched).await?;
     let size = reports.len();
     let mut over: Vec<JobId> = Vec::with_capacity(size);
+    let mut evidence = Vec::new();
     let mut answers = Vec::with_capacity(size);
     for report in reports {
         let job = report.job;
@@ -31,7 +32,10 @@ pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnsw
             .request(report.request)
             .and_then(|request| request.job(job))
             .map(|job| job.kind);
-        let (device_ms, answer) = (report.device_ms, take(farm, &mut unit, report));
+        let (device_ms, answer) = (
+            report.device_ms,
+            take(farm, &mut unit, report, &mut evidence),
+        );
         if answer == ReportAnswer::Committed {
             over.push(job);
         }
@@ -45,13 +49,19 @@ pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnsw
     // Also without a ready job: there is room in the queue now.
     farm.ready.notify_one();
     settle(farm, &touched, committed).await;
+    weigh(farm, &evidence).await;
     Ok(answers
         .into_iter()
         .map(|(kind, device_ms, answer)| count(farm, kind, device_ms, answer))
         .collect())
 }
 
-fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
+fn take(
+    farm: &Farm,
+    unit: &mut Unit,
+    report: Report,
+    evidence: &mut Vec<Evidence>,
+) -> ReportAnswer {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
     let worker = report.worker;
     let (outcome, finding) = match findings::read(report) {
@@ -61,9 +71,10 @@ fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
             return ReportAnswer::Refused;
         }
     };
-    if let atelier_domain::Outcome::Failed { reason, retry } = &outcome {
+    if let Outcome::Failed { reason, retry } = &outcome {
         tracing::info!(%request, %job, attempt, reason, retry, "an attempt failed");
     }
+    let says = evidence_of(unit, request, job, worker, &outcome);
     let event = Event::Reported {
         job,
         attempt,
@@ -73,6 +84,7 @@ fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
     match unit.apply(request, event, &farm.policy) {
         Ok(()) => {
             unit.note(job, finding);
+            evidence.extend(says);
             ReportAnswer::Committed
         }
         Err(NotApplied::Superseded) => ReportAnswer::Superseded,
@@ -81,6 +93,30 @@ fn take(farm: &Farm, unit: &mut Unit, report: Report) -> ReportAnswer {
             ReportAnswer::Refused
         }
     }
+}
+
+/// What a report says of the worker that it is from, and of those that the job failed on before; none when it says nothing.
+fn evidence_of(
+    unit: &Unit,
+    request: RequestId,
+    job: JobId,
+    worker: WorkerId,
+    outcome: &Outcome,
+) -> Option<Evidence> {
+    let done = match outcome {
+        Outcome::Planned { .. } | Outcome::Rendered { .. } | Outcome::Reviewed { .. } => true,
+        Outcome::Failed { retry: true, .. } => false,
+        // What can never be done, what was away and what was given back say nothing against anybody.
+        Outcome::Failed { .. } | Outcome::Outage { .. } | Outcome::Returned => return None,
+    };
+    let known = unit.request(request)?.job(job)?;
+    Some(Evidence {
+        worker,
+        kind: known.kind,
+        job,
+        before: known.failed_on.clone(),
+        done,
+    })
 }
 
 fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: ReportAnswer) -> ReportAnswer {

@@ -1,5 +1,6 @@
 //! What a coordinator does, one use case a file: load, ask the domain, save, and only then tell others.
 
+pub mod advise;
 pub mod cancel;
 pub mod collect;
 pub mod dispatch;
