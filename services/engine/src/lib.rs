@@ -8,7 +8,7 @@ pub mod planning;
 
 use atelier_proto::{
     job::{JobKind, Size},
-    plan::Plan,
+    plan::{Plan, StageOp},
     report::{Thought, UsedReference},
     review::Review,
 };
@@ -38,6 +38,24 @@ pub trait Engine {
         input: &RenderInput,
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError>;
+
+    /// Most drawings of equal [`Shape`] that are worth making at once; 1 when that is no faster than one by one.
+    fn best_batch(&self) -> usize {
+        1
+    }
+
+    /// Draws stages of equal [`Shape`] at once, each under its own control, and says of each what came of it, in their order. One by one
+    /// unless the engine knows better.
+    fn render_batch(
+        &mut self,
+        inputs: &[&RenderInput],
+        controls: &mut [&mut dyn Control],
+    ) -> Vec<Result<RenderOutput, EngineError>> {
+        let pairs = inputs.iter().zip(controls);
+        pairs
+            .map(|(input, control)| self.render(input, *control))
+            .collect()
+    }
 
     /// Answers the checks of a plan about a picture, in the plan's order.
     fn critique(
@@ -104,6 +122,37 @@ pub struct RenderInput {
     pub inputs: Vec<RgbImage>,
     /// The user's pictures.
     pub references: Vec<Reference>,
+}
+
+/// What drawings must have in common to be made at once: they take the same steps on tensors of the same size.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    op: &'static str,
+    /// Bits of the strength of an edit, which decides on its steps.
+    strength: Option<u32>,
+    steps: Option<u32>,
+    size: Option<Size>,
+    inputs: Vec<(u32, u32)>,
+    references: usize,
+}
+
+impl RenderInput {
+    /// Its shape; none when its plan has no such stage.
+    pub fn shape(&self) -> Option<Shape> {
+        let op = &self.plan.stage(&self.stage)?.op;
+        let strength = match op {
+            StageOp::Edit { strength, .. } => Some(strength.to_bits()),
+            _ => None,
+        };
+        Some(Shape {
+            op: op.name(),
+            strength,
+            steps: self.steps,
+            size: self.size,
+            inputs: self.inputs.iter().map(RgbImage::dimensions).collect(),
+            references: self.references.len(),
+        })
+    }
 }
 
 /// Output of [`Engine::render`].

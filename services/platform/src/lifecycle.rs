@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -26,7 +26,8 @@ pub struct Lifecycle {
     soft: CancellationToken,
     hard: CancellationToken,
     tracker: TaskTracker,
-    failed: Arc<AtomicBool>,
+    /// Exit code of the first failure; 0 while there is none.
+    failed: Arc<AtomicU8>,
     grace: Duration,
 }
 
@@ -59,7 +60,14 @@ impl Lifecycle {
 
     /// Ends the process in good order, with exit code 1.
     pub fn fail(&self) {
-        self.failed.store(true, Ordering::SeqCst);
+        self.fail_with(1);
+    }
+
+    /// Ends the process in good order, with this exit code; that of the first failure stays.
+    pub fn fail_with(&self, code: u8) {
+        let _ = self
+            .failed
+            .compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
         self.soft.cancel();
     }
 
@@ -91,7 +99,7 @@ impl Lifecycle {
         self.tracker.spawn(task);
     }
 
-    /// Waits for a signal or [`Self::stop`], then for the tasks; returns the exit code: 0 when everything ended in time without a failure.
+    /// Waits for a signal or [`Self::stop`], then for the tasks; returns the exit code: 0 when everything ended in time without a failure, else that of the first failure, or 1.
     pub async fn run(self) -> ExitCode {
         let (mut terminate, mut interrupt) = match (
             signal(SignalKind::terminate()),
@@ -121,10 +129,10 @@ impl Lifecycle {
             || tokio::time::timeout(LAST_CALL, self.tracker.wait())
                 .await
                 .is_ok();
-        if stopped && !self.failed.load(Ordering::SeqCst) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        match self.failed.load(Ordering::SeqCst) {
+            0 if stopped => ExitCode::SUCCESS,
+            0 => ExitCode::FAILURE,
+            code => ExitCode::from(code),
         }
     }
 }

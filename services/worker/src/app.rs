@@ -6,7 +6,6 @@ use anyhow::Context;
 use atelier_platform::{
     Artifacts, Bus, BusOptions, Lifecycle, admin, bus::Puller, telemetry::Metrics,
 };
-use atelier_proto::WorkerId;
 
 use crate::{
     announce::{self, Announcement},
@@ -15,40 +14,39 @@ use crate::{
     device::Device,
     drain, engines, intake, lease,
     metrics::WorkerMetrics,
-    shared::Shared,
+    quarantine,
+    shared::{Parts, Shared},
+    watchdog,
 };
 
 /// Starts everything; when this returns the worker takes jobs.
 pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Shared>> {
     let artifacts = Artifacts::open(&config.store_url)?;
-    let name = config.display_name();
     let bus = Bus::connect(BusOptions {
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
         prefix: config.prefix.clone(),
-        client_name: format!("atelier-worker {name}"),
+        client_name: format!("atelier-worker {}", config.display_name()),
         replicas: config.nats_replicas,
     })
     .await?;
     let loading = config.clone();
-    let engine = Device::start(move || engines::load(&loading))
+    let engine = Device::start(move || engines::load(&loading), config.most_at_once())
         .await
         .context("loading the engine")?;
     let metrics = Metrics::default();
-    let shared = Arc::new(Shared::new(
-        new_id(),
-        name,
-        config.roles.clone(),
+    let parts = Parts {
         engine,
         bus,
         artifacts,
-        WorkerMetrics::new(&metrics),
-        life.clone(),
-    ));
+        metrics: WorkerMetrics::new(&metrics),
+        life: life.clone(),
+    };
+    let shared = Arc::new(Shared::new(&config, parts));
     spawn(&shared, &config, metrics).await?;
     tracing::info!(
         worker = %shared.worker, name = shared.name, model = shared.about.model,
-        device = shared.about.device, roles = ?shared.roles, "taking jobs"
+        device = shared.about.device, batch = shared.about.batch, roles = ?shared.roles, "taking jobs"
     );
     if let Some(file) = &config.announce {
         announce::write(file, &announcement(&shared))?;
@@ -73,11 +71,14 @@ async fn pullers(shared: &Shared) -> Vec<Puller> {
 async fn spawn(shared: &Arc<Shared>, config: &Config, metrics: Metrics) -> anyhow::Result<()> {
     let life = &shared.life;
     let cancels = cancel::subscribe(shared).await?;
+    let advice = quarantine::subscribe(shared).await?;
     let pullers = pullers(shared).await;
     // The first sign of life comes before the first job.
     lease::beat(shared).await;
     shared.bus.flush().await;
     life.spawn("cancel", cancel::run(shared.clone(), cancels));
+    life.spawn("quarantine", quarantine::run(shared.clone(), advice));
+    life.track(watchdog::run(shared.clone()));
     life.track(lease::run(shared.clone(), config.heartbeat()));
     life.track(drain::run(shared.clone(), config.drain()));
     for puller in pullers {
@@ -103,8 +104,4 @@ fn announcement(shared: &Shared) -> Announcement {
         roles: shared.roles.clone(),
         pid: std::process::id(),
     }
-}
-
-fn new_id() -> WorkerId {
-    WorkerId::from_uuid(uuid::Uuid::now_v7())
 }

@@ -71,6 +71,14 @@ pub struct Config {
     #[arg(long, env = "ATELIER_DRAIN_MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub drain_ms: u64,
 
+    /// Most drawings of equal size and steps to make at once, when as many wait; what suits the engine unless given
+    #[arg(long, env = "ATELIER_BATCH", value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub batch: Option<u64>,
+
+    /// Milliseconds without a step after which the device counts as hung: the attempt fails and the worker ends with exit code 3
+    #[arg(long, env = "ATELIER_STEP_TIMEOUT_MS", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
+    pub step_timeout_ms: u64,
+
     /// Name of this worker for people; host and process id unless given
     #[arg(long, env = "ATELIER_WORKER_NAME")]
     pub name: Option<String>,
@@ -139,6 +147,16 @@ impl Config {
     /// Longest time between signs of life.
     pub fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat_ms)
+    }
+
+    /// How long the device may go without a step.
+    pub fn step_timeout(&self) -> Duration {
+        Duration::from_millis(self.step_timeout_ms)
+    }
+
+    /// Most drawings at once; none leaves it to the engine.
+    pub fn most_at_once(&self) -> Option<usize> {
+        self.batch.and_then(|most| usize::try_from(most).ok())
     }
 
     /// Name for people.

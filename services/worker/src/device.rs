@@ -1,7 +1,9 @@
-//! One OS thread owns the engine and does one thing at a time. A panic there ends the engine, not the process at once: what it did is reported first.
+//! One OS thread owns the engine and does one thing at a time: a task, or a batch of equal drawings that wait for it. Nothing waits for a batch
+//! to become full. A panic there ends the engine, not the process at once: what it did is reported first.
 
 use std::{
     any::Any,
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
@@ -11,6 +13,9 @@ use atelier_engine::{
 };
 use atelier_proto::{job::JobKind, review::Review};
 use tokio::sync::{mpsc, oneshot};
+
+/// Tasks that may wait for the device; the jobs in hands are fewer.
+const MOST_WAITING: usize = 512;
 
 /// Input of an engine.
 #[derive(Debug)]
@@ -46,6 +51,9 @@ pub enum DeviceError {
     /// The engine is gone since an earlier panic.
     #[error("the engine is gone")]
     Gone,
+    /// It makes no steps any more, and cannot be told to stop.
+    #[error("the device made no step for {} s", .0.as_secs_f64())]
+    Hung(Duration),
 }
 
 /// What the engine says of itself.
@@ -57,17 +65,41 @@ pub struct About {
     pub device: String,
     /// What it can do.
     pub roles: Vec<JobKind>,
+    /// Most drawings that it makes at once.
+    pub batch: usize,
 }
 
-/// What a task came to, and the time it took on the device.
-pub type Done = (Result<Made, DeviceError>, Duration);
+/// What a task came to.
+#[derive(Debug)]
+pub struct Done {
+    /// What was made.
+    pub made: Result<Made, DeviceError>,
+    /// Time on the device, of a batch that of all.
+    pub took: Duration,
+    /// Tasks that were computed at once, this one included.
+    pub batch: u32,
+}
+
+impl Done {
+    /// It was not computed.
+    pub fn without(error: DeviceError) -> Self {
+        Self {
+            made: Err(error),
+            took: Duration::ZERO,
+            batch: 1,
+        }
+    }
+}
 
 /// The attempt around a task.
 pub trait Attended: Control + Send {
+    /// Whether it must not be computed in one batch with others.
+    fn alone(&self) -> bool;
+
     /// The device begins with it when this returns.
     fn begin(&mut self);
 
-    /// It is off the device, whatever came of it. Also called when it never began.
+    /// It is off the device, whatever came of it.
     fn end(&mut self);
 }
 
@@ -85,18 +117,19 @@ pub struct Device {
 }
 
 impl Device {
-    /// Starts the thread and loads the engine on it.
+    /// Starts the thread and loads the engine on it. `batch` is the most drawings to make at once; none leaves it to the engine.
     pub async fn start<E>(
         load: impl FnOnce() -> Result<Box<dyn Engine>, E> + Send + 'static,
+        batch: Option<usize>,
     ) -> Result<(Self, About), E>
     where
         E: Send + From<std::io::Error> + 'static,
     {
-        let (commands, inbox) = mpsc::channel(1);
+        let (commands, inbox) = mpsc::channel(MOST_WAITING);
         let (loaded, about) = oneshot::channel();
         std::thread::Builder::new()
             .name("device".into())
-            .spawn(move || own(load, loaded, inbox))?;
+            .spawn(move || own(load, batch, loaded, inbox))?;
         let gone = || std::io::Error::other("the engine panicked while it was loaded");
         let about = about.await.map_err(|_| gone())??;
         Ok((Self { commands }, about))
@@ -111,16 +144,17 @@ impl Device {
             span: tracing::Span::current(),
             answer,
         };
-        let gone = (Err(DeviceError::Gone), Duration::ZERO);
         if self.commands.send(command).await.is_err() {
-            return gone;
+            return Done::without(DeviceError::Gone);
         }
-        done.await.unwrap_or(gone)
+        done.await
+            .unwrap_or_else(|_| Done::without(DeviceError::Gone))
     }
 }
 
 fn own<E>(
     load: impl FnOnce() -> Result<Box<dyn Engine>, E>,
+    batch: Option<usize>,
     loaded: oneshot::Sender<Result<About, E>>,
     mut inbox: mpsc::Receiver<Command>,
 ) {
@@ -131,50 +165,132 @@ fn own<E>(
             return;
         }
     };
+    let batch = batch.unwrap_or_else(|| engine.best_batch()).max(1);
     let about = About {
         model: engine.model().to_owned(),
         device: engine.device(),
         roles: engine.roles(),
+        batch,
     };
     if loaded.send(Ok(about)).is_err() {
         return;
     }
-    while let Some(mut command) = inbox.blocking_recv() {
-        let _inside = command.span.enter();
-        let start = Instant::now();
-        // After a panic the engine is never used again, so that nobody sees it half done.
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            compute(engine.as_mut(), command.task, command.control.as_mut())
-        }));
-        let took = start.elapsed();
-        // Before the next one begins, so that nobody takes this one for it.
-        command.control.end();
-        match made {
-            Ok(made) => drop(command.answer.send((made.map_err(Into::into), took))),
-            Err(panic) => {
-                let error = DeviceError::Panicked(words(panic.as_ref()));
-                drop(command.answer.send((Err(error), took)));
+    let mut waiting = VecDeque::new();
+    while let Some(command) = inbox.blocking_recv() {
+        waiting.push_back(command);
+        loop {
+            while let Ok(command) = inbox.try_recv() {
+                waiting.push_back(command);
+            }
+            let turn = next_turn(&mut waiting, batch);
+            if turn.is_empty() {
+                break;
+            }
+            if compute(engine.as_mut(), turn).is_err() {
                 return;
             }
         }
     }
 }
 
-fn compute(
-    engine: &mut dyn Engine,
-    task: Task,
-    control: &mut dyn Attended,
-) -> Result<Made, EngineError> {
-    if control.canceled() {
-        return Err(EngineError::Canceled);
+/// The task that waits longest, and those that can be computed with it at once. Canceled ones are answered without work.
+fn next_turn(waiting: &mut VecDeque<Command>, most: usize) -> Vec<Command> {
+    let mut turn: Vec<Command> = Vec::new();
+    let mut others = VecDeque::new();
+    for command in waiting.drain(..) {
+        if command.control.canceled() {
+            command.answer(Err(EngineError::Canceled.into()), Duration::ZERO, 1);
+            continue;
+        }
+        let joins = match turn.first() {
+            None => true,
+            Some(first) => turn.len() < most && first.goes_with(&command),
+        };
+        if joins {
+            turn.push(command);
+        } else {
+            others.push_back(command);
+        }
     }
-    control.begin();
-    match task {
-        Task::Plan(input) => engine
-            .plan(&input, control)
-            .map(|made| Made::Plan(Box::new(made))),
-        Task::Render(input) => engine.render(&input, control).map(Made::Picture),
-        Task::Critique(input) => engine.critique(&input, control).map(Made::Review),
+    *waiting = others;
+    turn
+}
+
+/// The engine panicked and must not be used again.
+struct Broken;
+
+fn compute(engine: &mut dyn Engine, mut turn: Vec<Command>) -> Result<(), Broken> {
+    let spans: Vec<_> = turn.iter().map(|command| command.span.clone()).collect();
+    let _inside = spans.first().map(tracing::Span::enter);
+    let start = Instant::now();
+    // After a panic the engine is never used again, so that nobody sees it half done.
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        turn.iter_mut().for_each(|command| command.control.begin());
+        make(engine, &mut turn)
+    }));
+    let took = start.elapsed();
+    // Before the next turn begins, so that nobody takes these for it.
+    for command in &mut turn {
+        command.control.end();
+    }
+    let batch = turn.len() as u32;
+    match made {
+        Ok(made) => {
+            for (command, made) in turn.into_iter().zip(made) {
+                command.answer(made.map_err(Into::into), took, batch);
+            }
+            Ok(())
+        }
+        Err(panic) => {
+            let words = words(panic.as_ref());
+            for command in turn {
+                let error = DeviceError::Panicked(words.clone());
+                command.answer(Err(error), took, batch);
+            }
+            Err(Broken)
+        }
+    }
+}
+
+/// One result for each command. Only drawings come more than one at once.
+fn make(engine: &mut dyn Engine, turn: &mut [Command]) -> Vec<Result<Made, EngineError>> {
+    if let [command] = turn {
+        let control: &mut dyn Control = command.control.as_mut();
+        return vec![match &command.task {
+            Task::Plan(input) => engine
+                .plan(input, control)
+                .map(|made| Made::Plan(Box::new(made))),
+            Task::Render(input) => engine.render(input, control).map(Made::Picture),
+            Task::Critique(input) => engine.critique(input, control).map(Made::Review),
+        }];
+    }
+    let mut inputs = Vec::with_capacity(turn.len());
+    let mut controls: Vec<&mut dyn Control> = Vec::with_capacity(turn.len());
+    for command in turn {
+        if let Task::Render(input) = &command.task {
+            inputs.push(input.as_ref());
+            controls.push(command.control.as_mut());
+        }
+    }
+    let made = engine.render_batch(&inputs, &mut controls);
+    made.into_iter()
+        .map(|made| made.map(Made::Picture))
+        .collect()
+}
+
+impl Command {
+    /// Whether both can be computed at once.
+    fn goes_with(&self, other: &Self) -> bool {
+        let (Task::Render(one), Task::Render(two)) = (&self.task, &other.task) else {
+            return false;
+        };
+        let apart = self.control.alone() || other.control.alone();
+        !apart && one.shape().is_some_and(|shape| two.shape() == Some(shape))
+    }
+
+    fn answer(self, made: Result<Made, DeviceError>, took: Duration, batch: u32) {
+        // Nobody waits for a task that was stopped before its turn.
+        let _ = self.answer.send(Done { made, took, batch });
     }
 }
 

@@ -54,6 +54,7 @@ pub struct Job {
     step: AtomicU32,
     total: AtomicU32,
     started: Mutex<Option<Instant>>,
+    hung: CancellationToken,
 }
 
 impl Job {
@@ -80,6 +81,24 @@ impl Job {
         self.stopping.cancelled().await;
     }
 
+    /// Ends when nobody wants what is made of it any more. A worker that drains still wants it.
+    pub async fn unwanted(&self) {
+        self.stopping.cancelled().await;
+        if self.stopped() == Some(Stop::Draining) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The device will never be done with it.
+    pub fn hang(&self) {
+        self.hung.cancel();
+    }
+
+    /// Ends when the device will never be done with it.
+    pub async fn hung(&self) {
+        self.hung.cancelled().await;
+    }
+
     /// Its deliveries so far.
     pub fn deliveries(&self) -> Vec<Arc<Delivery>> {
         lock(&self.deliveries).clone()
@@ -93,6 +112,11 @@ impl Job {
             self.total.load(Ordering::SeqCst),
         );
         (step > 0 && total >= step).then(|| started.elapsed() * (total - step) / step)
+    }
+
+    /// Whether it is or was on the device.
+    pub fn has_begun(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) != Phase::Waiting as u8
     }
 
     /// Whether it has been on the device.
@@ -117,6 +141,10 @@ impl Job {
 pub struct Hands {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    /// Most jobs that may wait for the device beside those on it.
+    ahead: usize,
+    /// When the device was last seen to do anything.
+    moved: Mutex<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -148,16 +176,17 @@ pub enum Taken {
     },
 }
 
-impl Default for Hands {
-    fn default() -> Self {
+impl Hands {
+    /// Empty hands; `ahead` jobs may wait for the device, as many as it takes at once.
+    pub fn new(ahead: usize) -> Self {
         Self {
             inner: Mutex::default(),
             changed: watch::channel(0).0,
+            ahead: ahead.max(1),
+            moved: Mutex::new(Instant::now()),
         }
     }
-}
 
-impl Hands {
     /// Takes a delivery into hands, or finds that it is known.
     pub fn take(&self, offer: JobOffer, trace: Option<String>, delivery: Delivery) -> Taken {
         let delivery = Arc::new(delivery);
@@ -198,6 +227,7 @@ impl Hands {
             step: AtomicU32::new(0),
             total: AtomicU32::new(0),
             started: Mutex::default(),
+            hung: CancellationToken::new(),
         });
         if decision == Decision::Canceled {
             job.stop(Stop::Canceled);
@@ -254,12 +284,14 @@ impl Hands {
     /// The device begins with a job.
     pub fn begin(&self, job: &Job) {
         *lock(&job.started) = Some(Instant::now());
+        self.moved();
         job.phase.store(Phase::Computing as u8, Ordering::SeqCst);
         self.poke();
     }
 
     /// The device has done a step.
     pub fn step(&self, job: &Job, step: u32, total: u32) {
+        self.moved();
         let before = job.nearly_done();
         job.total.store(total, Ordering::SeqCst);
         job.step.store(step, Ordering::SeqCst);
@@ -297,12 +329,27 @@ impl Hands {
         if inner.jobs.len() >= MOST_HELD {
             return None;
         }
-        let mut before_end = inner.jobs.iter().filter(|job| !job.is_computed());
-        match (before_end.next(), before_end.next()) {
-            (None, _) => Some(Urgency::Idle),
-            (Some(only), None) if only.nearly_done() => Some(Urgency::Ahead),
-            _ => None,
+        let before_end = inner.jobs.iter().filter(|job| !job.is_computed());
+        let (on_device, waiting): (Vec<_>, Vec<_>) = before_end.partition(|job| job.is_computing());
+        if on_device.is_empty() && waiting.is_empty() {
+            return Some(Urgency::Idle);
         }
+        let ends_soon = on_device.iter().all(|job| job.nearly_done());
+        (ends_soon && waiting.len() < self.ahead).then_some(Urgency::Ahead)
+    }
+
+    /// The jobs on the device, when it has done nothing with them for `limit`.
+    pub fn stuck(&self, limit: Duration) -> Vec<Arc<Job>> {
+        if lock(&self.moved).elapsed() < limit {
+            return Vec::new();
+        }
+        let inner = lock(&self.inner);
+        let on_device = inner.jobs.iter().filter(|job| job.is_computing());
+        on_device.cloned().collect()
+    }
+
+    fn moved(&self) {
+        *lock(&self.moved) = Instant::now();
     }
 
     fn poke(&self) {

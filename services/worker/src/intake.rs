@@ -34,6 +34,9 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             biased;
             () = soft.cancelled() => break,
             pulled = async {
+                while let Some(until) = shared.kept.until(puller.kind()) {
+                    tokio::time::sleep_until(until).await;
+                }
                 let urgency = shared.hands.room().await;
                 puller.pull(urgency).await
             } => pulled,
@@ -75,6 +78,10 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
     };
     let (id, attempt) = (envelope.body.job, envelope.body.attempt);
     let deliveries = delivery.deliveries();
+    if shared.kept.until(envelope.body.work.kind()).is_some() {
+        // It was asked for before the quarantine.
+        return delivery.give_back(None).await;
+    }
     if envelope.body.avoid.contains(&shared.worker) && deliveries <= MOST_LEFT {
         tracing::info!(job = %id, attempt, deliveries, "failed here before: leaving it to another worker");
         let pause = left_for(envelope.body.lease_ms);

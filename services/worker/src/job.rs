@@ -28,13 +28,14 @@ pub async fn run(shared: Arc<Shared>, job: Arc<Job>) {
         request = %job.offer.request,
     );
     let inside = async {
-        let (ended, on_device) = attempt(&shared, &job).await;
+        let mut device = Device::default();
+        let ended = attempt(&shared, &job, &mut device).await;
         shared.hands.computed(&job);
         let ended = match ended {
             Ok(outcome) => Ended::of(outcome),
             Err(error) => failed(&shared, &job, &error),
         };
-        settle(&shared, &job, ended, on_device).await;
+        settle(&shared, &job, ended, device).await;
     };
     inside.instrument(span).await;
 }
@@ -47,7 +48,7 @@ pub async fn refuse(shared: Arc<Shared>, job: Arc<Job>, reason: String) {
         reason,
         retry: false,
     };
-    settle(&shared, &job, Ended::of(outcome), Duration::ZERO).await;
+    settle(&shared, &job, Ended::of(outcome), Device::default()).await;
 }
 
 /// How an attempt ended, and why.
@@ -66,25 +67,44 @@ impl Ended {
     }
 }
 
-async fn attempt(shared: &Arc<Shared>, job: &Arc<Job>) -> (Result<Outcome, StageError>, Duration) {
-    let prepared = tokio::select! {
+/// What an attempt took of the device.
+#[derive(Debug)]
+struct Device {
+    /// Of a batch its share.
+    time: Duration,
+    batch: u32,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self {
+            time: Duration::ZERO,
+            batch: 1,
+        }
+    }
+}
+
+async fn attempt(
+    shared: &Arc<Shared>,
+    job: &Arc<Job>,
+    device: &mut Device,
+) -> Result<Outcome, StageError> {
+    let task = tokio::select! {
         biased;
-        () = job.stopping() => Err(StageError::Stopped),
-        task = stages::prepare(&shared.artifacts, &job.offer.work) => task,
+        () = job.stopping() => return Err(StageError::Stopped),
+        task = stages::prepare(&shared.artifacts, &job.offer.work) => task?,
     };
-    let task = match prepared {
-        Ok(task) => task,
-        Err(error) => return (Err(error), Duration::ZERO),
-    };
-    let (made, on_device) = compute(shared, job, task).await;
+    let done = compute(shared, job, task).await;
     // From here on the device is free for the next one.
     shared.hands.computed(job);
-    let made = match made {
-        Ok(made) => made,
-        Err(error) => return (Err(error.into()), on_device),
-    };
-    shared.metrics.device(job.offer.work.kind(), on_device);
-    (stages::finish(&shared.artifacts, made).await, on_device)
+    (device.time, device.batch) = (done.took / done.batch.max(1), done.batch);
+    let made = done.made?;
+    shared.metrics.device(job.offer.work.kind(), device.time);
+    tokio::select! {
+        biased;
+        () = job.unwanted() => Err(StageError::Stopped),
+        outcome = stages::finish(&shared.artifacts, made) => outcome,
+    }
 }
 
 /// Waits for the device and for what it makes. A job that is stopped before its turn does not wait for its turn.
@@ -96,14 +116,18 @@ async fn compute(shared: &Arc<Shared>, job: &Arc<Job>, task: Task) -> Done {
     tokio::select! {
         biased;
         done = &mut running => return done,
+        () = job.hung() => return Done::without(DeviceError::Hung(shared.step_timeout)),
         () = job.stopping() => {}
     }
-    if job.is_computing() {
-        // It stops within a step; until then the device is not free.
-        return running.await;
+    if !job.has_begun() {
+        return Done::without(atelier_engine::EngineError::Canceled.into());
     }
-    let stopped = atelier_engine::EngineError::Canceled;
-    (Err(stopped.into()), Duration::ZERO)
+    // It stops within a step; until then the device is not free.
+    tokio::select! {
+        biased;
+        done = running => done,
+        () = job.hung() => Done::without(DeviceError::Hung(shared.step_timeout)),
+    }
 }
 
 fn failed(shared: &Shared, job: &Job, error: &StageError) -> Ended {
@@ -122,7 +146,7 @@ fn failed(shared: &Shared, job: &Job, error: &StageError) -> Ended {
 }
 
 /// Reports until answered, then lets the stream forget the job.
-async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, on_device: Duration) {
+async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Device) {
     shared
         .metrics
         .attempt(job.offer.work.kind(), &ended.outcome);
@@ -131,8 +155,8 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, on_device: D
         attempt: job.offer.attempt,
         request: job.offer.request,
         worker: shared.worker,
-        device_ms: u64::try_from(on_device.as_millis()).unwrap_or(u64::MAX),
-        batch: 1,
+        device_ms: u64::try_from(device.time.as_millis()).unwrap_or(u64::MAX),
+        batch: device.batch,
         outage: ended.outage,
         outcome: ended.outcome,
     });

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! intake ─> hands ─> job task: fetch ─> device thread ─> store ─> outbox ─> acknowledge
-//!             └─ lease keeper (signs of life), cancel, drain
+//!             └─ lease keeper (signs of life), cancel, quarantine, watchdog, drain
 //! ```
 //! Order at the end of a job: the object is stored, then the report is answered, then the message is acknowledged.
 
@@ -24,5 +24,7 @@ pub mod metrics;
 pub mod offer;
 pub mod outbox;
 pub mod progress;
+pub mod quarantine;
 pub mod shared;
 pub mod stages;
+pub mod watchdog;

@@ -7,7 +7,7 @@ use atelier_proto::{
     job::JobKind,
     report::{Outcome, ReportAnswer},
 };
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// Upper bounds in seconds, from a fast GPU's step to a slow CPU's picture.
 const SECONDS: [f64; 12] = [
@@ -25,6 +25,8 @@ pub struct WorkerMetrics {
     device_seconds: HistogramVec,
     /// Jobs in hands.
     pub holding: IntGauge,
+    /// Kinds that are not taken at the moment.
+    kept_from: IntGaugeVec,
     /// Reports that had to be sent again.
     pub report_retries: IntCounter,
     /// Messages that nobody can read.
@@ -49,11 +51,16 @@ impl WorkerMetrics {
             ),
             device_seconds: metrics.histograms(
                 "worker_device_seconds",
-                "Time that an attempt took on the device, in seconds.",
+                "Time that an attempt took on the device, in seconds; of a batch its share.",
                 &["kind"],
                 &SECONDS,
             ),
             holding: metrics.gauge("worker_holding", "Jobs in this worker's hands."),
+            kept_from: metrics.gauges(
+                "worker_kept_from",
+                "1 while this worker takes no jobs of the kind because it kept failing at them.",
+                &["kind"],
+            ),
             report_retries: metrics.counter(
                 "worker_report_retries_total",
                 "Reports that had to be sent again because nobody answered.",
@@ -75,6 +82,7 @@ impl WorkerMetrics {
     fn show_zeros(&self) {
         for kind in JobKind::ALL {
             self.device_seconds.with_label_values(&[kind.as_str()]);
+            self.kept_from.with_label_values(&[kind.as_str()]);
             for outcome in ["done", "failed", "returned"] {
                 self.attempts.with_label_values(&[kind.as_str(), outcome]);
             }
@@ -94,6 +102,14 @@ impl WorkerMetrics {
         self.attempts
             .with_label_values(&[kind.as_str(), outcome])
             .inc();
+    }
+
+    /// These kinds are not taken at the moment, the others are.
+    pub fn kept_from(&self, kinds: &[JobKind]) {
+        for kind in JobKind::ALL {
+            let kept = i64::from(kinds.contains(&kind));
+            self.kept_from.with_label_values(&[kind.as_str()]).set(kept);
+        }
     }
 
     /// A coordinator answered.

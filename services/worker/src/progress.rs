@@ -90,12 +90,19 @@ impl Control for Steps {
 }
 
 impl Attended for Steps {
+    fn alone(&self) -> bool {
+        self.job.offer.alone
+    }
+
     /// The farm hears that the job is on the device before it is: should it kill the process at once, it is known which one it was.
     fn begin(&mut self) {
         self.shared.hands.begin(&self.job);
         if self.shared.bus.is_connected() {
-            let told = tokio::time::timeout(BEFORE_BEGIN, tell_begin(&self.shared, &self.job));
-            if self.runtime.block_on(told).is_err() {
+            let tell = async {
+                let told = tell_begin(&self.shared, &self.job);
+                tokio::time::timeout(BEFORE_BEGIN, told).await
+            };
+            if self.runtime.block_on(tell).is_err() {
                 tracing::debug!("the device begins although NATS did not take the sign of it");
             }
         }

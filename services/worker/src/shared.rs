@@ -1,8 +1,8 @@
 //! What all tasks of the worker share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use atelier_platform::{Artifacts, Bus, Lifecycle};
@@ -10,10 +10,28 @@ use atelier_proto::{WorkerId, job::JobKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Config,
     device::{About, Device},
     hands::Hands,
     metrics::WorkerMetrics,
+    quarantine::Kept,
+    watchdog,
 };
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The engine and what it says of itself.
+    pub engine: (Device, About),
+    /// The farm's bus.
+    pub bus: Bus,
+    /// The farm's store.
+    pub artifacts: Artifacts,
+    /// What is counted.
+    pub metrics: WorkerMetrics,
+    /// Start and end of the process.
+    pub life: Lifecycle,
+}
 
 /// What all tasks of the worker share.
 #[derive(Debug)]
@@ -32,56 +50,65 @@ pub struct Shared {
     pub artifacts: Artifacts,
     /// The way to the engine.
     pub device: Device,
+    /// A device that makes no step for this long hangs.
+    pub step_timeout: Duration,
     /// Jobs in hands.
     pub hands: Arc<Hands>,
+    /// Kinds of jobs that this worker is kept from.
+    pub kept: Kept,
     /// What is counted.
     pub metrics: WorkerMetrics,
     /// Start and end of the process.
     pub life: Lifecycle,
     /// Cancelled when the worker drains and nothing is in hands any more.
     pub empty: CancellationToken,
-    broken: AtomicBool,
+    broken: Mutex<Option<&'static str>>,
 }
 
 impl Shared {
-    /// Puts it together.
-    #[expect(clippy::too_many_arguments, reason = "one caller, every field once")]
-    pub fn new(
-        worker: WorkerId,
-        name: String,
-        roles: Vec<JobKind>,
-        (device, about): (Device, About),
-        bus: Bus,
-        artifacts: Artifacts,
-        metrics: WorkerMetrics,
-        life: Lifecycle,
-    ) -> Self {
+    /// Puts it together, under an id that is new at every start.
+    pub fn new(config: &Config, parts: Parts) -> Self {
+        let (device, about) = parts.engine;
+        let hands = Hands::new(about.batch);
         Self {
-            worker,
-            name,
-            roles,
+            worker: WorkerId::from_uuid(uuid::Uuid::now_v7()),
+            name: config.display_name(),
+            roles: config.roles.clone(),
             about,
-            bus,
-            artifacts,
+            bus: parts.bus,
+            artifacts: parts.artifacts,
             device,
-            hands: Arc::default(),
-            metrics,
-            life,
+            step_timeout: config.step_timeout(),
+            hands: Arc::new(hands),
+            kept: Kept::default(),
+            metrics: parts.metrics,
+            life: parts.life,
             empty: CancellationToken::new(),
-            broken: AtomicBool::new(false),
+            broken: Mutex::default(),
         }
     }
 
-    /// The engine is broken: report what there is, then end so that a supervisor starts anew.
+    /// The engine panicked: report what there is, then end so that a supervisor starts anew.
     pub fn engine_broke(&self) {
-        self.broken.store(true, Ordering::SeqCst);
+        self.set_broken("the engine panicked");
         self.life.fail();
+    }
+
+    /// The device hangs: report what there is, then end so that a supervisor starts anew.
+    pub fn device_hung(&self) {
+        self.set_broken("the device hangs");
+        self.life.fail_with(watchdog::HUNG);
+    }
+
+    fn set_broken(&self, why: &'static str) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
     /// Why the worker is not healthy, if it is not.
     pub fn health(&self) -> Result<(), String> {
-        if self.broken.load(Ordering::SeqCst) {
-            Err("the engine panicked".into())
+        let broken = *self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = broken {
+            Err(why.into())
         } else if !self.bus.is_connected() {
             Err("NATS is away".into())
         } else {

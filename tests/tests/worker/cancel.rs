@@ -1,9 +1,13 @@
 //! Cancels.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
-use atelier_proto::report::Outcome;
+use atelier_proto::{job::JobOffer, report::Outcome};
 use atelier_tests::Sandbox;
 
 use crate::desk::{Desk, offer, plan_work};
@@ -43,6 +47,79 @@ async fn a_cancel_stops_the_device_within_a_step() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_hits_nobody_else_on_the_device_or_waiting_for_it() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _worker = sandbox.worker("worker", &["--heartbeat-ms", "50"])?;
+    for cancel_the_waiting_one in [true, false] {
+        let running = desk.render("a cat [slow:150]", 10).await?;
+        let waiting = desk.render("a dog [slow:10]", 3).await?;
+        desk.offer(&running).await?;
+        desk.offer(&waiting).await?;
+        let both = [(running.job, 1), (waiting.job, 1)];
+        while {
+            let holding = desk.heartbeat().await?.holding;
+            !both.iter().all(|pair| holding.contains(pair))
+        } {}
+        let (canceled, spared) = match cancel_the_waiting_one {
+            true => (&waiting, &running),
+            false => (&running, &waiting),
+        };
+        desk.cancel(canceled.request).await?;
+        let first = desk.report().await?;
+        assert_eq!(
+            (first.job, first.outcome),
+            (canceled.job, Outcome::Returned)
+        );
+        let second = desk.report().await?;
+        assert_eq!(second.job, spared.job);
+        assert!(matches!(second.outcome, Outcome::Rendered { .. }));
+    }
+    desk.empty().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let worker = sandbox.worker("worker", &[])?;
+    let until_it_says = async |words: &str, job: &JobOffer| {
+        let id = job.job.to_string();
+        let said = |line: &str| line.contains(words) && line.contains(&id);
+        while !worker.program.log().lines().any(said) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let fetched = desk.render("a cat", 4).await?;
+    let stored = desk.render("a dog [slow:200]", 4).await?;
+    let healed = desk.render("a radio [slow:200]", 4).await?;
+
+    let away = StoreAway::begin(&sandbox)?;
+    desk.offer(&fetched).await?;
+    until_it_says("fetching an input: trying again", &fetched).await;
+    desk.cancel(fetched.request).await?;
+    assert_eq!(desk.report().await?.outcome, Outcome::Returned);
+    away.end()?;
+
+    for (job, canceled) in [(&stored, true), (&healed, false)] {
+        desk.offer(job).await?;
+        while desk.progress().await?.job != job.job {}
+        let away = StoreAway::begin(&sandbox)?;
+        until_it_says("storing an output: trying again", job).await;
+        if canceled {
+            desk.cancel(job.request).await?;
+            assert_eq!(desk.report().await?.outcome, Outcome::Returned);
+            away.end()?;
+        } else {
+            away.end()?;
+            let outcome = desk.report().await?.outcome;
+            assert!(matches!(outcome, Outcome::Rendered { .. }), "{outcome:?}");
+        }
+    }
+    desk.empty().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn previews_show_how_far_it_is() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let mut desk = Desk::open(&sandbox).await?;
@@ -68,4 +145,27 @@ async fn previews_show_how_far_it_is() -> Result<()> {
         Outcome::Rendered { .. }
     ));
     Ok(())
+}
+
+/// While it lives the store is away: where its folder was is something else.
+struct StoreAway {
+    folder: PathBuf,
+    aside: PathBuf,
+}
+
+impl StoreAway {
+    fn begin(sandbox: &Sandbox) -> Result<Self> {
+        let away = Self {
+            folder: sandbox.folder().join("objects"),
+            aside: sandbox.folder().join("objects-aside"),
+        };
+        fs::rename(&away.folder, &away.aside)?;
+        fs::write(&away.folder, "no folder")?;
+        Ok(away)
+    }
+
+    fn end(self) -> Result<()> {
+        fs::remove_file(&self.folder)?;
+        Ok(fs::rename(&self.aside, &self.folder)?)
+    }
 }

@@ -139,6 +139,29 @@ impl Desk {
         Ok(())
     }
 
+    pub async fn delete_consumer(&self, kind: JobKind) -> Result<()> {
+        let stream = self.jetstream.get_stream(self.names.jobs_stream()).await?;
+        let consumer = self.names.consumer(kind, MODEL);
+        stream.delete_consumer(&consumer).await?;
+        Ok(())
+    }
+
+    pub async fn delete_stream(&self) -> Result<()> {
+        let stream = self.names.jobs_stream();
+        self.jetstream.delete_stream(stream).await?;
+        Ok(())
+    }
+
+    /// Waits until somebody has made the stream of jobs again.
+    pub async fn stream_is_there(&self) -> Result<()> {
+        let made = async {
+            while self.waiting().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        Ok(tokio::time::timeout(PATIENCE, made).await?)
+    }
+
     /// Waits until everything is acknowledged.
     pub async fn empty(&self) -> Result<()> {
         self.all_but(0).await

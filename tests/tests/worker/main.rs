@@ -2,10 +2,13 @@
 
 mod desk;
 
+mod batch;
 mod begin;
 mod cancel;
 mod drain;
 mod fault;
+mod load;
 mod outbox;
+mod quarantine;
 mod share;
 mod stream;

@@ -49,11 +49,30 @@ async fn work_goes_on_over_a_wiped_nats() -> Result<()> {
     assert_eq!(report.job, job.job);
     assert!(matches!(report.outcome, Outcome::Rendered { .. }));
     // The stream and the consumers are made again without anybody's help.
-    while desk.waiting().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    desk.stream_is_there().await?;
     desk.plan("a dog").await?;
     desk.empty().await?;
     assert!(worker.program.log().contains("NATS is away"));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_loses_everything_during_a_report_costs_only_time() -> Result<()> {
+    let own_nats = Options {
+        own_nats: true,
+        ..Options::default()
+    };
+    let sandbox = Sandbox::with(own_nats).await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _worker = sandbox.worker("worker", &[])?;
+    let job = offer(plan_work("a cat"));
+    desk.offer(&job).await?;
+    // Heard, and not answered yet.
+    let (first, _) = desk.unanswered().await?;
+    sandbox.wipe_nats()?;
+    let second = desk.report().await?;
+    assert_eq!(first, second);
+    desk.stream_is_there().await?;
+    desk.plan("a dog").await?;
+    desk.empty().await
 }

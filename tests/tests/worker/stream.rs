@@ -94,3 +94,17 @@ async fn a_newer_attempt_stops_the_older() -> Result<()> {
     assert!(matches!(second.outcome, Outcome::Rendered { .. }));
     desk.empty().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_or_a_consumer_that_is_deleted_is_made_again_and_asked_again() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let _worker = sandbox.worker("worker", &[])?;
+    desk.plan("a cat").await?;
+    desk.delete_consumer(JobKind::Plan).await?;
+    desk.plan("a cat without its consumer").await?;
+    desk.delete_stream().await?;
+    desk.stream_is_there().await?;
+    desk.plan("a cat without its stream").await?;
+    desk.empty().await
+}

@@ -24,6 +24,8 @@ pub enum Directive {
     Panic(JobKind),
     /// `[abort:render]`: the process dies at once.
     Abort(JobKind),
+    /// `[hang:render]`: never ends, whatever it is told, as a call into a driver may.
+    Hang(JobKind),
     /// `[blend]`: the plan has three stages, two drawn and one blended.
     Blend,
     /// `[bytes:2000]`: pictures and answers of about so many bytes that no compression makes smaller, drawn in one step without previews.
@@ -100,6 +102,7 @@ fn parse(inside: &str) -> Option<Directive> {
         "flaky" => Some(Directive::Flaky(kind)),
         "panic" => Some(Directive::Panic(kind)),
         "abort" => Some(Directive::Abort(kind)),
+        "hang" => Some(Directive::Hang(kind)),
         _ => None,
     }
 }

@@ -69,10 +69,40 @@ impl DoubleEngine {
                 Directive::Panic(of) if of == kind => panic!("told to panic"),
                 // As a fault in native code would: no unwinding, no report.
                 Directive::Abort(of) if of == kind => std::process::abort(),
+                Directive::Hang(of) if of == kind => loop {
+                    std::thread::park();
+                },
                 _ => {}
             }
         }
         Ok(step)
+    }
+}
+
+impl DoubleEngine {
+    /// The time that a step takes, and what the picture will be.
+    fn begin(&mut self, input: &RenderInput) -> Result<(Duration, RenderOutput), EngineError> {
+        let step = self.obey(JobKind::Render, &input.plan.caption)?;
+        let small = directive::bytes(&input.plan.caption).is_some();
+        let default = if small { 1 } else { DEFAULT_STEPS };
+        let drawing = RenderOutput {
+            image: picture::draw(input)?,
+            steps: input.steps.unwrap_or(default).max(1),
+            references: picture::used_references(input),
+        };
+        Ok((step, drawing))
+    }
+}
+
+/// Takes out those that are canceled; the others go on.
+fn stop_canceled(
+    drawings: &mut [Result<RenderOutput, EngineError>],
+    controls: &[&mut dyn Control],
+) {
+    for (drawing, control) in drawings.iter_mut().zip(controls) {
+        if drawing.is_ok() && control.canceled() {
+            *drawing = Err(EngineError::Canceled);
+        }
     }
 }
 
@@ -104,20 +134,47 @@ impl Engine for DoubleEngine {
         input: &RenderInput,
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError> {
-        let step = self.obey(JobKind::Render, &input.plan.caption)?;
+        let (step, drawing) = self.begin(input)?;
         let small = directive::bytes(&input.plan.caption).is_some();
-        let default = if small { 1 } else { DEFAULT_STEPS };
-        let steps = input.steps.unwrap_or(default).max(1);
-        let image = picture::draw(input)?;
-        work(steps, step, control, |done| {
-            (!small).then(|| picture::preview(&image, done, steps))
+        work(drawing.steps, step, control, |done| {
+            (!small).then(|| picture::preview(&drawing.image, done, drawing.steps))
         })?;
-        let references = picture::used_references(input);
-        Ok(RenderOutput {
-            image,
-            steps,
-            references,
-        })
+        Ok(drawing)
+    }
+
+    /// A step takes as long for all of them as for the slowest alone.
+    fn render_batch(
+        &mut self,
+        inputs: &[&RenderInput],
+        controls: &mut [&mut dyn Control],
+    ) -> Vec<Result<RenderOutput, EngineError>> {
+        let mut step = Duration::ZERO;
+        let mut drawings: Vec<_> = inputs
+            .iter()
+            .map(|input| {
+                let (own, drawing) = self.begin(input)?;
+                step = step.max(own);
+                Ok(drawing)
+            })
+            .collect();
+        let steps = drawings.iter().flatten().map(|drawing| drawing.steps);
+        for done in 1..=steps.max().unwrap_or(0) {
+            stop_canceled(&mut drawings, controls);
+            if drawings.iter().all(Result::is_err) {
+                break;
+            }
+            if !step.is_zero() {
+                std::thread::sleep(step);
+            }
+            for (drawing, control) in drawings.iter().zip(controls.iter_mut()) {
+                if let Ok(RenderOutput { image, steps, .. }) = drawing {
+                    let preview = picture::preview(image, done, *steps);
+                    control.progress(done, *steps, Some(preview));
+                }
+            }
+        }
+        stop_canceled(&mut drawings, controls);
+        drawings
     }
 
     fn critique(

@@ -211,3 +211,64 @@ fn checks_pass_unless_the_prompt_says_otherwise() {
     let score = critique("a cat [mends]", &picture).score();
     assert_eq!((score.pass, score.fail), (0, 1));
 }
+
+#[test]
+fn drawings_made_at_once_are_those_made_alone_and_take_the_time_of_one() {
+    let step = Duration::from_millis(30);
+    let mut engine = DoubleEngine::new(DoubleOptions {
+        step,
+        ..engine().options
+    });
+    let inputs: Vec<_> = (0..4)
+        .map(|seed| render_input("a cat and a dog", "out", seed))
+        .collect();
+    assert!(
+        inputs
+            .iter()
+            .all(|input| input.shape() == inputs[0].shape())
+    );
+    let mut watches: [Watch; 4] = Default::default();
+    let mut controls: Vec<&mut dyn Control> = Vec::new();
+    controls.extend(watches.iter_mut().map(|watch| watch as &mut dyn Control));
+    let start = std::time::Instant::now();
+    let together = engine.render_batch(&Vec::from_iter(&inputs), &mut controls);
+    let took = start.elapsed();
+    assert!(took >= 6 * step && took < 4 * 6 * step, "{took:?}");
+    assert!(watches.iter().all(|watch| watch.steps == 6));
+    for (input, output) in inputs.iter().zip(together) {
+        let alone = engine.render(input, &mut Watch::default()).unwrap();
+        assert_eq!(output.unwrap().image, alone.image);
+    }
+}
+
+#[test]
+fn one_of_a_batch_is_canceled_or_fails_without_the_others() {
+    let prompts = ["a cat", "a dog", "a cat [fail:render]", "a radio"];
+    let inputs: Vec<_> = prompts.map(|prompt| render_input(prompt, "out", 1)).into();
+    let mut watches: [Watch; 4] = Default::default();
+    watches[1].stop_after = Some(2);
+    let mut controls: Vec<&mut dyn Control> = Vec::new();
+    controls.extend(watches.iter_mut().map(|watch| watch as &mut dyn Control));
+    let ended = engine().render_batch(&Vec::from_iter(&inputs), &mut controls);
+    assert!(ended[0].is_ok() && ended[3].is_ok());
+    assert!(matches!(ended[1], Err(EngineError::Canceled)));
+    assert!(matches!(ended[2], Err(EngineError::Failed(_))));
+    assert_eq!(watches.map(|watch| watch.steps), [6, 2, 0, 6]);
+}
+
+#[test]
+fn only_drawings_of_equal_steps_size_and_inputs_have_the_same_shape() {
+    let one = render_input("a cat", "out", 1);
+    let shape = |change: fn(&mut RenderInput)| {
+        let mut other = render_input("a dog", "out", 2);
+        change(&mut other);
+        other.shape()
+    };
+    assert_eq!(shape(|_| {}), one.shape());
+    assert_ne!(shape(|other| other.steps = Some(7)), one.shape());
+    assert_ne!(
+        shape(|other| other.inputs.push(image::RgbImage::new(8, 8))),
+        one.shape()
+    );
+    assert_eq!(shape(|other| other.stage = "nowhere".into()), None);
+}

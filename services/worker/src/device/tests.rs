@@ -13,6 +13,7 @@ struct Count {
     ended: Arc<AtomicU32>,
     steps: Arc<AtomicU32>,
     canceled: bool,
+    alone: bool,
 }
 
 impl Control for Count {
@@ -26,6 +27,10 @@ impl Control for Count {
 }
 
 impl Attended for Count {
+    fn alone(&self) -> bool {
+        self.alone
+    }
+
     fn begin(&mut self) {
         self.begun.fetch_add(1, Ordering::SeqCst);
     }
@@ -44,7 +49,7 @@ async fn device() -> Device {
         };
         Ok::<Box<dyn Engine>, std::io::Error>(Box::new(DoubleEngine::new(options)))
     };
-    let (device, about) = Device::start(load).await.unwrap();
+    let (device, about) = Device::start(load, Some(3)).await.unwrap();
     assert_eq!(about.model, "test");
     device
 }
@@ -60,11 +65,12 @@ fn plan(prompt: &str) -> Task {
 #[tokio::test]
 async fn does_a_task_on_its_thread() {
     let count = Count::default();
-    let (made, _) = device()
+    let done = device()
         .await
         .run(plan("a cat"), Box::new(count.clone()))
         .await;
-    assert!(matches!(made, Ok(Made::Plan(_))));
+    assert!(matches!(done.made, Ok(Made::Plan(_))));
+    assert_eq!(done.batch, 1);
     assert_eq!(count.begun.load(Ordering::SeqCst), 1);
     assert_eq!(count.steps.load(Ordering::SeqCst), 1);
     assert_eq!(count.ended.load(Ordering::SeqCst), 1);
@@ -76,12 +82,12 @@ async fn a_canceled_task_never_begins() {
         canceled: true,
         ..Count::default()
     };
-    let (made, _) = device()
+    let done = device()
         .await
         .run(plan("a cat"), Box::new(count.clone()))
         .await;
     assert!(matches!(
-        made,
+        done.made,
         Err(DeviceError::Engine(EngineError::Canceled))
     ));
     assert_eq!(count.begun.load(Ordering::SeqCst), 0);
@@ -91,18 +97,64 @@ async fn a_canceled_task_never_begins() {
 async fn after_a_panic_the_engine_is_gone() {
     let device = device().await;
     let count = Count::default();
-    let (made, _) = device
+    let done = device
         .run(plan("a cat [panic:plan]"), Box::new(count.clone()))
         .await;
-    assert!(matches!(made, Err(DeviceError::Panicked(words)) if words == "told to panic"));
+    assert!(matches!(done.made, Err(DeviceError::Panicked(words)) if words == "told to panic"));
     assert_eq!(count.ended.load(Ordering::SeqCst), 1);
-    let (made, _) = device.run(plan("a cat"), Box::new(Count::default())).await;
-    assert!(matches!(made, Err(DeviceError::Gone)));
+    let done = device.run(plan("a cat"), Box::new(Count::default())).await;
+    assert!(matches!(done.made, Err(DeviceError::Gone)));
 }
 
 #[tokio::test]
 async fn an_engine_that_cannot_be_loaded_says_why() {
     let load = || Err::<Box<dyn Engine>, _>(std::io::Error::other("no weights"));
-    let error = Device::start(load).await.unwrap_err();
+    let error = Device::start(load, None).await.unwrap_err();
     assert_eq!(error.to_string(), "no weights");
+}
+
+/// A drawing of so many steps that takes `ms` a step.
+fn render(ms: u64, steps: u32) -> Task {
+    let mut plan = atelier_proto::plan::Plan::direct("a cat");
+    plan.caption = format!("a cat [slow:{ms}]");
+    Task::Render(Box::new(RenderInput {
+        plan,
+        stage: "out".into(),
+        seed: 1,
+        steps: Some(steps),
+        size: None,
+        inputs: Vec::new(),
+        references: Vec::new(),
+    }))
+}
+
+#[tokio::test]
+async fn equal_drawings_that_wait_are_made_at_once_and_a_lone_one_waits_for_nobody() {
+    let device = device().await;
+    let (calm, alone) = (
+        Count::default(),
+        Count {
+            alone: true,
+            ..Count::default()
+        },
+    );
+    let run = |task, count: &Count| device.run(task, Box::new(count.clone()));
+    // The first has the device to itself; what comes meanwhile is sorted by shape, four of one and one of another.
+    let (first, a, b, apart, other, c, d) = tokio::join!(
+        run(render(100, 2), &calm),
+        run(render(0, 4), &calm),
+        run(render(0, 4), &calm),
+        run(render(0, 4), &alone),
+        run(render(0, 5), &calm),
+        run(render(0, 4), &calm),
+        run(render(0, 4), &calm),
+    );
+    let batches = [&first, &a, &b, &apart, &other, &c, &d].map(|done| done.batch);
+    assert_eq!(batches, [1, 3, 3, 1, 1, 3, 1]);
+    assert!(
+        [first, a, b, apart, other, c, d]
+            .iter()
+            .all(|done| matches!(done.made, Ok(Made::Picture(_))))
+    );
+    assert_eq!(calm.ended.load(Ordering::SeqCst), 6);
 }

@@ -65,7 +65,9 @@ impl StageError {
             | Self::Device(DeviceError::Engine(EngineError::Impossible(_))) => false,
             Self::Input(InputError::Store(_))
             | Self::Device(
-                DeviceError::Engine(EngineError::Failed(_)) | DeviceError::Panicked(_),
+                DeviceError::Engine(EngineError::Failed(_))
+                | DeviceError::Panicked(_)
+                | DeviceError::Hung(_),
             )
             | Self::Store(_)
             | Self::Output(_) => true,

@@ -22,6 +22,9 @@ impl atelier_engine::Control for Silent {
 }
 
 impl Attended for Silent {
+    fn alone(&self) -> bool {
+        false
+    }
     fn begin(&mut self) {}
     fn end(&mut self) {}
 }
@@ -34,15 +37,15 @@ async fn device() -> Device {
             step: Duration::ZERO,
         })))
     };
-    Device::start(load).await.unwrap().0
+    Device::start(load, None).await.unwrap().0
 }
 
 /// A whole job without the bus: inputs from the store, the engine, output to the store.
 async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
     let run = async {
         let task = prepare(artifacts, &work).await?;
-        let (made, _) = device().await.run(task, Box::new(Silent)).await;
-        finish(artifacts, made?).await
+        let done = device().await.run(task, Box::new(Silent)).await;
+        finish(artifacts, done.made?).await
     };
     let ended: Result<Outcome, StageError> = run.await;
     ended.unwrap_or_else(|error| error.outcome())

@@ -1,0 +1,100 @@
+//! What coordinators keep this worker from, because it keeps failing at it: no more jobs of that kind are taken for a while.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_nats::Subscriber;
+use atelier_proto::{decode, job::JobKind, signal::Quarantine};
+use futures::StreamExt;
+use tokio::time::Instant;
+
+use crate::{lease, shared::Shared};
+
+/// Longest quarantine that is obeyed, whatever a message says.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// Kinds of jobs that this worker is kept from, each until some time.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<BTreeMap<JobKind, Instant>>);
+
+impl Kept {
+    /// No jobs of `kind` for this long from now. A later end stays.
+    fn keep_from(&self, kind: JobKind, time: Duration) {
+        let until = Instant::now() + time.min(LONGEST);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept.entry(kind).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// Until when no jobs of `kind` are taken; none when they are.
+    pub fn until(&self, kind: JobKind) -> Option<Instant> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&kind)
+            .copied()
+            .filter(|until| *until > Instant::now())
+    }
+
+    /// Kinds that are not taken at the moment.
+    pub fn kinds(&self) -> Vec<JobKind> {
+        let all = JobKind::ALL.into_iter();
+        all.filter(|kind| self.until(*kind).is_some()).collect()
+    }
+}
+
+/// Subscribes to what coordinators advise.
+pub async fn subscribe(shared: &Shared) -> Result<Subscriber, atelier_platform::BusError> {
+    let subject = shared.bus.names().quarantine(shared.worker);
+    shared.bus.subscribe(subject, None).await
+}
+
+/// Obeys until the process is to end.
+pub async fn run(shared: Arc<Shared>, mut advice: Subscriber) -> anyhow::Result<()> {
+    let soft = shared.life.soft();
+    loop {
+        let message = tokio::select! {
+            message = advice.next() => message,
+            () = soft.cancelled() => return Ok(()),
+        };
+        let Some(message) = message else {
+            anyhow::bail!("the subscription to quarantines ended");
+        };
+        match decode::<Quarantine>(&message.payload) {
+            Ok(advice) => {
+                let Quarantine { kind, for_ms } = advice.body;
+                tracing::warn!(
+                    kind = kind.as_str(),
+                    for_ms,
+                    "kept from jobs that keep failing here"
+                );
+                shared.kept.keep_from(kind, Duration::from_millis(for_ms));
+                // The farm shall see at once that it was heard.
+                lease::beat(&shared).await;
+            }
+            Err(error) => tracing::warn!(%error, "a quarantine that cannot be read"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_kind_is_kept_for_its_own_time_and_never_for_ever() {
+        let kept = Kept::default();
+        assert!(kept.kinds().is_empty());
+        kept.keep_from(JobKind::Render, Duration::from_secs(20));
+        kept.keep_from(JobKind::Render, Duration::from_secs(10));
+        kept.keep_from(JobKind::Plan, Duration::MAX);
+        assert_eq!(kept.kinds(), [JobKind::Plan, JobKind::Render]);
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert!(kept.until(JobKind::Render).is_some());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(kept.kinds(), [JobKind::Plan]);
+        tokio::time::advance(LONGEST).await;
+        assert!(kept.kinds().is_empty());
+    }
+}
