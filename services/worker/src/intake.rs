@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use atelier_platform::bus::{Delivery, Puller};
+use tokio::time::Instant;
 
 use crate::{
     hands::{Job, Taken},
@@ -34,7 +35,7 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             biased;
             () = soft.cancelled() => break,
             pulled = async {
-                while let Some(until) = shared.kept.until(puller.kind()) {
+                while let Some(until) = shared.kept.until(puller.kind(), Instant::now()) {
                     tokio::time::sleep_until(until).await;
                 }
                 let urgency = shared.hands.room().await;
@@ -78,7 +79,8 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
     };
     let (id, attempt) = (envelope.body.job, envelope.body.attempt);
     let deliveries = delivery.deliveries();
-    if shared.kept.until(envelope.body.work.kind()).is_some() {
+    let kind = envelope.body.work.kind();
+    if shared.kept.until(kind, Instant::now()).is_some() {
         // It was asked for before the quarantine.
         return delivery.give_back(None).await;
     }

@@ -22,7 +22,8 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
     loop {
         let jobs = shared.hands.jobs();
         shared.metrics.holding.set(jobs.len() as i64);
-        shared.metrics.kept_from(&shared.kept.kinds());
+        let now = Instant::now();
+        shared.metrics.kept_from(&shared.kept.kinds(now));
         beat(&shared).await;
         for job in &jobs {
             for delivery in job.deliveries() {
@@ -60,7 +61,7 @@ pub async fn beat(shared: &Shared) {
         draining: shared.life.soft().is_cancelled(),
         on_device: signs.on_device,
         computed: signs.computed,
-        kept_from: shared.kept.kinds(),
+        kept_from: shared.kept.kinds(Instant::now()),
     };
     let subject = shared.bus.names().heartbeat(shared.worker);
     if let Err(error) = shared.bus.publish(subject, encode(&signal, None)).await {

@@ -21,26 +21,25 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 pub struct Kept(Mutex<BTreeMap<JobKind, Instant>>);
 
 impl Kept {
-    /// No jobs of `kind` for this long from now. A later end stays.
-    fn keep_from(&self, kind: JobKind, time: Duration) {
-        let until = Instant::now() + time.min(LONGEST);
+    /// No jobs of `kind` for this long from `now`. A later end stays.
+    fn keep_from(&self, kind: JobKind, time: Duration, now: Instant) {
+        let until = now + time.min(LONGEST);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept.entry(kind).or_insert(until);
         *known = until.max(*known);
     }
 
     /// Until when no jobs of `kind` are taken; none when they are.
-    pub fn until(&self, kind: JobKind) -> Option<Instant> {
+    pub fn until(&self, kind: JobKind, now: Instant) -> Option<Instant> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&kind)
-            .copied()
-            .filter(|until| *until > Instant::now())
+        kept.get(&kind).copied().filter(|until| *until > now)
     }
 
-    /// Kinds that are not taken at the moment.
-    pub fn kinds(&self) -> Vec<JobKind> {
+    /// Kinds that are not taken.
+    pub fn kinds(&self, now: Instant) -> Vec<JobKind> {
         let all = JobKind::ALL.into_iter();
-        all.filter(|kind| self.until(*kind).is_some()).collect()
+        all.filter(|kind| self.until(*kind, now).is_some())
+            .collect()
     }
 }
 
@@ -69,7 +68,8 @@ pub async fn run(shared: Arc<Shared>, mut advice: Subscriber) -> anyhow::Result<
                     for_ms,
                     "kept from jobs that keep failing here"
                 );
-                shared.kept.keep_from(kind, Duration::from_millis(for_ms));
+                let time = Duration::from_millis(for_ms);
+                shared.kept.keep_from(kind, time, Instant::now());
                 // The farm shall see at once that it was heard.
                 lease::beat(&shared).await;
             }
@@ -82,19 +82,18 @@ pub async fn run(shared: Arc<Shared>, mut advice: Subscriber) -> anyhow::Result<
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn each_kind_is_kept_for_its_own_time_and_never_for_ever() {
+    #[test]
+    fn each_kind_is_kept_for_its_own_time_and_never_for_ever() {
         let kept = Kept::default();
-        assert!(kept.kinds().is_empty());
-        kept.keep_from(JobKind::Render, Duration::from_secs(20));
-        kept.keep_from(JobKind::Render, Duration::from_secs(10));
-        kept.keep_from(JobKind::Plan, Duration::MAX);
-        assert_eq!(kept.kinds(), [JobKind::Plan, JobKind::Render]);
-        tokio::time::advance(Duration::from_secs(15)).await;
-        assert!(kept.until(JobKind::Render).is_some());
-        tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(kept.kinds(), [JobKind::Plan]);
-        tokio::time::advance(LONGEST).await;
-        assert!(kept.kinds().is_empty());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(kept.kinds(start).is_empty());
+        kept.keep_from(JobKind::Render, Duration::from_secs(20), start);
+        kept.keep_from(JobKind::Render, Duration::from_secs(10), start);
+        kept.keep_from(JobKind::Plan, Duration::MAX, start);
+        assert_eq!(kept.kinds(at(15)), [JobKind::Plan, JobKind::Render]);
+        assert_eq!(kept.until(JobKind::Render, at(15)), Some(at(20)));
+        assert_eq!(kept.kinds(at(20)), [JobKind::Plan]);
+        assert!(kept.kinds(start + LONGEST).is_empty());
     }
 }

@@ -40,3 +40,11 @@ async fn tells_late_tasks_to_stop_after_the_grace() {
     assert_eq!(life.run().await, ExitCode::SUCCESS);
     assert!(start.elapsed() >= Duration::from_millis(50));
 }
+
+#[tokio::test]
+async fn the_first_failure_says_the_exit_code() {
+    let life = Lifecycle::new(Duration::from_secs(5));
+    life.fail_with(3);
+    life.fail();
+    assert_eq!(life.run().await, ExitCode::from(3));
+}

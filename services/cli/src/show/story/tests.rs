@@ -48,6 +48,7 @@ fn trace() -> Trace {
         worker: None,
         wall_ms: Some(1500),
         device_ms: None,
+        batch: None,
         artifact: None,
         references: Vec::new(),
         review,

@@ -113,7 +113,7 @@ proptest! {
         let mut now = 0;
         for (n, number, fails, ms) in steps {
             now += ms;
-            let (worker, job) = (worker(n), job(number));
+            let (who, which) = (worker(n), job(number));
             let before = failed_on.entry(which).or_default();
             if fails && n != 1 {
                 known.failed(who, KIND, which, before, now);
