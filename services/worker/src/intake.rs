@@ -19,22 +19,25 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const NEWER_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often a job that failed here is left to others before it is done here all the same.
-const MOST_LEFT: i64 = 4;
+const MOST_LEFT: i64 = 8;
 
-/// How long a job that failed here is left to others, each time. All of it must be well within the lease of a job that nobody has.
+/// How long nothing is asked for after a job that failed here came again, so that it goes to another worker, busy or not. All of it must be
+/// well within the lease of a job that nobody has.
 fn left_for(lease_ms: u64) -> Duration {
-    Duration::from_millis((lease_ms / 8).clamp(20, 1_000))
+    Duration::from_millis((lease_ms / 16).clamp(20, 500))
 }
 
 /// Takes jobs until the process ends.
 pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
     let soft = shared.life.soft();
     let mut pause = PAUSES.0;
+    let mut quiet = Duration::ZERO;
     loop {
         let pulled = tokio::select! {
             biased;
             () = soft.cancelled() => break,
             pulled = async {
+                tokio::time::sleep(quiet).await;
                 while let Some(until) = shared.kept.until(puller.kind(), Instant::now()) {
                     tokio::time::sleep_until(until).await;
                 }
@@ -46,7 +49,8 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             Ok(None) => pause = PAUSES.0,
             Ok(Some(delivery)) => {
                 pause = PAUSES.0;
-                accept(&shared, delivery).await;
+                quiet = accept(&shared, delivery).await;
+                continue;
             }
             Err(error) => {
                 let role = puller.kind().as_str();
@@ -58,23 +62,27 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
                 pause = (pause * 2).min(PAUSES.1);
             }
         }
+        quiet = Duration::ZERO;
     }
     puller.close().await;
 }
 
-async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
+/// Takes a delivery in, or not; returns how long to ask for nothing more.
+async fn accept(shared: &Arc<Shared>, delivery: Delivery) -> Duration {
     let (envelope, refused) = match offer::read(delivery.bytes()) {
         Offer::Good(envelope) => (envelope, None),
         Offer::Bad(envelope, reason) => (envelope, Some(reason)),
         Offer::Newer(error) => {
             tracing::warn!(%error, "leaving a job to a newer worker");
-            return delivery.give_back(Some(NEWER_PAUSE)).await;
+            delivery.give_back(Some(NEWER_PAUSE)).await;
+            return Duration::ZERO;
         }
         Offer::Malformed(error) => {
             shared.metrics.malformed.inc();
             let bytes = delivery.bytes().len();
             tracing::error!(%error, bytes, "discarding a message that is no job");
-            return delivery.discard().await;
+            delivery.discard().await;
+            return Duration::ZERO;
         }
     };
     let (id, attempt) = (envelope.body.job, envelope.body.attempt);
@@ -82,12 +90,14 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
     let kind = envelope.body.work.kind();
     if shared.kept.until(kind, Instant::now()).is_some() {
         // It was asked for before the quarantine.
-        return delivery.give_back(None).await;
+        delivery.give_back(None).await;
+        return Duration::ZERO;
     }
     if envelope.body.avoid.contains(&shared.worker) && deliveries <= MOST_LEFT {
         tracing::info!(job = %id, attempt, deliveries, "failed here before: leaving it to another worker");
-        let pause = left_for(envelope.body.lease_ms);
-        return delivery.give_back(Some(pause)).await;
+        let quiet = left_for(envelope.body.lease_ms);
+        delivery.give_back(Some(quiet / 2)).await;
+        return quiet;
     }
     match shared.hands.take(envelope.body, envelope.trace, delivery) {
         Taken::Known { settled } => {
@@ -102,6 +112,7 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) {
             shared.life.spawn("job", work);
         }
     }
+    Duration::ZERO
 }
 
 /// Never fails; but were it to panic, the process must end, or the job's lease would be renewed for ever.

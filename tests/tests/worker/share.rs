@@ -73,8 +73,7 @@ async fn a_job_that_failed_here_is_left_to_others_and_done_all_the_same_when_the
     let failed_before = || {
         let mut job = offer(plan_work("a cat"));
         (job.attempt, job.alone, job.avoid) = (2, true, vec![one]);
-        // Long enough for requests of the other worker that are older than its idleness.
-        job.lease_ms = 20_000;
+        job.lease_ms = 4_000;
         job
     };
     let start = Instant::now();

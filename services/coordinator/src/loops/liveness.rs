@@ -53,16 +53,23 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
     }
 }
 
-/// Extends leases, and tells workers once more to drop what was canceled: they may not have heard it the first time.
+/// Extends leases, and tells workers once more to drop what was canceled: they may not have heard it the first time. What could not be written
+/// of jobs on a device is kept: a worker that began a job and died at once says it only this once.
 async fn write(farm: &Farm, alive: &mut Alive) -> Result<(), StoreError> {
     let mut gathered = std::mem::take(&mut alive.0);
     let batch: Vec<_> = gathered.values().copied().collect();
-    let extended = farm.store.extend(&batch, farm.policy.lease_ms).await?;
+    let extended = match farm.store.extend(&batch, farm.policy.lease_ms).await {
+        Ok(extended) => extended,
+        Err(error) => {
+            let begun = batch.into_iter().filter(|one| one.phase > Phase::Held);
+            begun.for_each(|extension| alive.add(extension));
+            return Err(error);
+        }
+    };
     if extended.written > 0 {
         // A job that left the queue makes room in it.
         farm.ready.notify_one();
     }
-    // A worker that began a job and died at once says it only this once.
     let missed = extended.missed.iter();
     let again = missed.filter_map(|job| gathered.remove(job));
     again.for_each(|extension| alive.add(extension));
