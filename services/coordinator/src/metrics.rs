@@ -33,6 +33,8 @@ macro_rules! metrics {
 metrics! {
     #[doc = " Requests that were accepted and are durable."]
     requests_accepted: IntCounter = counter("requests_accepted_total"),
+    #[doc = " Submits that were refused because their tenant's queue was full."]
+    submits_refused: IntCounter = counter("submits_refused_total"),
     #[doc = " Requests that ended, by state, as far as this coordinator ended them."]
     requests_ended: IntCounterVec = counters("requests_ended_total", &["state"]),
     #[doc = " Jobs that were published, by kind."]

@@ -219,6 +219,8 @@ async fn a_full_queue_is_told_at_once_and_says_when_to_come_back() -> Result<()>
     };
     assert_eq!(active("small"), Some(2.into()));
     assert_eq!(active("test"), Some(5.into()));
+    let metrics = coordinator.api.get("/metrics").await?.text().await?;
+    assert!(metrics.contains("submits_refused_total 3"), "{metrics}");
     Ok(())
 }
 

@@ -49,6 +49,10 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             farm.metrics
                 .requests_accepted
                 .inc_by(accepted.iter().filter(new).count() as u64);
+            let refused = |accepted: &&Accepted| matches!(accepted, Accepted::QueueFull { .. });
+            farm.metrics
+                .submits_refused
+                .inc_by(accepted.iter().filter(refused).count() as u64);
             farm.ready.notify_one();
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.
