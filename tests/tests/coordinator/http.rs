@@ -2,6 +2,7 @@ use anyhow::Result;
 use atelier_proto::{
     RequestId,
     http::{ErrorBody, MAX_REFERENCES, RequestList, RequestView, SubmitRequest, UploadedReference},
+    job::Think,
 };
 use atelier_tests::{Sandbox, prompt};
 use reqwest::StatusCode;
@@ -99,6 +100,27 @@ async fn errors_have_stable_codes_and_name_the_field() -> Result<()> {
         .send()
         .await?;
     assert_eq!(refused(trace).await?.1, "not_finished");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_submit_is_the_request() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    for think in [Think::Fast, Think::Off] {
+        let wanted = SubmitRequest {
+            think,
+            seed: None,
+            ..prompt("a cat")
+        };
+        let mut answered = coordinator.api.submit(&wanted).await?;
+        let mut view = coordinator.api.view(answered.id).await?;
+        for job in answered.jobs.iter_mut().chain(&mut view.jobs) {
+            // It may be on its way already.
+            (job.state, job.attempt) = (String::new(), 0);
+        }
+        assert_eq!(answered, view);
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     farm::Farm,
-    operations::submit::Waiting,
+    operations::submit::{Answer, Waiting},
     store::{Accepted, Intake, Submission},
 };
 
@@ -41,6 +41,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
     }
     match farm.store.accept(&submissions, farm.queue_limit).await {
         Ok(Intake { accepted, queues }) => {
+            let at = queues.first().map_or(0, |queue| queue.at);
             for queue in queues {
                 farm.end_rates.saw(queue.tenant, queue.ended, queue.at);
             }
@@ -56,7 +57,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             farm.ready.notify_one();
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.
-                let _ = answer.send(accepted);
+                let _ = answer.send(Answer { accepted, at });
             }
         }
         // The callers see that their answer was dropped.

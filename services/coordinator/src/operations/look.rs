@@ -15,12 +15,15 @@ pub async fn look(
     id: RequestId,
 ) -> Result<Option<RequestView>, StoreError> {
     let view = farm.store.view(tenant, id).await?;
-    Ok(view.map(|mut view| {
-        view.waiting_for = needed(&view.jobs);
-        view.waiting_for
-            .retain(|kind| farm.workers.taking(*kind) == 0);
-        view
-    }))
+    Ok(view.map(|view| with_waiting(farm, view)))
+}
+
+/// The same view with the kinds of workers that it waits for.
+pub(super) fn with_waiting(farm: &Farm, mut view: RequestView) -> RequestView {
+    view.waiting_for = needed(&view.jobs);
+    view.waiting_for
+        .retain(|kind| farm.workers.taking(*kind) == 0);
+    view
 }
 
 /// Kinds of the jobs that are to be done, those that a plan will ask for included.

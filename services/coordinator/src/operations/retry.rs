@@ -3,7 +3,7 @@
 use atelier_domain::NewRequest;
 use atelier_proto::{RequestId, TenantId, http::RequestState};
 
-use super::submit::{self, SubmitError};
+use super::submit::{self, SubmitError, Submitted};
 use crate::{farm::Farm, store::Submission};
 
 /// Why there is no new request.
@@ -20,14 +20,13 @@ pub enum RetryError {
     Submit(#[from] SubmitError),
 }
 
-/// Asks again for `id`; returns the new request's id, and whether it is new, once it is durable. With the same idempotency key a second call
-/// finds the first one's request.
+/// Asks again for `id`; returns the new request once it is durable. With the same idempotency key a second call finds the first one's request.
 pub async fn retry(
     farm: &Farm,
     tenant: TenantId,
     id: RequestId,
     idempotency_key: Option<String>,
-) -> Result<(RequestId, bool), RetryError> {
+) -> Result<Submitted, RetryError> {
     let asked = farm.store.asked(tenant, id).await;
     let asked = asked
         .map_err(SubmitError::from)?

@@ -2,21 +2,26 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::NewRequest;
+use atelier_domain::{Job, Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
-    MediaType, RequestId, Sha256, TenantId,
-    http::{MAX_PROMPT_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference},
+    MediaType, Sha256, TenantId,
+    http::{
+        JobView, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference,
+    },
     job::{NamedReference, Size},
     plan::Plan,
 };
 use futures::future::try_join_all;
 use tokio::sync::oneshot;
 
-use super::pictures::{PictureError, to_png};
+use super::{
+    look::{look, with_waiting},
+    pictures::{PictureError, to_png},
+};
 use crate::{
     farm::Farm,
-    store::{Accepted, StoreError, Submission},
+    store::{Accepted, StoreError, Submission, rfc3339},
 };
 
 /// Rounds when the request names none.
@@ -36,7 +41,25 @@ pub struct Waiting {
     /// What to write.
     pub submission: Submission,
     /// Who waits; gets nothing when the commit failed.
-    pub answer: oneshot::Sender<Accepted>,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// What became of a submit.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// What became of it.
+    pub accepted: Accepted,
+    /// When.
+    pub at: Millis,
+}
+
+/// A submit that was accepted, now or before.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The request as it stands; of a new one as it began.
+    pub view: RequestView,
+    /// Whether it is new.
+    pub new: bool,
 }
 
 /// Why a request is not accepted.
@@ -72,14 +95,14 @@ pub enum SubmitError {
     NotConfirmed,
 }
 
-/// Accepts `submitted`; returns its id, and whether it is new, once it is durable.
+/// Accepts `submitted`; returns the request once it is durable.
 pub async fn submit(
     farm: &Farm,
     tenant: TenantId,
     submitted: SubmitRequest,
     body_sha256: Sha256,
     idempotency_key: Option<String>,
-) -> Result<(RequestId, bool), SubmitError> {
+) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
     let plan = serde_json::to_vec(&Plan::direct(&submitted.prompt))
         .expect("a plan holds nothing that JSON cannot");
@@ -109,25 +132,67 @@ pub async fn submit(
 }
 
 /// Makes a submission durable together with whoever else waits.
-pub(super) async fn enqueue(
-    farm: &Farm,
-    submission: Submission,
-) -> Result<(RequestId, bool), SubmitError> {
+pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submitted, SubmitError> {
     let tenant = submission.tenant;
+    let begun = begun(&submission);
     let (answer, accepted) = oneshot::channel();
     let waiting = Waiting { submission, answer };
     farm.intake
         .send(waiting)
         .await
         .map_err(|_| SubmitError::NotConfirmed)?;
-    match accepted.await.map_err(|_| SubmitError::NotConfirmed)? {
-        Accepted::New(id) => Ok((id, true)),
-        Accepted::Known(id) => Ok((id, false)),
+    let Answer { accepted, at } = accepted.await.map_err(|_| SubmitError::NotConfirmed)?;
+    match accepted {
+        // What was just written needs no reading.
+        Accepted::New(_) => {
+            let created_at = rfc3339(at.cast_signed());
+            let view = with_waiting(
+                farm,
+                RequestView {
+                    created_at,
+                    ..begun
+                },
+            );
+            Ok(Submitted { view, new: true })
+        }
+        Accepted::Known(id) => {
+            let known = look(farm, tenant, id).await?;
+            let view = known.ok_or(SubmitError::NotConfirmed)?;
+            Ok(Submitted { view, new: false })
+        }
         Accepted::KeyTaken => Err(SubmitError::KeyTaken),
         Accepted::QueueFull { limit } => Err(SubmitError::QueueFull {
             limit,
             retry_after_s: farm.end_rates.next_end_s(tenant),
         }),
+    }
+}
+
+/// A request as it is when it begins, but for the time and what it waits for.
+fn begun(submission: &Submission) -> RequestView {
+    // Neither shows in the view: when it begins, and the ids of its jobs that depend on it.
+    let request = Request::start(submission.start, 0);
+    let job = |job: &Job| JobView {
+        kind: job.kind,
+        stage: job.stage.as_ref().map(|stage| stage.id.clone()),
+        round: job.round,
+        state: job.state.as_str().to_owned(),
+        attempt: job.attempt,
+        reason: None,
+    };
+    RequestView {
+        id: request.id,
+        prompt: submission.prompt.clone(),
+        state: request.state.kind(),
+        reason: None,
+        seed: request.seed,
+        round: request.round,
+        image: None,
+        score: None,
+        jobs: request.jobs.iter().map(job).collect(),
+        waiting_for: Vec::new(),
+        created_at: String::new(),
+        finished_at: None,
     }
 }
 

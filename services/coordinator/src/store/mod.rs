@@ -25,7 +25,7 @@ pub use notices::Notice;
 pub use pool::StoreOptions;
 pub use trace::TraceRows;
 pub use unit::{Committed, Finding, Unit};
-pub use view::{Filter, JobCount};
+pub use view::{Filter, JobCount, rfc3339};
 
 /// The database.
 #[derive(Clone, Debug)]

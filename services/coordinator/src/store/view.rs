@@ -5,7 +5,7 @@ use atelier_proto::{
     http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
     job::JobKind,
 };
-use sqlx::FromRow;
+use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
@@ -58,16 +58,7 @@ struct ViewRow {
     score_unknown: Option<i32>,
     created_ms: i64,
     finished_ms: Option<i64>,
-}
-
-#[derive(FromRow)]
-struct JobViewRow {
-    kind: String,
-    stage: Option<String>,
-    round: i16,
-    state: String,
-    attempt: i32,
-    reason: Option<String>,
+    jobs: Json<Vec<JobView>>,
 }
 
 #[derive(FromRow)]
@@ -88,7 +79,7 @@ struct EndedRow {
 }
 
 /// RFC 3339 text of a time in milliseconds since 1970.
-pub(super) fn rfc3339(millis: i64) -> String {
+pub fn rfc3339(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         .to_string()
@@ -111,30 +102,21 @@ impl Store {
         tenant: TenantId,
         id: RequestId,
     ) -> Result<Option<RequestView>, StoreError> {
-        // One snapshot, so that request and jobs belong together.
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .execute(&mut *transaction)
-            .await?;
+        // One statement sees one moment, so that request and jobs belong together.
         let row: Option<ViewRow> = sqlx::query_as(
             "SELECT prompt, state, reason, seed, round, image_sha256, image_bytes, score_pass, score_fail, score_unknown,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
-                    (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
-             FROM requests WHERE id = $1 AND tenant_id = $2",
+                    (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms,
+                    (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', j.kind, 'stage', j.stage, 'round', j.round, 'state', j.state,
+                                                                  'attempt', j.attempt, 'reason', j.reason) ORDER BY j.position), '[]')
+                     FROM jobs j WHERE j.request_id = r.id) AS jobs
+             FROM requests r WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_uuid())
         .bind(tenant.as_uuid())
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let jobs: Vec<JobViewRow> = sqlx::query_as(
-            "SELECT kind, stage, round, state, attempt, reason FROM jobs WHERE request_id = $1 ORDER BY position",
-        )
-        .bind(id.as_uuid())
-        .fetch_all(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        row.into_view(id, jobs).map(Some)
+        row.map(|row| row.into_view(id)).transpose()
     }
 
     /// A page of a tenant's requests, newest first.
@@ -245,21 +227,8 @@ impl Store {
 }
 
 impl ViewRow {
-    fn into_view(self, id: RequestId, jobs: Vec<JobViewRow>) -> Result<RequestView, StoreError> {
+    fn into_view(self, id: RequestId) -> Result<RequestView, StoreError> {
         let row = id.as_uuid();
-        let jobs = jobs
-            .into_iter()
-            .map(|job| {
-                Ok(JobView {
-                    kind: kind(&job.kind, row)?,
-                    stage: job.stage,
-                    round: u32::from(job.round.unsigned_abs()),
-                    state: job.state,
-                    attempt: job.attempt.unsigned_abs(),
-                    reason: job.reason,
-                })
-            })
-            .collect::<Result<_, StoreError>>()?;
         Ok(RequestView {
             id,
             prompt: self.prompt,
@@ -276,7 +245,7 @@ impl ViewRow {
                 row,
             )?,
             score: score(self.score_pass, self.score_fail, self.score_unknown),
-            jobs,
+            jobs: self.jobs.0,
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),

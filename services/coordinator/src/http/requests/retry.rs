@@ -25,7 +25,7 @@ pub async fn handler(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     match retry(&api.farm, caller.tenant, id, key).await {
-        Ok((id, new)) => accepted(&api, caller, id, new).await,
+        Ok(submitted) => Ok(accepted(submitted)),
         Err(RetryError::Unknown) => Err(ApiError::no_request(id)),
         Err(RetryError::NotOver(state)) => {
             let message = format!(

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use atelier_proto::{RequestId, http::SubmitRequest};
+use atelier_proto::http::SubmitRequest;
 use axum::{
     Json,
     body::Bytes,
@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::super::{Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, caller::Caller, error::ApiError};
-use crate::operations::{look::look, submit};
+use crate::operations::submit::{self, Submitted};
 
 /// Answers 201 and where the request is, 200 when the idempotency key names one that is there already.
 pub async fn handler(
@@ -41,30 +41,23 @@ pub async fn handler(
         )
     })?;
     drop(body);
-    let (id, new) = submit::submit(&api.farm, caller.tenant, submitted, digest, key).await?;
+    let submitted = submit::submit(&api.farm, caller.tenant, submitted, digest, key).await?;
     api.farm
         .metrics
         .submit_seconds
         .observe(started.elapsed().as_secs_f64());
-    accepted(&api, caller, id, new).await
+    Ok(accepted(submitted))
 }
 
 /// 201 and the request, or 200 when it was there before.
-pub(super) async fn accepted(
-    api: &Api,
-    caller: Caller,
-    id: RequestId,
-    new: bool,
-) -> Result<Response, ApiError> {
-    let view = look(&api.farm, caller.tenant, id).await?;
-    let view = view.ok_or_else(|| ApiError::no_request(id))?;
+pub(super) fn accepted(Submitted { view, new }: Submitted) -> Response {
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let location = [(header::LOCATION, format!("/v1/requests/{id}"))];
-    Ok((status, location, Json(view)).into_response())
+    let location = [(header::LOCATION, format!("/v1/requests/{}", view.id))];
+    (status, location, Json(view)).into_response()
 }
 
 /// Length that the caller announces, or the most that is read.
