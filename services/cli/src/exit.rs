@@ -40,6 +40,8 @@ pub struct Unreachable {
     pub reason: String,
     /// What to do.
     pub hint: String,
+    /// Whether somebody took the call and went away before answering.
+    pub reached: bool,
 }
 
 /// What was asked for makes no sense.

@@ -33,10 +33,11 @@ fn every_refusal_has_its_exit_status_and_says_what_to_do() -> Result<()> {
 }
 
 #[test]
-fn a_farm_that_cannot_just_now_is_asked_again_with_the_same_key() -> Result<()> {
+fn a_farm_that_cannot_just_now_or_goes_away_is_asked_again_with_the_same_key() -> Result<()> {
     let home = Home::new()?;
     let stub = Stub::start(|_, before| match before {
-        0 | 1 => (503, "", refusal("unavailable", "the database is away")),
+        0 => (0, "", String::new()),
+        1 => (503, "", refusal("unavailable", "the database is away")),
         _ => (422, "", refusal("invalid", "no good")),
     })?;
     home.expect(2, &["submit", "--url", &stub.url, "a cat"])?;

@@ -15,7 +15,7 @@ pub struct Call {
     pub headers: String,
 }
 
-/// Status, further headers, body.
+/// Status, further headers, body. Status 0 hangs up without an answer.
 pub type Answer = (u16, &'static str, String);
 
 /// Listens until the test program ends.
@@ -74,6 +74,9 @@ fn serve(
         calls.len() - 1
     };
     let (status, further, body) = answer(&call, before);
+    if status == 0 {
+        return Ok(());
+    }
     let mut stream = stream;
     write!(
         stream,

@@ -28,7 +28,7 @@ const LONGEST_ANSWER: usize = 256 << 20;
 /// The header that makes two calls the same request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How often a submit is sent again to a farm that says that it cannot just now.
-const SUBMIT_RETRIES: u32 = 10;
+const SUBMIT_RETRIES: u32 = 20;
 /// Pause before that, unless the farm says how long.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause that somebody at a terminal should have to wait.
@@ -178,6 +178,7 @@ impl Client {
             url: self.place.url.clone(),
             reason,
             hint: self.place.hint.clone(),
+            reached: !error.is_connect() && !error.is_timeout(),
         };
         unreachable.into()
     }
@@ -225,23 +226,33 @@ impl Client {
     }
 }
 
-/// Sends a submit again to a farm that says that it cannot just now.
+/// Sends a submit again to a farm that says that it cannot just now, or that went away before it answered. One that was
+/// never reached is none: nobody should have to wait for that.
 async fn again_while_busy<F: Future<Output = Result<RequestView>>>(
     send: impl Fn() -> F,
 ) -> Result<RequestView> {
+    let mut reached = false;
     for _ in 0..SUBMIT_RETRIES {
-        match send().await {
-            Err(error) => match pause(&error) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            },
-            result => return result,
+        let error = match send().await {
+            Ok(view) => return Ok(view),
+            Err(error) => error,
+        };
+        let pause = match error.downcast_ref::<Unreachable>() {
+            Some(away) => {
+                reached |= away.reached;
+                reached.then_some(PAUSE)
+            }
+            None => pause(&error).inspect(|_| reached = true),
+        };
+        match pause {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(error),
         }
     }
     send().await
 }
 
-/// How long to wait before a submit is sent again; none if that will not help, or not soon.
+/// How long to wait until what was refused is sent again; none if that will not help, or not soon.
 fn pause(error: &anyhow::Error) -> Option<Duration> {
     let refused = error.downcast_ref::<Refused>()?;
     let pause = refused.retry_after.unwrap_or(PAUSE);

@@ -95,7 +95,12 @@ impl FarmArgs {
             let hint =
                 format!("Start one with '{start}', or name another one's address with --url.");
             let (url, reason) = (folder.clone(), reason.to_owned());
-            anyhow::Error::from(Unreachable { url, reason, hint })
+            anyhow::Error::from(Unreachable {
+                url,
+                reason,
+                hint,
+                reached: false,
+            })
         };
         match (data.runner()?, data.info()) {
             (None, _) => Err(nothing("none runs here")),

@@ -64,6 +64,7 @@ impl DatabaseArgs {
                     "Start it with 'atelier up --detach{}', or name another database with ATELIER_DATABASE_URL.",
                     self.data.flag()
                 ),
+                reached: false,
             }
             .into()),
         }

@@ -123,6 +123,7 @@ mod tests {
             url: String::new(),
             reason: String::new(),
             hint: String::new(),
+            reached: false,
         };
         assert!(!is_final(&away.into()));
     }
