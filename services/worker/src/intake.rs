@@ -38,9 +38,7 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             () = soft.cancelled() => break,
             pulled = async {
                 tokio::time::sleep(quiet).await;
-                while let Some(until) = shared.kept.until(puller.kind(), Instant::now()) {
-                    tokio::time::sleep_until(until).await;
-                }
+                shared.kept.taken(puller.kind()).await;
                 let urgency = shared.hands.room().await;
                 puller.pull(urgency).await
             } => pulled,

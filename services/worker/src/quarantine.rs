@@ -1,15 +1,11 @@
 //! What coordinators keep this worker from, because it keeps failing at it: no more jobs of that kind are taken for a while.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_nats::Subscriber;
 use atelier_proto::{decode, job::JobKind, signal::Quarantine};
 use futures::StreamExt;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{lease, shared::Shared};
 
@@ -17,22 +13,33 @@ use crate::{lease, shared::Shared};
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Kinds of jobs that this worker is kept from, each until some time.
-#[derive(Debug, Default)]
-pub struct Kept(Mutex<BTreeMap<JobKind, Instant>>);
+#[derive(Debug)]
+pub struct Kept(watch::Sender<BTreeMap<JobKind, Instant>>);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self(watch::channel(BTreeMap::new()).0)
+    }
+}
 
 impl Kept {
-    /// No jobs of `kind` for this long from `now`. A later end stays.
+    /// No jobs of `kind` for this long from `now`. A later end stays, unless the time is zero: that ends it.
     fn keep_from(&self, kind: JobKind, time: Duration, now: Instant) {
-        let until = now + time.min(LONGEST);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept.entry(kind).or_insert(until);
-        *known = until.max(*known);
+        self.0.send_modify(|kept| {
+            if time.is_zero() {
+                kept.remove(&kind);
+                return;
+            }
+            let until = now + time.min(LONGEST);
+            let known = kept.entry(kind).or_insert(until);
+            *known = until.max(*known);
+        });
     }
 
     /// Until when no jobs of `kind` are taken; none when they are.
     pub fn until(&self, kind: JobKind, now: Instant) -> Option<Instant> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&kind).copied().filter(|until| *until > now)
+        let until = self.0.borrow().get(&kind).copied();
+        until.filter(|until| *until > now)
     }
 
     /// Kinds that are not taken.
@@ -40,6 +47,18 @@ impl Kept {
         let all = JobKind::ALL.into_iter();
         all.filter(|kind| self.until(*kind, now).is_some())
             .collect()
+    }
+
+    /// Waits until jobs of `kind` are taken.
+    pub async fn taken(&self, kind: JobKind) {
+        let mut changes = self.0.subscribe();
+        while let Some(until) = self.until(kind, Instant::now()) {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                // The sender lives in self, so that this cannot fail.
+                _ = changes.changed() => {}
+            }
+        }
     }
 }
 
@@ -95,5 +114,7 @@ mod tests {
         assert_eq!(kept.until(JobKind::Render, at(15)), Some(at(20)));
         assert_eq!(kept.kinds(at(20)), [JobKind::Plan]);
         assert!(kept.kinds(start + LONGEST).is_empty());
+        kept.keep_from(JobKind::Plan, Duration::ZERO, at(20));
+        assert!(kept.kinds(at(20)).is_empty());
     }
 }

@@ -129,7 +129,8 @@ async fn plans_draws_looks_and_draws_again() -> Result<()> {
 async fn without_thinking_one_drawing_is_the_result() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &[])?;
-    let hand = Hand::new(&sandbox).await?;
+    let mut hand = Hand::new(&sandbox).await?;
+    hand.batch = 3;
     let mut wanted = prompt("a cat");
     wanted.think = Think::Off;
     wanted.seed = Some(u64::MAX);
@@ -139,6 +140,8 @@ async fn without_thinking_one_drawing_is_the_result() -> Result<()> {
     hand.finish(job, hand.rendered(1).await?).await?;
     let view = coordinator.api.succeeded(request.id, SOON).await?;
     assert_eq!((view.seed, view.jobs.len()), (u64::MAX, 1));
+    let trace = coordinator.api.trace(request.id).await?;
+    assert_eq!(trace.jobs[0].batch, Some(3), "its neighbours on the device");
     Ok(())
 }
 

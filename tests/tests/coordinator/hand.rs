@@ -25,6 +25,12 @@ pub const MODEL: &str = "atelier-mini";
 pub struct Hand {
     pub bus: Bus,
     pub id: WorkerId,
+    /// What its reports say of batches.
+    pub batch: u32,
+    /// Whether its reports say that something else was away.
+    pub outage: bool,
+    /// Whether it says that it takes nothing new.
+    pub draining: bool,
     /// What it says that it is kept from.
     pub kept_from: Vec<JobKind>,
     artifacts: Artifacts,
@@ -48,6 +54,9 @@ impl Hand {
         Ok(Self {
             bus: Bus::connect(options).await?,
             id: WorkerId::from_uuid(Uuid::now_v7()),
+            batch: 1,
+            outage: false,
+            draining: false,
             kept_from: Vec::new(),
             artifacts: Artifacts::open(&sandbox.store_url)?,
         })
@@ -92,8 +101,8 @@ impl Hand {
             request: offer.request,
             worker: self.id,
             device_ms: 3,
-            batch: 1,
-            outage: false,
+            batch: self.batch,
+            outage: self.outage,
             outcome,
         };
         self.send(offer.work.kind(), &report).await
@@ -142,7 +151,7 @@ impl Hand {
             model: MODEL.into(),
             device: "none".into(),
             holding: [pairs(on_device), pairs(waiting)].concat(),
-            draining: false,
+            draining: self.draining,
             on_device: pairs(on_device),
             computed: Vec::new(),
             kept_from: self.kept_from.clone(),

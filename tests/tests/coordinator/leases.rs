@@ -208,6 +208,31 @@ async fn a_job_that_failed_is_left_to_another_worker_and_parked_when_it_fails_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_object_store_is_held_against_neither_job_nor_worker() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let (mut first, mut second) = (Hand::new(&sandbox).await?, Hand::new(&sandbox).await?);
+    (first.outage, second.outage) = (true, true);
+    let request = coordinator.api.submit(&direct()).await?.id;
+    for hand in [&first, &second] {
+        let away = Outcome::Failed {
+            reason: "the store is away".into(),
+            retry: true,
+        };
+        hand.finish(hand.next(JobKind::Render).await?, away).await?;
+    }
+    let job = first.next(JobKind::Render).await?;
+    assert_eq!((job.offer.attempt, job.offer.avoid.len()), (3, 0));
+    first.outage = false;
+    first.finish(job, first.rendered(1).await?).await?;
+    coordinator
+        .api
+        .succeeded(request, Duration::from_secs(5))
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failures_are_tried_again_until_they_are_too_many() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &["--max-failures", "3"])?;

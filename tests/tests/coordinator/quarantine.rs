@@ -16,7 +16,7 @@ use crate::hand::Hand;
 async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &[])?;
-    let (mut bad, good) = (Hand::new(&sandbox).await?, Hand::new(&sandbox).await?);
+    let (mut bad, mut good) = (Hand::new(&sandbox).await?, Hand::new(&sandbox).await?);
     let subject = bad.bus.names().quarantine(bad.id);
     let mut advice = bad.bus.subscribe(subject, None).await?;
     let mut advised = async || -> Result<Quarantine> {
@@ -64,5 +64,16 @@ async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<
     {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(())
+    // With nobody else left, it is better than none.
+    good.draining = true;
+    good.beat(&[]).await?;
+    let left_off = async {
+        loop {
+            bad.beat(&[]).await?;
+            if advised().await?.for_ms == 0 {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), left_off).await?
 }

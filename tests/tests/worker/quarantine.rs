@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use atelier_proto::{encode, job::JobKind, signal::Quarantine};
+use atelier_proto::{WorkerId, encode, job::JobKind, signal::Quarantine};
 use atelier_tests::Sandbox;
 
 use crate::desk::{Desk, offer, plan_work};
@@ -16,14 +16,7 @@ async fn a_worker_takes_none_of_what_it_is_kept_from_until_the_time_is_over() ->
     let _one = sandbox.worker("one", &["--heartbeat-ms", "60000"])?;
     let one = desk.heartbeat().await?.worker;
     let render = desk.render("a cat", 1).await?;
-    let advice = Quarantine {
-        kind: JobKind::Plan,
-        for_ms: TIME.as_millis() as u64,
-    };
-    let subject = desk.names.quarantine(one);
-    desk.client
-        .publish(subject, encode(&advice, None).into())
-        .await?;
+    advise(&desk, one, TIME).await?;
     let start = Instant::now();
     // It says so at once.
     while desk.heartbeat().await?.kept_from != [JobKind::Plan] {}
@@ -32,5 +25,22 @@ async fn a_worker_takes_none_of_what_it_is_kept_from_until_the_time_is_over() ->
     assert_eq!(desk.report().await?.job, render.job, "other kinds go on");
     desk.report().await?;
     assert!(start.elapsed() >= TIME, "{:?}", start.elapsed());
+
+    // Nobody else is left: it is let off before its time.
+    advise(&desk, one, Duration::from_secs(3_000)).await?;
+    while desk.heartbeat().await?.kept_from != [JobKind::Plan] {}
+    advise(&desk, one, Duration::ZERO).await?;
+    desk.plan("a dog").await?;
     desk.empty().await
+}
+
+async fn advise(desk: &Desk, worker: WorkerId, time: Duration) -> Result<()> {
+    let advice = Quarantine {
+        kind: JobKind::Plan,
+        for_ms: time.as_millis() as u64,
+    };
+    let subject = desk.names.quarantine(worker);
+    let bytes = encode(&advice, None);
+    desk.client.publish(subject, bytes.into()).await?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use atelier_proto::http::WorkerView;
+use atelier_proto::{http::WorkerView, job::JobKind};
 
 use crate::{
     client::{Client, FarmArgs},
@@ -37,7 +37,11 @@ pub fn table(workers: &[WorkerView]) -> String {
     }
     let mut table = Table::new(&["WORKER", "MODEL", "DEVICE", "IN HAND", "HEARD", "DOES"]);
     for worker in workers {
-        let roles: Vec<&str> = worker.roles.iter().map(|role| role.as_str()).collect();
+        let role = |role: &JobKind| match worker.kept_from.contains(role) {
+            true => format!("{} (not now: it keeps failing)", role.as_str()),
+            false => role.as_str().to_owned(),
+        };
+        let roles: Vec<String> = worker.roles.iter().map(role).collect();
         table.row(&[
             &worker.name,
             &worker.model,

@@ -4,7 +4,10 @@ use atelier_proto::{decode, job::JobKind, signal::Heartbeat};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::{farm::Farm, operations::advise::advise};
+use crate::{
+    farm::Farm,
+    operations::advise::{advise, release},
+};
 
 /// Runs until `stop`.
 pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
@@ -18,13 +21,17 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
                 let Ok(heartbeat) = decode::<Heartbeat>(&message.payload) else { continue };
                 let heartbeat = heartbeat.body;
                 let worker = heartbeat.worker;
+                let kept_from = heartbeat.kept_from.clone();
                 let mut taken = heartbeat.roles.clone();
-                taken.retain(|kind| !heartbeat.kept_from.contains(kind));
+                taken.retain(|kind| !kept_from.contains(kind));
                 if farm.workers.heard(heartbeat) {
                     farm.ready.notify_one();
                 }
                 for kind in taken {
                     advise(&farm, worker, kind).await;
+                }
+                for kind in kept_from {
+                    release(&farm, worker, kind).await;
                 }
                 for kind in JobKind::ALL {
                     let taking = i64::from(farm.workers.taking(kind));

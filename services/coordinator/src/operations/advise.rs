@@ -21,14 +21,25 @@ pub async fn advise(farm: &Farm, worker: WorkerId, kind: JobKind) {
     let Some(for_ms) = farm.trust.kept_from(worker, kind) else {
         return;
     };
-    if !farm.workers.others(kind, &[worker]) {
-        return;
+    if farm.workers.others(kind, &[worker]) {
+        let (name, kind_word) = (farm.workers.name(worker), kind.as_str());
+        tracing::info!(%worker, name, kind = kind_word, for_ms, "keeping a worker from jobs that it keeps failing at");
+        tell(farm, worker, Quarantine { kind, for_ms }).await;
     }
-    let name = farm.workers.name(worker);
-    tracing::info!(%worker, name, kind = kind.as_str(), for_ms, "keeping a worker from jobs that it keeps failing at");
+}
+
+/// Lets a worker that is kept from jobs of `kind` do them again, when nobody else is left who does.
+pub async fn release(farm: &Farm, worker: WorkerId, kind: JobKind) {
+    if !farm.workers.others(kind, &[worker]) {
+        let (name, kind_word) = (farm.workers.name(worker), kind.as_str());
+        tracing::info!(%worker, name, kind = kind_word, "letting the last worker of a role off its quarantine");
+        tell(farm, worker, Quarantine { kind, for_ms: 0 }).await;
+    }
+}
+
+async fn tell(farm: &Farm, worker: WorkerId, advice: Quarantine) {
     let subject = farm.bus.names().quarantine(worker);
-    let message = encode(&Quarantine { kind, for_ms }, None);
-    if let Err(error) = farm.bus.publish(subject, message).await {
+    if let Err(error) = farm.bus.publish(subject, encode(&advice, None)).await {
         tracing::debug!(%worker, %error, "a worker was not advised");
     }
 }

@@ -44,7 +44,6 @@ struct ClaimedRow {
     seed: i64,
     attempt: i32,
     dead_workers: Vec<Uuid>,
-    failures: i32,
     input_pictures: Json<Vec<ArtifactRef>>,
     prompt: String,
     priority: String,
@@ -100,7 +99,7 @@ const CLAIM: &str = "
             stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
         WHERE id = ANY (ARRAY(SELECT id FROM taken WHERE state = 'ready'))
-        RETURNING id, request_id, kind, stage, seed, attempt, dead_workers, failures, input_pictures, priority, fair_tag
+        RETURNING id, request_id, kind, stage, seed, attempt, dead_workers, input_pictures, priority, fair_tag
     ),
     -- A clock that another coordinator is moving is left to it, so that nobody waits; the next claim makes up for it.
     clocks AS (
@@ -113,7 +112,7 @@ const CLAIM: &str = "
         FROM (SELECT priority, max(fair_tag) AS tag FROM claimed GROUP BY priority) AS n
         WHERE c.priority = n.priority AND c.tag < n.tag AND c.priority IN (SELECT priority FROM clocks)
     )
-    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.failures, c.input_pictures,
+    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
            r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
     FROM claimed c JOIN requests r ON r.id = c.request_id JOIN merged m ON m.id = c.id
     ORDER BY m.turn";
@@ -190,7 +189,7 @@ impl ClaimedRow {
                 .copied()
                 .map(WorkerId::from_uuid)
                 .collect(),
-            alone: self.failures > 0,
+            alone: !self.dead_workers.is_empty(),
             work: self.work(kind)?,
         };
         Ok(Claimed { priority, offer })
