@@ -167,6 +167,36 @@ async fn what_a_dead_worker_held_beside_its_job_goes_back_without_blame() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_gets_a_begun_job_a_second_time_does_not_hide_who_died_of_it() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &["--lease-ms", "1000"])?;
+    let (dead, heir) = (Hand::new(&sandbox).await?, Hand::new(&sandbox).await?);
+    coordinator.api.submit(&direct()).await?;
+    let job = dead.next(JobKind::Render).await?;
+    dead.beat(&[&job.offer]).await?;
+    // Until it is written down.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // As the stream does by itself when it hears nothing for long.
+    job.delivery.give_back(None).await;
+    let again = heir.next(JobKind::Render).await?;
+    assert_eq!(again.offer, job.offer);
+    let third = Hand::new(&sandbox).await?;
+    let living = async {
+        loop {
+            heir.beat(&[&again.offer]).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let next = tokio::select! {
+        next = third.next(JobKind::Render) => next?,
+        failed = living => return failed,
+    };
+    assert_eq!((next.offer.attempt, next.offer.alone), (2, true));
+    assert_eq!(next.offer.avoid, [dead.id], "the heir could do it");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_failed_is_left_to_another_worker_and_parked_when_it_fails_there_too()
 -> Result<()> {
     let sandbox = Sandbox::start().await?;
