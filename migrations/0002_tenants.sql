@@ -67,16 +67,16 @@ COMMENT ON COLUMN tenant_endings.tenant_id IS 'The tenant. Immutable.';
 COMMENT ON COLUMN tenant_endings.slot IS 'Part of the sum; each database session adds to one of sixteen. Immutable.';
 COMMENT ON COLUMN tenant_endings.ended IS 'Requests. Grows.';
 
-CREATE TABLE fair_clocks (
-    priority text PRIMARY KEY CHECK (priority IN ('interactive', 'normal', 'batch')),
+CREATE TABLE fair_clock (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     tag      bigint NOT NULL DEFAULT 0 CHECK (tag >= 0)
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE fair_clocks IS 'Virtual time of each priority, from which tenants that were idle start.';
-COMMENT ON COLUMN fair_clocks.priority IS 'The priority. Immutable.';
-COMMENT ON COLUMN fair_clocks.tag IS 'Largest start tag of what was dispatched. Grows.';
+COMMENT ON TABLE fair_clock IS 'Virtual time, from which tenants that were idle start.';
+COMMENT ON COLUMN fair_clock.only_one IS 'There is one row.';
+COMMENT ON COLUMN fair_clock.tag IS 'The largest that the smallest tag of a ready job was when jobs were dispatched. Grows.';
 
-INSERT INTO fair_clocks (priority) VALUES ('interactive'), ('normal'), ('batch');
+INSERT INTO fair_clock DEFAULT VALUES;
 
 -- Whose a request is. Without a default: an insert that names no tenant is refused.
 ALTER TABLE requests
@@ -88,7 +88,7 @@ ALTER TABLE requests
     DROP CONSTRAINT requests_idempotency_key_key;
 
 COMMENT ON COLUMN requests.tenant_id IS 'Whose it is. Immutable.';
-COMMENT ON COLUMN requests.fair_tag IS 'Start tag within its priority: whose turn it is. Immutable.';
+COMMENT ON COLUMN requests.fair_tag IS 'Start tag: whose turn it is; the remainder by 4 is the priority. Immutable.';
 COMMENT ON COLUMN requests.idempotency_key IS 'The caller''s own name for this submit; a second submit of the same tenant with it makes no second request. Immutable.';
 
 CREATE UNIQUE INDEX requests_idempotent ON requests (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
@@ -106,12 +106,12 @@ ALTER TABLE jobs
 UPDATE jobs SET priority = r.priority
     FROM requests r
     WHERE r.id = jobs.request_id AND jobs.state IN ('waiting', 'ready', 'dispatched') AND r.priority <> 'normal';
-ALTER TABLE jobs ALTER COLUMN priority DROP DEFAULT;
+ALTER TABLE jobs
+    ALTER COLUMN priority DROP DEFAULT,
+    DROP COLUMN queue_rank;
 
 COMMENT ON COLUMN jobs.priority IS 'Priority of its request (of jobs that ended before there were tenants: normal). Immutable.';
-COMMENT ON COLUMN jobs.fair_tag IS 'Start tag of its request: the smallest of a priority goes first. Immutable.';
-COMMENT ON COLUMN jobs.queue_rank IS 'Compares the first jobs of the priorities, the smaller goes first: milliseconds since 1970 when the request was accepted, plus the handicap of its priority. Immutable.';
+COMMENT ON COLUMN jobs.fair_tag IS 'Start tag of its request: the smallest goes first. Immutable.';
 
--- What dispatch takes next, by kind and priority.
-DROP INDEX jobs_ready;
-CREATE INDEX jobs_ready ON jobs (kind, priority, fair_tag, id) WHERE state = 'ready';
+-- What dispatch takes next, by kind.
+CREATE INDEX jobs_ready ON jobs (kind, fair_tag, id) WHERE state = 'ready';

@@ -44,11 +44,11 @@ const REQUESTS: &str = "
 
 /// The jobs of the same requests.
 const JOBS: &str = "
-    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, queue_rank, made_at, state, attempt,
+    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, made_at, state, attempt,
                       ready_at, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown, device_ms, finished_at)
     SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7' || lpad(to_hex(position), 3, '0') || '8000' || substr(md5(n::text), 1, 12))::uuid,
            (lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || substr(md5(n::text), 1, 12))::uuid,
-           position, kind, 1, stage, op, inputs, n, 'normal', 1700000000000 + n, at, 'done', 1, at, digest, 900,
+           position, kind, 1, stage, op, inputs, n, 'normal', at, 'done', 1, at, digest, 900,
            CASE WHEN kind = 'critique' THEN 1 END, CASE WHEN kind = 'critique' THEN 0 END, CASE WHEN kind = 'critique' THEN 0 END,
            5, at + interval '5 seconds'
     FROM generate_series($1::bigint, $2::bigint) AS n,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use atelier_domain::fair::{Lanes, Turn};
+use anyhow::Result;
+use atelier_domain::fair::{Lane, Turn};
 use atelier_proto::{
     JobId, RequestId,
     http::SubmitRequest,
@@ -85,22 +85,18 @@ async fn a_tenant_of_weight_three_gets_three_times_as_much() -> Result<()> {
 
 /// The ready jobs as the database has them, in the order in which they must be taken.
 async fn expected(database: &mut PgConnection) -> Result<Vec<JobId>> {
-    let rows: Vec<(Uuid, String, i64, i64)> =
-        sqlx::query_as("SELECT id, priority, fair_tag, queue_rank FROM jobs WHERE state = 'ready'")
+    let rows: Vec<(Uuid, i64)> =
+        sqlx::query_as("SELECT id, fair_tag FROM jobs WHERE state = 'ready'")
             .fetch_all(database)
             .await?;
-    let mut lanes = Lanes::default();
-    for (id, word, tag, rank) in rows {
-        let mut all = Priority::ALL.into_iter();
-        let priority = all.find(|priority| priority.as_str() == word);
-        lanes.push(Turn {
-            priority: priority.context("a priority")?,
+    let mut lane = Lane::default();
+    for (id, tag) in rows {
+        lane.push(Turn {
             tag: tag.unsigned_abs(),
-            rank: rank.unsigned_abs(),
             id: JobId::from_uuid(id),
         });
     }
-    Ok(std::iter::from_fn(|| lanes.pop().map(|turn| turn.id)).collect())
+    Ok(std::iter::from_fn(|| lane.pop().map(|turn| turn.id)).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,12 +116,6 @@ async fn jobs_are_taken_in_the_order_that_the_domain_defines() -> Result<()> {
     }
     let hand = Hand::new(&sandbox).await?;
     let mut database = sandbox.database().await?;
-    // As if they had come over many hours, so that the priorities mix.
-    sqlx::query(
-        "UPDATE jobs SET queue_rank = queue_rank - (hashtext(id::text) & 4194303) WHERE state = 'ready'",
-    )
-    .execute(&mut database)
-    .await?;
     let expected = expected(&mut database).await?;
     assert_eq!(expected.len(), 48 - AHEAD);
     draw(&hand, AHEAD).await?;
@@ -136,43 +126,38 @@ async fn jobs_are_taken_in_the_order_that_the_domain_defines() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_batch_job_passes_fresh_interactive_ones() -> Result<()> {
+async fn a_batch_job_is_passed_by_sixteen_interactive_ones_and_no_more() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &[])?;
     submit(&coordinator.api, AHEAD).await?;
-    let batch = coordinator.api.submit(&direct(Priority::Batch)).await?;
-    let mut urgent = Vec::new();
-    for _ in 0..3 {
-        urgent.push(
-            coordinator
-                .api
-                .submit(&direct(Priority::Interactive))
-                .await?
-                .id,
-        );
-    }
     let mut database = sandbox.database().await?;
-    let age = async |database: &mut PgConnection| {
-        sqlx::query("UPDATE jobs SET queue_rank = queue_rank - 1000000 WHERE request_id = $1")
-            .bind(batch.id.as_uuid())
-            .execute(database)
-            .await
-    };
-    // After 17 minutes it is still less urgent, after 33 it is more.
-    age(&mut database).await?;
+    let ready = "SELECT count(*) FROM jobs WHERE state = 'ready'";
+    while sqlx::query_scalar::<_, i64>(ready)
+        .fetch_one(&mut database)
+        .await?
+        > 0
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The first of each are equals; what comes after is the second batch job.
+    let mut batch = Vec::new();
+    for _ in 0..2 {
+        batch.push(coordinator.api.submit(&direct(Priority::Batch)).await?.id);
+    }
+    for _ in 0..24 {
+        coordinator
+            .api
+            .submit(&direct(Priority::Interactive))
+            .await?;
+    }
     let hand = Hand::new(&sandbox).await?;
-    // The queue holds four: what is drawn makes room for what comes next.
-    let taken = async |drawn: usize| -> Result<bool> {
-        draw(&hand, drawn).await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let view = coordinator.api.view(batch.id).await?;
-        Ok(view.jobs[0].state != "ready")
-    };
-    assert!(!taken(1).await?);
-    age(&mut database).await?;
-    assert!(taken(1).await?);
-    let last = coordinator.api.view(urgent[2]).await?;
-    assert_eq!(last.jobs[0].state, "ready");
+    draw(&hand, AHEAD).await?;
+    let drawn = draw(&hand, 26).await?;
+    let turns: Vec<_> = batch
+        .iter()
+        .map(|id| drawn.iter().position(|(drawn, _)| drawn == id))
+        .collect();
+    assert_eq!(turns, [Some(1), Some(18)]);
     Ok(())
 }
 

@@ -1,29 +1,35 @@
-//! Who goes next: fair shares between tenants inside a priority, ageing between priorities.
+//! Who goes next: fair shares between tenants, and between urgent and patient work.
 //!
-//! Inside a priority this is weighted start-time fair queueing ("Start-time Fair Queueing: A Scheduling Algorithm for Integrated Services Packet
-//! Switching Networks", Goyal, Vin, Cheng 1996): a request gets a start tag when it is accepted, the later of the clock of its priority and the
-//! finish tag of its tenant's last request; what has the smallest tag is taken first, and the clock is the tag of what was taken last. A tenant
-//! that was idle starts at the clock, so that it saves up nothing, and one that brings a thousand requests at once only gets behind itself.
+//! Weighted start-time fair queueing ("Start-time Fair Queueing: A Scheduling Algorithm for Integrated Services Packet Switching Networks", Goyal,
+//! Vin, Cheng 1996). What a tenant submits in one priority is a flow; its weight is the tenant's times the priority's. A request gets a start tag
+//! when it is accepted, the later of the clock and the finish tag of its flow's last request, and what has the smallest tag is taken first; tags end
+//! in the priority, so that the more urgent goes first among equals. All jobs of a request carry its tag, so that what was begun is finished.
 //!
-//! Between priorities the first of each is compared by its [`rank`]: urgent work has a head start in milliseconds instead of always going first,
-//! so that nothing starves.
+//! - A flow that brings a thousand requests at once only gets behind itself; one that was idle starts at the clock, and saves up nothing.
+//! - Nothing starves: what waits keeps its tag while the clock and everybody else's tags move on. That is ageing, at the pace of the farm.
 //!
-//! The coordinator keeps tags and clocks in PostgreSQL and takes jobs by SQL in the order that [`Lanes`] defines; simulations use both as they are.
+//! The clock is the largest that the smallest waiting tag ever was. The paper's clock, the tag of what was taken last, would be wrong here, where
+//! one request is many jobs one after another: plans of patient work that are made ahead of its drawings would move it to the end of that work, and
+//! whoever comes then would queue behind all of it. Nor does it run backwards when a job of an old request becomes ready: whoever comes then would
+//! pass those who waited before.
+//!
+//! The coordinator keeps tags in PostgreSQL and takes jobs by SQL in the order that [`Lane`] defines; simulations use both as they are.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     hash::Hash,
 };
 
 use atelier_proto::job::Priority;
 
-use crate::{Millis, Policy};
+/// How far one request of cost 1 moves its flow's tag at weight 1. Large, so that dividing it by any weight loses less than half of a hundredth.
+pub const UNIT: u64 = 1 << 24;
 
-/// How far one request of cost 1 moves its tenant's tag at weight 1. Large, so that dividing it by a weight loses less than a thousandth.
-pub const UNIT: u64 = 1 << 20;
-
-/// A point on the virtual clock of one priority.
+/// A point on the virtual clock. The remainder by [`STEP`] is the priority.
 pub type Tag = u64;
+
+/// Points on the virtual clock are this far apart, so that a priority fits between them.
+pub const STEP: u64 = 4;
 
 /// A tenant's share: one of weight 3 gets three times as much as one of weight 1, as long as both have work waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,50 +55,56 @@ impl Weight {
         self.0
     }
 
-    /// How far something of `cost` moves the tag of a tenant with this weight. A cost of 0 counts as 1.
-    pub const fn stretch(self, cost: u32) -> u64 {
+    /// How far something of `cost` moves the tag of a flow of a tenant with this weight. A cost of 0 counts as 1.
+    pub const fn stretch(self, priority: Priority, cost: u32) -> u64 {
         let cost = if cost == 0 { 1 } else { cost };
-        UNIT * cost as u64 / self.0 as u64
+        let stretch = UNIT * cost as u64 / (self.0 as u64 * share(priority));
+        stretch - stretch % STEP
     }
 }
 
-/// Clocks of the priorities, and how far each tenant has got on them.
+/// Share of a priority: of two flows of one tenant, or of tenants with equal weights, an interactive one gets 16 times as much as one of batch work,
+/// as long as both have work waiting.
+pub const fn share(priority: Priority) -> u64 {
+    match priority {
+        Priority::Interactive => 16,
+        Priority::Normal => 4,
+        Priority::Batch => 1,
+    }
+}
+
+/// The clock, and how far each flow has got.
 #[derive(Clone, Debug)]
 pub struct Shares<T> {
-    clocks: [Tag; Priority::ALL.len()],
+    clock: Tag,
     finishes: HashMap<(T, Priority), Tag>,
 }
 
 impl<T> Default for Shares<T> {
     fn default() -> Self {
         Self {
-            clocks: [0; Priority::ALL.len()],
+            clock: 0,
             finishes: HashMap::new(),
         }
     }
 }
 
 impl<T: Copy + Eq + Hash> Shares<T> {
-    /// Start tag of a request that is accepted now. All of its jobs carry it, so that a request that was begun is not left lying.
+    /// Moves the clock on to the smallest tag of a job that is ready. To be called before requests are admitted and before jobs are taken.
+    pub fn see(&mut self, waiting: Tag) {
+        self.clock = waiting.max(self.clock);
+    }
+
+    /// Start tag of a request that is accepted now. The finish tag of its flow moves along.
     pub fn admit(&mut self, tenant: T, priority: Priority, cost: u32, weight: Weight) -> Tag {
-        let start = self.clock(priority).max(self.finish(tenant, priority));
-        let finish = start.saturating_add(weight.stretch(cost));
+        let start = self.clock.max(self.finish(tenant, priority));
+        let start = start - start % STEP;
+        let finish = start.saturating_add(weight.stretch(priority, cost));
         self.finishes.insert((tenant, priority), finish);
-        start
+        start + priority as Tag
     }
 
-    /// A job with this tag was taken. The clock never runs backwards: later jobs of a request carry its old tag.
-    pub fn taken(&mut self, priority: Priority, tag: Tag) {
-        let clock = &mut self.clocks[priority as usize];
-        *clock = tag.max(*clock);
-    }
-
-    /// The clock of a priority.
-    pub const fn clock(&self, priority: Priority) -> Tag {
-        self.clocks[priority as usize]
-    }
-
-    /// Finish tag of a tenant's last request, 0 before its first one.
+    /// Finish tag of a flow's last request, 0 before its first one.
     pub fn finish(&self, tenant: T, priority: Priority) -> Tag {
         self.finishes.get(&(tenant, priority)).copied().unwrap_or(0)
     }
@@ -103,78 +115,53 @@ impl<T: Copy + Eq + Hash> Shares<T> {
     }
 }
 
-/// When a request accepted at `accepted` is as urgent as an interactive one that is accepted at the returned time.
-pub const fn rank(accepted: Millis, priority: Priority) -> Millis {
-    accepted.saturating_add(Policy::handicap_ms(priority))
-}
-
-/// A job that is ready, as far as its turn is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A job that is ready, as far as its turn is concerned; the smallest one is taken next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Turn<I> {
-    /// Priority of its request.
-    pub priority: Priority,
     /// Start tag of its request.
     pub tag: Tag,
-    /// [`rank`] of its request.
-    pub rank: Millis,
-    /// The job. Among equal tags the smaller id goes first.
+    /// The job. Among equals the smaller id goes first.
     pub id: I,
 }
 
 /// The ready jobs of one kind, in the order in which they are taken.
 #[derive(Clone, Debug)]
-pub struct Lanes<I> {
-    lanes: [BTreeMap<(Tag, I), Millis>; Priority::ALL.len()],
-}
+pub struct Lane<I>(BTreeSet<Turn<I>>);
 
-impl<I> Default for Lanes<I> {
+impl<I> Default for Lane<I> {
     fn default() -> Self {
-        Self {
-            lanes: std::array::from_fn(|_| BTreeMap::new()),
-        }
+        Self(BTreeSet::new())
     }
 }
 
-impl<I: Copy + Ord> Lanes<I> {
+impl<I: Copy + Ord> Lane<I> {
     /// Adds a job.
     pub fn push(&mut self, turn: Turn<I>) {
-        self.lanes[turn.priority as usize].insert((turn.tag, turn.id), turn.rank);
+        self.0.insert(turn);
     }
 
     /// Removes a job that is not needed any more; says whether it was there.
     pub fn remove(&mut self, turn: &Turn<I>) -> bool {
-        let lane = &mut self.lanes[turn.priority as usize];
-        lane.remove(&(turn.tag, turn.id)).is_some()
+        self.0.remove(turn)
     }
 
-    /// The job that is taken next: of the first of each priority the one with the smallest rank, the more urgent one among equals.
+    /// The job that is taken next.
     pub fn first(&self) -> Option<Turn<I>> {
-        let heads = Priority::ALL.into_iter().filter_map(|priority| {
-            let (&(tag, id), &rank) = self.lanes[priority as usize].first_key_value()?;
-            Some(Turn {
-                priority,
-                tag,
-                rank,
-                id,
-            })
-        });
-        heads.min_by_key(|turn| (turn.rank, turn.priority))
+        self.0.first().copied()
     }
 
     /// Takes that job.
     pub fn pop(&mut self) -> Option<Turn<I>> {
-        let first = self.first()?;
-        self.remove(&first);
-        Some(first)
+        self.0.pop_first()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.lanes.iter().map(BTreeMap::len).sum()
+        self.0.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.lanes.iter().all(BTreeMap::is_empty)
+        self.0.is_empty()
     }
 }

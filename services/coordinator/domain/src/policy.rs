@@ -1,6 +1,6 @@
 //! How often and how late things are tried again.
 
-use atelier_proto::{JobId, job::Priority};
+use atelier_proto::JobId;
 
 use crate::seed;
 
@@ -52,15 +52,5 @@ impl Policy {
             .min(self.max_backoff_ms);
         let shortest = longest / 2;
         shortest + seed::of_attempt(job, attempt) % (longest - shortest + 1)
-    }
-
-    /// Milliseconds that a job of `priority` queues behind one that was accepted at the same time and is interactive.
-    /// A head start instead of strict classes: urgent work passes, and nothing starves.
-    pub const fn handicap_ms(priority: Priority) -> u64 {
-        match priority {
-            Priority::Interactive => 0,
-            Priority::Normal => 60_000,
-            Priority::Batch => 1_800_000,
-        }
     }
 }

@@ -1,11 +1,8 @@
-//! Fair shares and ageing: what every order of arrivals and takings keeps to.
+//! Fair shares: what every order of arrivals and takings keeps to.
 
 use std::collections::BTreeMap;
 
-use atelier_domain::{
-    Policy,
-    fair::{Lanes, Shares, Turn, Weight, rank},
-};
+use atelier_domain::fair::{Lane, STEP, Shares, Turn, Weight, share};
 use atelier_proto::job::Priority;
 use proptest::prelude::*;
 
@@ -16,11 +13,11 @@ enum Op {
     Take,
 }
 
-/// Requests of one priority through shares and lanes, with the books that the properties are about.
+/// Requests through shares and a lane, with the books that the properties are about.
 struct Farm {
     weights: Vec<Weight>,
     shares: Shares<usize>,
-    lanes: Lanes<u64>,
+    lane: Lane<u64>,
     tenant_of: Vec<usize>,
     waiting: Vec<u64>,
     served: Vec<u64>,
@@ -34,7 +31,7 @@ impl Farm {
         Self {
             weights,
             shares: Shares::default(),
-            lanes: Lanes::default(),
+            lane: Lane::default(),
             tenant_of: Vec::new(),
             waiting: vec![0; tenants],
             served: vec![0; tenants],
@@ -43,23 +40,29 @@ impl Farm {
     }
 
     fn bring(&mut self, tenant: usize) -> u64 {
-        let priority = Priority::Normal;
-        let tag = self.shares.admit(tenant, priority, 1, self.weights[tenant]);
+        self.bring_as(tenant, Priority::Normal)
+    }
+
+    fn bring_as(&mut self, tenant: usize, priority: Priority) -> u64 {
+        self.look();
+        let weight = self.weights[tenant];
+        let tag = self.shares.admit(tenant, priority, 1, weight);
         let id = self.tenant_of.len() as u64;
         self.tenant_of.push(tenant);
         self.waiting[tenant] += 1;
-        self.lanes.push(Turn {
-            priority,
-            tag,
-            rank: 0,
-            id,
-        });
+        self.lane.push(Turn { tag, id });
         id
     }
 
+    fn look(&mut self) {
+        if let Some(turn) = self.lane.first() {
+            self.shares.see(turn.tag);
+        }
+    }
+
     fn take(&mut self) -> Option<u64> {
-        let turn = self.lanes.pop()?;
-        self.shares.taken(turn.priority, turn.tag);
+        self.look();
+        let turn = self.lane.pop()?;
         let tenant = self.tenant_of[turn.id as usize];
         self.waiting[tenant] -= 1;
         self.served[tenant] += 1;
@@ -85,7 +88,7 @@ impl Farm {
     /// How much virtual time a tenant's requests took between two steps.
     fn work(&self, tenant: usize, from: usize, to: usize) -> u64 {
         let requests = self.history[to][tenant].0 - self.history[from][tenant].0;
-        requests * self.weights[tenant].stretch(1)
+        requests * self.weights[tenant].stretch(Priority::Normal, 1)
     }
 }
 
@@ -118,7 +121,7 @@ proptest! {
         let tenants = farm.weights.len();
         for a in 0..tenants {
             for b in a + 1..tenants {
-                let most = farm.weights[a].stretch(1) + farm.weights[b].stretch(1);
+                let most = STEP + farm.weights[a].stretch(Priority::Normal, 1) + farm.weights[b].stretch(Priority::Normal, 1);
                 for from in 0..farm.history.len() {
                     for to in from + 1..farm.history.len() {
                         if !(farm.history[to][a].1 && farm.history[to][b].1) {
@@ -170,64 +173,118 @@ proptest! {
                 prop_assert!(last.insert(tenant, id) < Some(id));
             }
         }
-        prop_assert!(farm.lanes.is_empty());
+        prop_assert!(farm.lane.is_empty());
     }
 
     #[test]
-    fn nobody_saves_up_while_idle(clock in 0..u64::MAX / 2, finish in 0..u64::MAX / 2, cost in 0..100_u32, weight in 1..=Weight::MAX) {
+    fn nobody_saves_up_while_idle(
+        clock in 0..u64::MAX / 2,
+        finish in 0..u64::MAX / 2,
+        cost in 0..100_u32,
+        weight in 1..=Weight::MAX,
+        priority in priority(),
+    ) {
         let mut shares = Shares::default();
-        shares.taken(Priority::Batch, clock);
-        shares.resume("tenant", Priority::Batch, finish);
-        let tag = shares.admit("tenant", Priority::Batch, cost, Weight::new(weight).unwrap());
-        prop_assert_eq!(tag, clock.max(finish));
-        prop_assert!(shares.finish("tenant", Priority::Batch) > tag);
-        shares.taken(Priority::Batch, 0);
-        prop_assert_eq!(shares.clock(Priority::Batch), clock, "a clock never runs backwards");
-        prop_assert_eq!(shares.clock(Priority::Normal), 0, "each priority has its own");
+        shares.see(clock);
+        // A job of an old request does not turn it back.
+        shares.see(clock / 2);
+        shares.resume("tenant", priority, finish);
+        let tag = shares.admit("tenant", priority, cost, Weight::new(weight).unwrap());
+        let start = clock.max(finish);
+        prop_assert_eq!(tag, start - start % STEP + priority as u64, "the priority is the end of the tag");
+        prop_assert!(shares.finish("tenant", priority) > tag);
     }
 
-    /// A request that is alone in its priority is passed only by those accepted within its handicap.
+    /// However much urgent work comes: each flow passes a waiting request with what waits at the same tag, and with one request that comes later.
     #[test]
     fn nothing_starves(
-        batch_at in 0..1_000_000_u64,
-        others in prop::collection::vec((0..4_000_000_u64, prop_oneof![Just(Priority::Interactive), Just(Priority::Normal)]), 0..60),
+        weights in weights(),
+        before in ops(),
+        after in prop::collection::vec((0..4_usize, priority(), any::<bool>()), 0..400),
     ) {
-        let mut lanes = Lanes::default();
-        let patience = rank(batch_at, Priority::Batch);
-        let mut tags = [0, 0];
-        let mut others = others;
-        others.sort_by_key(|(at, _)| *at);
-        for (index, (at, priority)) in others.iter().enumerate() {
-            let tag = &mut tags[*priority as usize];
-            *tag += 1;
-            lanes.push(Turn { priority: *priority, tag: *tag, rank: rank(*at, *priority), id: index });
+        let mut farm = Farm::new(weights);
+        farm.weights.push(Weight::ONE);
+        farm.waiting.push(0);
+        farm.served.push(0);
+        let patient = farm.weights.len() - 1;
+        for op in &before {
+            match *op {
+                Op::Bring { tenant, requests } => for n in 0..requests {
+                    farm.bring_as(tenant % patient, Priority::ALL[n as usize % 3]);
+                },
+                Op::Take => drop(farm.take()),
+            }
         }
-        lanes.push(Turn { priority: Priority::Batch, tag: 0, rank: patience, id: usize::MAX });
-        while let Some(turn) = lanes.pop().filter(|turn| turn.id != usize::MAX) {
-            let (at, priority) = others[turn.id];
-            prop_assert!(at + Policy::handicap_ms(priority) <= patience);
+        let id = farm.bring_as(patient, Priority::Batch);
+        let most = 2 * patient * Priority::ALL.len();
+        let mut passed = 0;
+        for (tenant, priority, takes) in after {
+            farm.bring_as(tenant % patient, priority);
+            if takes {
+                if farm.take() == Some(id) {
+                    return Ok(());
+                }
+                passed += 1;
+                prop_assert!(passed <= most, "{passed} requests passed it");
+            }
         }
     }
+}
 
-    /// What the coordinator's SQL relies on: taking the better head again and again is ordering by the largest rank up to each.
-    #[test]
-    fn merging_is_ordering_by_the_largest_rank_so_far(
-        turns in prop::collection::btree_map((0..20_u64, 0..1_000_u32), (priority(), 0..50_u64), 0..60),
-    ) {
-        let mut lanes = Lanes::default();
-        let mut largest = [0; Priority::ALL.len()];
-        let mut sorted = Vec::new();
-        for ((tag, id), (priority, rank)) in turns {
-            lanes.push(Turn { priority, tag, rank, id });
-            let largest = &mut largest[priority as usize];
-            *largest = rank.max(*largest);
-            sorted.push((*largest, priority, tag, id));
+#[test]
+fn urgent_work_gets_more_and_patient_work_its_part() {
+    let mut farm = Farm::new(vec![Weight::ONE; 3]);
+    for (tenant, priority) in Priority::ALL.into_iter().enumerate() {
+        for _ in 0..400 {
+            farm.bring_as(tenant, priority);
         }
-        sorted.sort_unstable();
-        let popped: Vec<u32> = std::iter::from_fn(|| lanes.pop()).map(|turn| turn.id).collect();
-        let sorted: Vec<u32> = sorted.into_iter().map(|(.., id)| id).collect();
-        prop_assert_eq!(popped, sorted);
     }
+    for _ in 0..210 {
+        farm.take();
+    }
+    let all: u64 = Priority::ALL.into_iter().map(share).sum();
+    for (tenant, priority) in Priority::ALL.into_iter().enumerate() {
+        let wanted = 210 * share(priority) / all;
+        assert!(
+            farm.served[tenant].abs_diff(wanted) <= 2,
+            "{:?}",
+            farm.served
+        );
+    }
+}
+
+/// What is made ahead of a patient flow does not move the clock past what follows from it.
+#[test]
+fn a_newcomer_does_not_wait_for_work_that_was_begun_ahead() {
+    let mut shares = Shares::default();
+    let (mut plans, mut drawings) = (Lane::default(), Lane::default());
+    let look = |shares: &mut Shares<u8>, lanes: [&Lane<u32>; 2]| {
+        if let Some(first) = lanes.into_iter().filter_map(Lane::first).min() {
+            shares.see(first.tag);
+        }
+    };
+    for id in 0..100 {
+        look(&mut shares, [&plans, &drawings]);
+        let tag = shares.admit(1, Priority::Normal, 1, Weight::ONE);
+        plans.push(Turn { tag, id });
+    }
+    // All plans are made before anything is drawn.
+    while !plans.is_empty() {
+        look(&mut shares, [&plans, &drawings]);
+        drawings.push(plans.pop().unwrap());
+    }
+    for _ in 0..10 {
+        look(&mut shares, [&plans, &drawings]);
+        drawings.pop();
+    }
+    look(&mut shares, [&plans, &drawings]);
+    let tag = shares.admit(2, Priority::Normal, 1, Weight::ONE);
+    drawings.push(Turn { tag, id: 100 });
+    let next: Vec<_> = (0..2)
+        .filter_map(|_| drawings.pop())
+        .map(|turn| turn.id)
+        .collect();
+    assert!(next.contains(&100), "{next:?}");
 }
 
 #[test]
@@ -246,16 +303,11 @@ fn five_requests_get_between_three_hundred() {
 
 #[test]
 fn a_canceled_job_loses_its_turn() {
-    let turn = |id| Turn {
-        priority: Priority::Normal,
-        tag: id,
-        rank: 0,
-        id,
-    };
-    let mut lanes = Lanes::default();
-    lanes.push(turn(1));
-    lanes.push(turn(2));
-    assert!(lanes.remove(&turn(1)) && !lanes.remove(&turn(1)));
-    assert_eq!(lanes.pop(), Some(turn(2)));
-    assert_eq!((lanes.len(), lanes.pop()), (0, None));
+    let turn = |id| Turn { tag: id, id };
+    let mut lane = Lane::default();
+    lane.push(turn(1));
+    lane.push(turn(2));
+    assert!(lane.remove(&turn(1)) && !lane.remove(&turn(1)));
+    assert_eq!(lane.pop(), Some(turn(2)));
+    assert_eq!((lane.len(), lane.pop()), (0, None));
 }

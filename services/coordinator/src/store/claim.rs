@@ -55,7 +55,7 @@ struct ClaimedRow {
     plan_bytes: Option<i64>,
 }
 
-/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lanes`.
+/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lane`.
 const CLAIM: &str = "
     -- How many of each kind are queueing already.
     WITH queued AS (
@@ -69,28 +69,17 @@ const CLAIM: &str = "
         FROM (VALUES ('plan', $2::bigint), ('render', $3), ('critique', $4)) AS n(kind, jobs) LEFT JOIN queued q USING (kind)
         WHERE n.jobs > coalesce(q.jobs, 0)
     ),
-    -- The first of each priority by tag: of each as many as there is room for, of which most are left where they are.
-    heads AS (
-        SELECT room.kind, room.free, lane.priority, lane.urgency, head.id, head.fair_tag, head.queue_rank
+    -- The first of each kind by tag; jobs that another transaction holds are left to it.
+    taken AS (
+        SELECT head.id
         FROM room
-        CROSS JOIN (VALUES ('interactive', 0), ('normal', 1), ('batch', 2)) AS lane(priority, urgency)
         CROSS JOIN LATERAL (
-            SELECT id, fair_tag, queue_rank FROM jobs
-            WHERE state = 'ready' AND kind = room.kind AND priority = lane.priority AND not_before <= clock_timestamp()
+            SELECT id FROM jobs
+            WHERE state = 'ready' AND kind = room.kind AND not_before <= clock_timestamp()
             ORDER BY fair_tag, id
             LIMIT room.free
+            FOR UPDATE SKIP LOCKED
         ) AS head
-    ),
-    -- The first jobs of the priorities are compared by their rank. Taking the smallest again and again is ordering by the largest rank up to each.
-    merged AS (
-        SELECT id, free, row_number() OVER (PARTITION BY kind ORDER BY largest, urgency, fair_tag, id) AS turn
-        FROM (SELECT *, max(queue_rank) OVER (PARTITION BY kind, priority ORDER BY fair_tag, id) AS largest FROM heads) AS ranked
-    ),
-    -- Found by their ids and not by the index of ready jobs, which may be long.
-    taken AS (
-        SELECT id, state FROM jobs
-        WHERE id = ANY (ARRAY(SELECT id FROM merged WHERE turn <= free))
-        FOR UPDATE SKIP LOCKED
     ),
     -- Each claim begins the next attempt.
     claimed AS (
@@ -98,24 +87,30 @@ const CLAIM: &str = "
         SET state = 'dispatched', attempt = attempt + 1, not_before = NULL, worker_id = NULL,
             stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
-        WHERE id = ANY (ARRAY(SELECT id FROM taken WHERE state = 'ready'))
-        RETURNING id, request_id, kind, stage, seed, attempt, dead_workers, input_pictures, priority, fair_tag
+        WHERE id = ANY (ARRAY(SELECT id FROM taken))
+        RETURNING id, request_id, kind, stage, seed, attempt, dead_workers, input_pictures, fair_tag
+    ),
+    -- The smallest tag that waited, of all kinds.
+    waiting AS (
+        SELECT min(first.fair_tag) AS tag
+        FROM (VALUES ('plan'), ('render'), ('critique')) AS k(kind)
+        CROSS JOIN LATERAL (
+            SELECT fair_tag FROM jobs WHERE state = 'ready' AND kind = k.kind ORDER BY fair_tag LIMIT 1
+        ) AS first
     ),
     -- A clock that another coordinator is moving is left to it, so that nobody waits; the next claim makes up for it.
-    clocks AS (
-        SELECT priority FROM fair_clocks
-        WHERE priority IN (SELECT priority FROM claimed)
-        FOR UPDATE SKIP LOCKED
+    clock AS (
+        SELECT tag FROM fair_clock FOR UPDATE SKIP LOCKED
     ),
     moved AS (
-        UPDATE fair_clocks c SET tag = n.tag
-        FROM (SELECT priority, max(fair_tag) AS tag FROM claimed GROUP BY priority) AS n
-        WHERE c.priority = n.priority AND c.tag < n.tag AND c.priority IN (SELECT priority FROM clocks)
+        UPDATE fair_clock c SET tag = w.tag
+        FROM waiting w
+        WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
            r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
-    FROM claimed c JOIN requests r ON r.id = c.request_id JOIN merged m ON m.id = c.id
-    ORDER BY m.turn";
+    FROM claimed c JOIN requests r ON r.id = c.request_id
+    ORDER BY c.fair_tag, c.id";
 
 impl Store {
     /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use atelier_domain::{
     Millis, NewRequest, Request,
-    fair::{self, Shares, Tag, Weight},
+    fair::{Shares, Tag, Weight},
 };
 use atelier_proto::{
     RequestId, Sha256, TenantId,
@@ -114,15 +114,19 @@ const LOCK_QUEUES: &str = "
     SELECT q.tenant_id, q.accepted, q.interactive_tag, q.normal_tag, q.batch_tag, t.weight, t.queue_limit,
            coalesce((SELECT sum(e.ended) FROM tenant_endings e WHERE e.tenant_id = q.tenant_id), 0)::bigint AS ended,
            (extract(epoch FROM now()) * 1000)::bigint AS now,
-           clocks.interactive, clocks.normal, clocks.batch
+           clock.tag AS clock
     FROM tenant_queues q
     JOIN tenants t ON t.id = q.tenant_id
     CROSS JOIN (
-        SELECT max(tag) FILTER (WHERE priority = 'interactive') AS interactive,
-               max(tag) FILTER (WHERE priority = 'normal') AS normal,
-               max(tag) FILTER (WHERE priority = 'batch') AS batch
-        FROM fair_clocks
-    ) AS clocks
+        -- The clock as the next claim will move it.
+        SELECT greatest(
+            (SELECT min(first.fair_tag)
+             FROM (VALUES ('plan'), ('render'), ('critique')) AS k(kind)
+             CROSS JOIN LATERAL (
+                SELECT fair_tag FROM jobs WHERE state = 'ready' AND kind = k.kind ORDER BY fair_tag LIMIT 1
+             ) AS first),
+            (SELECT tag FROM fair_clock)) AS tag
+    ) AS clock
     WHERE q.tenant_id = ANY($1)
     ORDER BY q.tenant_id
     FOR NO KEY UPDATE OF q";
@@ -177,9 +181,7 @@ struct QueueRow {
     queue_limit: Option<i64>,
     ended: i64,
     now: i64,
-    interactive: i64,
-    normal: i64,
-    batch: i64,
+    clock: i64,
 }
 
 #[derive(FromRow)]
@@ -197,7 +199,7 @@ struct Queue {
     limit: u64,
 }
 
-/// Queues while they are locked, and the clocks.
+/// Queues while they are locked, and the clock.
 struct Admission {
     now: Millis,
     queues: BTreeMap<TenantId, Queue>,
@@ -234,12 +236,12 @@ impl Admission {
     fn add(&mut self, row: &QueueRow, default_limit: u64) {
         let tenant = TenantId::from_uuid(row.tenant_id);
         self.now = row.now.unsigned_abs();
-        for (priority, clock, finish) in [
-            (Priority::Interactive, row.interactive, row.interactive_tag),
-            (Priority::Normal, row.normal, row.normal_tag),
-            (Priority::Batch, row.batch, row.batch_tag),
+        self.shares.see(row.clock.unsigned_abs());
+        for (priority, finish) in [
+            (Priority::Interactive, row.interactive_tag),
+            (Priority::Normal, row.normal_tag),
+            (Priority::Batch, row.batch_tag),
         ] {
-            self.shares.taken(priority, clock.unsigned_abs());
             self.shares.resume(tenant, priority, finish.unsigned_abs());
         }
         let queue = Queue {
@@ -264,11 +266,7 @@ impl Admission {
         }
         queue.active += 1;
         let fair_tag = self.shares.admit(tenant, priority, COST, queue.weight);
-        let rank = Rank {
-            priority,
-            fair_tag,
-            queue_rank: fair::rank(self.now, priority).cast_signed(),
-        };
+        let rank = Rank { priority, fair_tag };
         Some((rank, self.shares.finish(tenant, priority)))
     }
 

@@ -165,8 +165,6 @@ pub(super) struct Rank {
     pub priority: Priority,
     /// Start tag of the request.
     pub fair_tag: Tag,
-    /// Compares the first jobs of the priorities, in milliseconds.
-    pub queue_rank: i64,
 }
 
 /// What is written of a job, as an element of a JSON array; `from_*` are the fence, null for new ones.
@@ -183,7 +181,6 @@ pub(super) struct JobWrite {
     seed: i64,
     priority: &'static str,
     fair_tag: Tag,
-    queue_rank: i64,
     state: &'static str,
     attempt: u32,
     failures: u32,
@@ -211,7 +208,8 @@ macro_rules! record {
     () => {
         "jsonb_to_recordset($1) AS n(
             id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
-            seed bigint, priority text, fair_tag bigint, queue_rank bigint, state text, attempt integer, failures integer, dead_workers uuid[], losses integer, begun boolean,
+            seed bigint, priority text, fair_tag bigint, state text, attempt integer, failures integer, dead_workers uuid[], losses integer,
+            begun boolean,
             input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,
             artifact_sha256 text, artifact_bytes bigint, score_pass integer, score_fail integer, score_unknown integer,
             detail jsonb, device_ms bigint, from_attempt integer, from_state text)"
@@ -220,9 +218,9 @@ macro_rules! record {
 
 /// Writes new jobs.
 pub(super) const INSERT: &str = concat!(
-    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, queue_rank, state,
+    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state,
                        input_pictures, not_before, ready_at)
-     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, queue_rank, state, input_pictures,
+     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, input_pictures,
             to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
      FROM ",
     record!()
@@ -290,7 +288,6 @@ impl JobWrite {
             seed: job.seed.cast_signed(),
             priority: rank.priority.as_str(),
             fair_tag: rank.fair_tag,
-            queue_rank: rank.queue_rank,
             state: job.state.as_str(),
             attempt: job.attempt,
             failures: job.failures,

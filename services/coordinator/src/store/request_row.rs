@@ -31,16 +31,13 @@ pub(super) struct RequestRow {
     notes: Vec<String>,
     priority: String,
     fair_tag: i64,
-    queue_rank: i64,
 }
 
 /// Locks the requests named in `$1`, in order, so that two transactions never wait for each other.
 pub(super) const SELECT_LOCKED: &str = "
     SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
            plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
-           score_pass, score_fail, score_unknown, notes, priority, fair_tag,
-           (extract(epoch FROM created_at) * 1000)::bigint
-             + CASE priority WHEN 'interactive' THEN $2::bigint WHEN 'normal' THEN $3::bigint ELSE $4::bigint END AS queue_rank
+           score_pass, score_fail, score_unknown, notes, priority, fair_tag
     FROM requests
     WHERE id = ANY($1)
     ORDER BY id
@@ -132,7 +129,6 @@ impl RequestRow {
         Ok(Rank {
             priority: priority(&self.priority, self.id)?,
             fair_tag: self.fair_tag.unsigned_abs(),
-            queue_rank: self.queue_rank,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use atelier_domain::{Delta, Effect, Event, Job, Millis, NotApplied, Policy, Request, invariants};
-use atelier_proto::{JobId, RequestId, WorkerId, job::Priority};
+use atelier_proto::{JobId, RequestId, WorkerId};
 use sqlx::{Postgres, Transaction, types::Json};
 use uuid::Uuid;
 
@@ -57,9 +57,6 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let requests: Vec<RequestRow> = sqlx::query_as(request_row::SELECT_LOCKED)
             .bind(&ids)
-            .bind(handicap(Priority::Interactive))
-            .bind(handicap(Priority::Normal))
-            .bind(handicap(Priority::Batch))
             .fetch_all(&mut *transaction)
             .await?;
         let jobs: Vec<JobRow> = sqlx::query_as(job_row::SELECT_LOCKED)
@@ -79,10 +76,6 @@ impl Store {
             now: now.unsigned_abs(),
         })
     }
-}
-
-fn handicap(priority: Priority) -> i64 {
-    Policy::handicap_ms(priority).cast_signed()
 }
 
 fn assemble(
