@@ -12,12 +12,12 @@ use crate::store::Room;
 
 /// Jobs of a kind that are published although no worker is known: a scaler sees that work waits, and one that just starts finds some.
 const WITHOUT_WORKERS: u32 = 4;
-/// Fewest jobs that are published ahead for each worker.
-const FEWEST_AHEAD: f64 = 4.0;
+/// Jobs that are published ahead for each worker before it is known how long they take.
+const UNKNOWN_AHEAD: f64 = 4.0;
 /// Most jobs that are published ahead for each worker.
 const MOST_AHEAD: f64 = 256.0;
-/// Work that is published ahead for each worker, in milliseconds of its device.
-const AHEAD_MS: f64 = 1_000.0;
+/// Work that is published ahead for each worker, in milliseconds of its device: what becomes free until a claim is seen to be taken.
+const AHEAD_MS: f64 = 2_000.0;
 /// Weight of the newest job in the running mean of device time.
 const NEWEST: f64 = 0.1;
 
@@ -107,27 +107,16 @@ impl Workers {
 
     /// How many take jobs of `kind`.
     pub fn taking(&self, kind: JobKind) -> u32 {
-        self.taking_besides(kind, &[])
+        self.count(kind, |_| true)
     }
 
     /// Whether anybody takes jobs of `kind` besides these workers.
     pub fn others(&self, kind: JobKind, besides: &[WorkerId]) -> bool {
-        self.taking_besides(kind, besides) > 0
+        self.count(kind, |heartbeat| !besides.contains(&heartbeat.worker)) > 0
     }
 
-    fn taking_besides(&self, kind: JobKind, besides: &[WorkerId]) -> u32 {
-        let inner = self.lock();
-        let taking = inner.heard.values().filter(|(heartbeat, at)| {
-            at.elapsed() < self.silence
-                && !heartbeat.draining
-                && heartbeat.roles.contains(&kind)
-                && !heartbeat.kept_from.contains(&kind)
-                && !besides.contains(&heartbeat.worker)
-        });
-        taking.count() as u32
-    }
-
-    /// How many jobs of each kind may queue in the stream. The rest stays ready in PostgreSQL, where an urgent one can still pass.
+    /// How many jobs of each kind may queue in the stream: one for each idle worker, and a little ahead of the others. The rest stays ready in
+    /// PostgreSQL, where an urgent one can still pass; in the stream nothing can.
     pub fn room(&self) -> Room {
         Room {
             plan: self.room_of(JobKind::Plan),
@@ -138,9 +127,25 @@ impl Workers {
 
     fn room_of(&self, kind: JobKind) -> u32 {
         let mean = self.lock().device_ms.get(&kind).copied();
-        ahead(mean)
-            .saturating_mul(self.taking(kind))
-            .max(WITHOUT_WORKERS)
+        let taking = self.taking(kind);
+        if taking == 0 {
+            return WITHOUT_WORKERS;
+        }
+        let idle = self.count(kind, |heartbeat| heartbeat.holding.is_empty());
+        idle + (ahead(mean) * f64::from(taking)).ceil() as u32
+    }
+
+    /// How many are heard that take jobs of `kind` and are as wanted.
+    fn count(&self, kind: JobKind, wanted: impl Fn(&Heartbeat) -> bool) -> u32 {
+        let inner = self.lock();
+        let counted = inner.heard.values().filter(|(heartbeat, at)| {
+            at.elapsed() < self.silence
+                && !heartbeat.draining
+                && heartbeat.roles.contains(&kind)
+                && !heartbeat.kept_from.contains(&kind)
+                && wanted(heartbeat)
+        });
+        counted.count() as u32
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -149,10 +154,11 @@ impl Workers {
     }
 }
 
-/// Jobs ahead of one worker when a job takes `mean_ms` on its device.
-fn ahead(mean_ms: Option<f64>) -> u32 {
-    let jobs = mean_ms.map_or(FEWEST_AHEAD, |mean| AHEAD_MS / mean.max(1.0));
-    jobs.clamp(FEWEST_AHEAD, MOST_AHEAD) as u32
+/// Jobs ahead of one worker when a job takes `mean_ms` on its device; less than one when it takes long.
+fn ahead(mean_ms: Option<f64>) -> f64 {
+    mean_ms.map_or(UNKNOWN_AHEAD, |mean| {
+        (AHEAD_MS / mean.max(1.0)).min(MOST_AHEAD)
+    })
 }
 
 #[cfg(test)]
@@ -176,36 +182,35 @@ mod tests {
 
     #[test]
     fn slow_jobs_queue_in_the_database_and_fast_ones_in_the_stream() {
-        assert_eq!(ahead(None), 4);
-        assert_eq!(ahead(Some(5_000.0)), 4);
-        assert_eq!(ahead(Some(20.0)), 50);
-        assert_eq!(ahead(Some(0.0)), 256);
+        assert_eq!(ahead(None), 4.0);
+        assert_eq!(ahead(Some(5_000.0)), 0.4);
+        assert_eq!(ahead(Some(20.0)), 100.0);
+        assert_eq!(ahead(Some(0.0)), 256.0);
     }
 
     #[test]
-    fn room_grows_with_workers_of_the_role() {
+    fn room_is_for_the_idle_and_a_little_more() {
         let workers = Workers::new(Duration::from_secs(60));
-        assert_eq!(
-            workers.room(),
-            Room {
-                plan: 4,
-                render: 4,
-                critique: 4
-            }
-        );
+        let room = |plan, render, critique| Room {
+            plan,
+            render,
+            critique,
+        };
+        assert_eq!(workers.room(), room(4, 4, 4), "for whoever starts");
         assert!(workers.heard(heartbeat(1, &[JobKind::Render])));
         assert!(workers.heard(heartbeat(2, &[JobKind::Render, JobKind::Plan])));
         assert!(!workers.heard(heartbeat(2, &[JobKind::Render, JobKind::Plan])));
+        assert_eq!(workers.room(), room(4 + 1, 8 + 2, 4));
+        workers.took(JobKind::Render, 60_000);
         assert_eq!(
-            workers.room(),
-            Room {
-                plan: 4,
-                render: 8,
-                critique: 4
-            }
+            workers.room().render,
+            1 + 2,
+            "slow jobs stay where they can be passed"
         );
-        workers.took(JobKind::Render, 100);
-        assert_eq!(workers.room().render, 20);
+        let mut busy = heartbeat(1, &[JobKind::Render]);
+        busy.holding = vec![(JobId::at(0, [0; 10]), 1)];
+        workers.heard(busy);
+        assert_eq!(workers.room().render, 1 + 1);
         assert_eq!(workers.list().len(), 2);
     }
 
