@@ -5,7 +5,7 @@ compile half of the dependencies a second time. Hence everything is built as one
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
 after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is
 a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...); some take
-options of their own.
+options of their own, and those in PROGRAMS run the program of their name when they get any.
 """
 
 import argparse
@@ -23,12 +23,16 @@ SYSTEM_TESTS = "atelier-tests"
 # A test program that is silent for ever must not take the run along; seconds.
 LIMIT = int(os.environ.get("ATELIER_TEST_LIMIT_S", "1800"))
 CARGO = ["--release", "--locked", "--workspace"]
+# Suites that are also a program with options of its own.
+PROGRAMS = {"simulate"}
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
 
 
 def main() -> int:
     if sys.argv[1:2] == ["bench"]:
         return bench(sys.argv[2:])
+    if is_program(sys.argv[1:]):
+        return become(sys.argv[1], sys.argv[2:])
     options = parse_options()
     suites = all_suites()
     if options.suite == "list":
@@ -54,9 +58,20 @@ def bench(arguments) -> int:
     if not arguments or arguments[0] not in names:
         say(f"usage: deploy/test bench NAME [OPTIONS]; there are: {', '.join(names)}")
         return 2
+    return become(f"bench-{arguments[0]}", arguments[1:])
+
+
+def is_program(arguments) -> bool:
+    """Whether it is a suite with options of its program, as opposed to what follows `--`."""
+    return (arguments[:1] and arguments[0] in PROGRAMS
+            and any(a.startswith("-") for a in arguments[1:]) and "--" not in arguments)
+
+
+def become(name: str, arguments):
+    """Builds everything, then becomes a program of ours."""
     subprocess.run(["cargo", "build", *CARGO, "--lib", "--bins"], cwd=ROOT, check=True)
-    program = ROOT / "target/release" / f"bench-{arguments[0]}"
-    os.execv(program, [str(program), *arguments[1:]])
+    program = ROOT / "target/release" / name
+    os.execv(program, [str(program), *arguments])
 
 
 def bench_names() -> list:
@@ -70,7 +85,7 @@ def parse_options() -> argparse.Namespace:
         prog="deploy/test",
         description="Builds everything once and runs the tests: all, or those of one suite.",
         epilog="Examples: deploy/test; deploy/test domain; deploy/test faults -- --nocapture hangs; "
-        "deploy/test chaos --seed 7 --json chaos.json. "
+        "deploy/test chaos --seed 7 --json chaos.json; deploy/test simulate --workers 2000. "
         "deploy/test bench farm --requests 2000. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
