@@ -93,7 +93,7 @@ impl Farm {
 }
 
 fn weights() -> impl Strategy<Value = Vec<Weight>> {
-    let weight = (1..=20_u32).prop_map(|weight| Weight::new(weight).unwrap());
+    let weight = (1..=20_u32).prop_map(|weight| Weight::new(weight).expect("within 1..=1000"));
     prop::collection::vec(weight, 2..5)
 }
 
@@ -189,7 +189,7 @@ proptest! {
         // A job of an old request does not turn it back.
         shares.see(clock / 2);
         shares.resume("tenant", priority, finish);
-        let tag = shares.admit("tenant", priority, cost, Weight::new(weight).unwrap());
+        let tag = shares.admit("tenant", priority, cost, Weight::new(weight).expect("within 1..=1000"));
         let start = clock.max(finish);
         prop_assert_eq!(tag, start - start % STEP + priority as u64, "the priority is the end of the tag");
         prop_assert!(shares.finish("tenant", priority) > tag);

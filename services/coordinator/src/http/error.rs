@@ -24,7 +24,8 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     field: Option<String>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed, since few errors have one and every handler returns this type.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
@@ -61,10 +62,10 @@ impl ApiError {
 
     fn unauthorized(message: &str, challenge: &'static str) -> Self {
         Self {
-            header: Some((
+            header: Some(Box::new((
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),
-            )),
+            ))),
             ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
         }
     }
@@ -74,7 +75,10 @@ impl ApiError {
             "{limit} requests of this tenant are being worked on or wait, as many as there may be: try again in {retry_after_s} s"
         );
         Self {
-            header: Some((header::RETRY_AFTER, HeaderValue::from(retry_after_s))),
+            header: Some(Box::new((
+                header::RETRY_AFTER,
+                HeaderValue::from(retry_after_s),
+            ))),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message)
         }
     }
@@ -106,7 +110,9 @@ impl IntoResponse for ApiError {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().extend(self.header);
+        response
+            .headers_mut()
+            .extend(self.header.map(|header| *header));
         response
     }
 }
