@@ -44,7 +44,10 @@ pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, d
     );
     println!(
         "{} poisoned; {} programs died; {} parked because the run struck two of their workers; {} workers blamed while alive",
-        verdict.poisoned, deaths, verdict.parked_by_the_run, verdict.blamed_while_alive,
+        verdict.poisoned,
+        deaths,
+        verdict.parked_by_the_run,
+        verdict.blamed_while_alive.len(),
     );
     println!(
         "{} cancels of running requests, {} of them in a calm moment; {} artifacts read",

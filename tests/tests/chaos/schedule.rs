@@ -107,6 +107,8 @@ impl Kind {
         match self {
             // Until every connection stands again.
             Self::KillNats | Self::WipeNats | Self::CutConnection => Some(Duration::from_secs(3)),
+            // A worker that starts afterwards has not heard it, and is told once it holds such a job.
+            Self::KillWorker | Self::PoisonJob => Some(Duration::from_secs(2)),
             Self::KillCoordinator
             | Self::StopCoordinator
             | Self::KillPostgres

@@ -22,7 +22,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::{
-    farm::Farm,
+    farm::{Farm, worker_id},
     ledger::{Cancel, Entry, Ledger},
     schedule::TENANTS,
     strike::Done,
@@ -31,6 +31,8 @@ use crate::{
     wishes::{LONG_STEP, is_poison, number_of, tenant_of},
 };
 
+/// Workers that may die of one poisoned job: two that are known to have begun it, and one that a fault kept from saying so.
+const WORKERS_A_POISON: usize = 3;
 /// Questions asked at once.
 const AT_ONCE: usize = 12;
 /// How long after a cancel was answered a worker may still be heard: the signal's way and one step, on a machine that is busy.
@@ -65,8 +67,8 @@ pub struct Verdict {
     pub states: BTreeMap<String, usize>,
     /// Requests that failed because the run itself struck two workers that held the same job of theirs.
     pub parked_by_the_run: usize,
-    /// Workers that a job holds against itself, although nobody struck them and they did not die.
-    pub blamed_while_alive: usize,
+    /// Workers that run to this moment, were never struck, and are held against a job all the same.
+    pub blamed_while_alive: Vec<WorkerId>,
     /// Poisoned requests.
     pub poisoned: usize,
     /// Cancels that hit an active request, and how many of them no fault delayed.
@@ -182,11 +184,13 @@ pub async fn judge(
         .fetch_all(&mut database)
         .await?;
     let (struck, died) = (farm.struck(), farm.died());
-    let innocent = |worker: &&Uuid| {
-        let worker = WorkerId::from_uuid(**worker);
-        !struck.contains(&worker) && !died.contains(&worker)
-    };
-    verdict.blamed_while_alive = blamed.iter().filter(innocent).count();
+    let mut innocent = HashSet::new();
+    for worker in &farm.workers {
+        innocent.extend(worker_id(&*worker.lock().await).ok());
+    }
+    let innocent = |worker: &WorkerId| innocent.contains(worker) && !struck.contains(worker);
+    let blamed = blamed.into_iter().map(WorkerId::from_uuid);
+    verdict.blamed_while_alive = blamed.filter(innocent).collect();
     let twins: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT FROM jobs GROUP BY request_id, kind, round, stage HAVING count(*) > 1) AS twins",
     )
@@ -198,6 +202,15 @@ pub async fn judge(
     }
     rows_are_single_and_ended(&mut verdict, &rows);
     poison_is_parked(&mut verdict, &rows, &failed, &struck);
+    let most = verdict.poisoned * WORKERS_A_POISON;
+    if died.len() > most {
+        let what = format!(
+            "{} workers died of {} poisoned jobs",
+            died.len(),
+            verdict.poisoned
+        );
+        verdict.broken(5, what);
+    }
     let views = ask(farm, &mut verdict, &entries).await;
     promises_hold(&mut verdict, &entries, &views);
     cancels_stopped(&mut verdict, &entries, tap, faults);
