@@ -18,6 +18,18 @@ use crate::ledger::{Decision, Ledger};
 /// Most jobs in hands, reports waiting for an answer included.
 const MOST_HELD: usize = 256;
 
+/// Work that is fetched ahead where the device is so quick that fetching would be what takes the time.
+const AHEAD: Duration = Duration::from_millis(16);
+
+/// Most jobs that are fetched ahead.
+const MOST_AHEAD: usize = 16;
+
+/// Jobs after which the pace of the device is taken for known.
+const KNOWN: u32 = 32;
+
+/// Weight of the newest job in the running mean of device time.
+const NEWEST: f64 = 0.2;
+
 /// Why work on a job stops early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -151,6 +163,7 @@ pub struct Hands {
 struct Inner {
     ledger: Ledger,
     jobs: Vec<Arc<Job>>,
+    pace: Pace,
 }
 
 /// What signs of life say of the jobs in hands: ids and attempts.
@@ -302,6 +315,11 @@ impl Hands {
 
     /// The device is done with a job, or will never begin.
     pub fn computed(&self, job: &Job) {
+        if job.is_computing()
+            && let Some(started) = *lock(&job.started)
+        {
+            lock(&self.inner).pace.took(started.elapsed());
+        }
         job.phase.store(Phase::Computed as u8, Ordering::SeqCst);
         self.poke();
     }
@@ -311,31 +329,36 @@ impl Hands {
         self.changed.subscribe()
     }
 
-    /// Waits until another job is wanted: urgently when the device is idle, less so when the one it has is past its middle.
-    pub async fn room(&self) -> Urgency {
+    /// Waits until more jobs are wanted, and says how many: urgently when the device is idle, less so when the one it has is past its middle.
+    pub async fn room(&self) -> (Urgency, usize) {
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
-            if let Some(urgency) = self.room_now() {
-                return urgency;
+            if let Some(wanted) = self.room_now() {
+                return wanted;
             }
             // The sender lives in self, so that this cannot fail.
             let _ = changes.changed().await;
         }
     }
 
-    fn room_now(&self) -> Option<Urgency> {
+    fn room_now(&self) -> Option<(Urgency, usize)> {
         let inner = lock(&self.inner);
         if inner.jobs.len() >= MOST_HELD {
             return None;
         }
+        let most = inner.pace.most_ahead();
         let before_end = inner.jobs.iter().filter(|job| !job.is_computed());
         let (on_device, waiting): (Vec<_>, Vec<_>) = before_end.partition(|job| job.is_computing());
-        if on_device.is_empty() && waiting.is_empty() {
-            return Some(Urgency::Idle);
+        let held = on_device.len() + waiting.len();
+        if held == 0 {
+            return Some((Urgency::Idle, most));
+        }
+        if held < most {
+            return Some((Urgency::Ahead, most - held));
         }
         let ends_soon = on_device.iter().all(|job| job.nearly_done());
-        (ends_soon && waiting.len() < self.ahead).then_some(Urgency::Ahead)
+        (ends_soon && waiting.len() < self.ahead).then_some((Urgency::Ahead, 1))
     }
 
     /// The jobs on the device, when it has done nothing with them for `limit`.
@@ -357,7 +380,50 @@ impl Hands {
     }
 }
 
+/// How long jobs have the device.
+#[derive(Debug, Default)]
+struct Pace {
+    jobs: u32,
+    /// Running mean, in seconds.
+    mean: f64,
+}
+
+impl Pace {
+    fn took(&mut self, time: Duration) {
+        let took = time.as_secs_f64();
+        self.mean += if self.jobs == 0 { 1.0 } else { NEWEST } * (took - self.mean);
+        self.jobs = self.jobs.saturating_add(1);
+    }
+
+    /// Jobs that may be before their end at once: 1 unless the device is known to be very quick.
+    fn most_ahead(&self) -> usize {
+        if self.jobs < KNOWN {
+            return 1;
+        }
+        let jobs = AHEAD.as_secs_f64() / self.mean.max(1e-6);
+        (jobs as usize).clamp(1, MOST_AHEAD)
+    }
+}
+
 /// Our critical sections cannot leave things half done, so that a panic elsewhere does no harm to them.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_device_that_is_known_to_be_quick_gets_several_jobs_ahead() {
+        let after = |jobs: u32, time: Duration| {
+            let mut pace = Pace::default();
+            (0..jobs).for_each(|_| pace.took(time));
+            pace.most_ahead()
+        };
+        assert_eq!(after(KNOWN - 1, Duration::from_micros(100)), 1);
+        assert_eq!(after(KNOWN, Duration::from_micros(100)), MOST_AHEAD);
+        assert_eq!(after(KNOWN, Duration::from_millis(4)), 4);
+        assert_eq!(after(KNOWN, Duration::from_secs(2)), 1);
+    }
 }

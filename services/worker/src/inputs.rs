@@ -12,6 +12,8 @@ use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
 const MAX_PLAN_BYTES: u64 = 1 << 20;
 /// Largest picture file in bytes.
 const MAX_PICTURE_BYTES: u64 = 32 << 20;
+/// Pictures of so few pixels are decoded here and now: another thread would take longer to wake up.
+const SMALL: u64 = 1 << 15;
 /// Longest edge of a picture in pixels.
 const MAX_EDGE: u32 = 8_192;
 /// Most memory that decoding a picture may take, in bytes.
@@ -41,6 +43,9 @@ pub async fn picture(
     artifact: &ArtifactRef,
 ) -> Result<RgbImage, InputError> {
     let bytes = fetch(artifacts, artifact, MAX_PICTURE_BYTES).await?;
+    if is_small(&bytes) {
+        return read_picture(&bytes).map(DynamicImage::into_rgb8);
+    }
     off_thread(move || read_picture(&bytes).map(DynamicImage::into_rgb8)).await
 }
 
@@ -77,6 +82,19 @@ pub fn read_plan(bytes: &[u8]) -> Result<Plan, InputError> {
     plan.validate()
         .map_err(|error| InputError::Invalid(format!("the plan is not valid: {error}")))?;
     Ok(plan)
+}
+
+/// Whether the first bytes of a PNG say that it has few pixels.
+fn is_small(png: &[u8]) -> bool {
+    let side = |at: usize| {
+        let bytes = png.get(at..at + 4)?;
+        Some(u64::from(u32::from_be_bytes(bytes.try_into().ok()?)))
+    };
+    // Signature, length and name of the first chunk take 16 bytes; then come width and height.
+    let pixels = side(16)
+        .zip(side(20))
+        .and_then(|(width, height)| width.checked_mul(height));
+    pixels.is_some_and(|pixels| pixels <= SMALL)
 }
 
 /// Reads a PNG within bounds.

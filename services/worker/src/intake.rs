@@ -1,4 +1,5 @@
-//! Takes jobs of one role from the stream: one when the device is idle, the next when the one before is past its middle.
+//! Takes jobs of one role from the stream: one when the device is idle, the next when the one before is past its middle; of jobs that take the
+//! device next to no time, several at once.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -39,8 +40,8 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             pulled = async {
                 tokio::time::sleep(quiet).await;
                 shared.kept.taken(puller.kind()).await;
-                let urgency = shared.hands.room().await;
-                puller.pull(urgency).await
+                let (urgency, jobs) = shared.hands.room().await;
+                puller.pull_some(urgency, jobs).await
             } => pulled,
         };
         match pulled {

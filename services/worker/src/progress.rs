@@ -41,6 +41,7 @@ pub struct Steps {
     job: Arc<Job>,
     runtime: Handle,
     out: mpsc::Sender<Step>,
+    /// The last signal, or the beginning: who is done within one pause needs none.
     signaled: Option<Instant>,
     previewed: Option<Instant>,
 }

@@ -1,4 +1,5 @@
-//! One pull request at a time on a consumer, with an urgency: jobs go to idle workers before those that only want to fetch ahead.
+//! One pull request at a time on a consumer, for one job or a few, with an urgency: jobs go to idle workers before those that only want to
+//! fetch ahead.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub enum Urgency {
     Ahead,
 }
 
-/// Pulls the jobs of one role, one at a time.
+/// Pulls the jobs of one role.
 #[derive(Debug)]
 pub struct Puller {
     bus: Bus,
@@ -42,6 +43,8 @@ struct Bound {
     consumer: PullConsumer,
     inbox: String,
     answers: Subscriber,
+    /// Jobs that the last request may still bring.
+    asked: usize,
 }
 
 /// A job as the stream delivered it. Unless it is acknowledged it comes again.
@@ -68,10 +71,19 @@ impl Puller {
     }
 
     /// Asks for one job and waits for it some seconds; none when there was none in that time. After an error, wait a little and call again.
+    pub async fn pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {
+        self.pull_some(urgency, 1).await
+    }
+
+    /// The same, but asks for up to `some` jobs, at least one; the others come by later calls, which ask again once all came or the wait is over.
     ///
     /// May be dropped halfway when [`Self::close`] follows; a job that is on its way then comes again after [`super::ACK_WAIT`] at the latest.
-    pub async fn pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {
-        let pulled = self.try_pull(urgency).await;
+    pub async fn pull_some(
+        &mut self,
+        urgency: Urgency,
+        some: usize,
+    ) -> Result<Option<Delivery>, BusError> {
+        let pulled = self.try_pull(urgency, some).await;
         if pulled.is_err() {
             self.bound = None;
         }
@@ -101,12 +113,17 @@ impl Puller {
         }
     }
 
-    async fn try_pull(&mut self, urgency: Urgency) -> Result<Option<Delivery>, BusError> {
+    async fn try_pull(
+        &mut self,
+        urgency: Urgency,
+        some: usize,
+    ) -> Result<Option<Delivery>, BusError> {
         self.prepare().await?;
         self.connections.mark_unchanged();
         let bound = self.bound.as_mut().expect("prepared above");
+        let batch = some.max(1);
         let request = BatchConfig {
-            batch: 1,
+            batch,
             expires: Some(EXPIRES),
             group: Some(GROUP.into()),
             priority: Some(match urgency {
@@ -115,11 +132,14 @@ impl Puller {
             }),
             ..BatchConfig::default()
         };
-        bound
-            .consumer
-            .request_batch(request, bound.inbox.clone().into())
-            .await
-            .map_err(|error| BusError::jetstream("asking for a job", error))?;
+        if bound.asked == 0 {
+            bound
+                .consumer
+                .request_batch(request, bound.inbox.clone().into())
+                .await
+                .map_err(|error| BusError::jetstream("asking for a job", error))?;
+            bound.asked = batch;
+        }
         let answer = tokio::select! {
             answer = tokio::time::timeout(EXPIRES + Duration::from_secs(2), bound.answers.next()) => answer,
             // The request went down with the connection; ask again on the new one.
@@ -131,7 +151,14 @@ impl Puller {
         match answer {
             Err(_) => Err(BusError::TimedOut(bound.inbox.clone())),
             Ok(None) => Err(BusError::Client("the inbox was closed".into())),
-            Ok(Some(message)) => self.read(message),
+            Ok(Some(message)) => {
+                let is_job = matches!(
+                    message.status.map(|status| status.as_u16()),
+                    None | Some(200)
+                );
+                bound.asked = if is_job { bound.asked - 1 } else { 0 };
+                self.read(message)
+            }
         }
     }
 
@@ -164,6 +191,7 @@ impl Puller {
             consumer,
             inbox,
             answers,
+            asked: 0,
         })
     }
 }

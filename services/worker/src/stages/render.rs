@@ -17,6 +17,9 @@ use crate::{
     inputs::{self, InputError},
 };
 
+/// Pictures of so few bytes are encoded here and now: another thread would take longer to wake up.
+const SMALL: usize = 1 << 16;
+
 pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<Task, StageError> {
     let (plan, pictures, references) = tokio::try_join!(
         inputs::plan(artifacts, &work.plan),
@@ -54,9 +57,13 @@ pub(super) async fn finish(
         width: made.image.width(),
         height: made.image.height(),
     };
-    let png = tokio::task::spawn_blocking(move || png(&made.image))
-        .await
-        .map_err(|error| StageError::Output(error.to_string()))??;
+    let png = if made.image.as_raw().len() <= SMALL {
+        png(&made.image)?
+    } else {
+        tokio::task::spawn_blocking(move || png(&made.image))
+            .await
+            .map_err(|error| StageError::Output(error.to_string()))??
+    };
     let image = store(artifacts, png.into(), MediaType::Png).await?;
     Ok(Outcome::Rendered {
         image,
