@@ -15,7 +15,41 @@ pub fn artifact(sha256: Sha256, media_type: MediaType) -> String {
     format!("{ARTIFACTS}/{}/{digest}.{extension}", &digest[..2])
 }
 
+/// The digest in the key of an artifact; none of any other key.
+pub fn artifact_of(key: &str) -> Option<Sha256> {
+    let (folder, name) = key
+        .strip_prefix(ARTIFACTS)?
+        .strip_prefix('/')?
+        .split_once('/')?;
+    let (digest, extension) = name.split_once('.')?;
+    let known = matches!(extension, "png" | "json") && digest.get(..2) == Some(folder);
+    known.then(|| digest.parse().ok()).flatten()
+}
+
 /// Key of the probe that readiness checks write and read.
 pub fn probe(instance: &str) -> String {
     format!("probes/{instance}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_comes_back_out_of_the_key_and_out_of_no_other() {
+        let digest = Sha256([0xab; 32]);
+        for media_type in [MediaType::Png, MediaType::Json] {
+            assert_eq!(artifact_of(&artifact(digest, media_type)), Some(digest));
+        }
+        let key = artifact(digest, MediaType::Png);
+        for other in [
+            key.replacen("ab", "cd", 1),
+            key.replace(".png", ".exe"),
+            probe("x"),
+            "artifacts/".into(),
+            String::new(),
+        ] {
+            assert_eq!(artifact_of(&other), None, "{other}");
+        }
+    }
 }

@@ -1,14 +1,22 @@
 //! The artifact store: immutable objects named by the SHA-256 of their bytes, in S3 or a local folder.
 
+mod folder;
 mod open;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use atelier_proto::{ArtifactRef, MediaType, Sha256, object_key};
+use axum::http::Method;
 use bytes::Bytes;
+use folder::{Durable, Folder};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, path::Path,
+    Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, aws::AmazonS3,
+    path::Path, signer::Signer,
 };
 use sha2::Digest;
 
@@ -19,6 +27,10 @@ pub const MAX_ARTIFACT_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct Artifacts {
     store: Arc<dyn ObjectStore>,
+    /// The same as a local folder, where it is one.
+    folder: Option<Folder>,
+    /// The same as an S3 bucket, where it is one.
+    signer: Option<Arc<AmazonS3>>,
 }
 
 /// Why the store did not do it.
@@ -75,12 +87,20 @@ pub struct Stored {
     pub modified_unix_millis: i64,
 }
 
+impl Stored {
+    /// The digest in its key; none of what is no artifact.
+    pub fn sha256(&self) -> Option<Sha256> {
+        object_key::artifact_of(&self.key)
+    }
+}
+
+/// An object that is there already is written again when it is older than this, so that a sweep takes it for new.
+pub const REFRESH: Duration = Duration::from_secs(3_600);
+
 impl Artifacts {
     /// Opens `file:///folder` (made when missing) or `s3://bucket` (with the `AWS_*` variables of the environment).
     pub fn open(url: &str) -> Result<Self, ArtifactError> {
-        Ok(Self {
-            store: open::open(url)?,
-        })
+        open::open(url)
     }
 
     /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable.
@@ -89,12 +109,39 @@ impl Artifacts {
         bytes: Bytes,
         media_type: MediaType,
     ) -> Result<ArtifactRef, ArtifactError> {
+        self.store(bytes, media_type, Durable::Now).await
+    }
+
+    /// The same for what can be made again, as a trace can: a local folder may lose it with the power within some seconds.
+    pub async fn put_derived(
+        &self,
+        bytes: Bytes,
+        media_type: MediaType,
+    ) -> Result<ArtifactRef, ArtifactError> {
+        self.store(bytes, media_type, Durable::Soon).await
+    }
+
+    async fn store(
+        &self,
+        bytes: Bytes,
+        media_type: MediaType,
+        durable: Durable,
+    ) -> Result<ArtifactRef, ArtifactError> {
         check_size(bytes.len() as u64, MAX_ARTIFACT_BYTES)?;
         let artifact = describe(&bytes, media_type);
+        if let Some(folder) = self.small(&artifact) {
+            folder
+                .write(&key_of(&artifact), bytes, durable)
+                .await
+                .map_err(failed)?;
+            return Ok(artifact);
+        }
         let path = path_of(&artifact);
         match self.store.head(&path).await {
             // A torn write would have another length; the same name and length is the same object.
-            Ok(meta) if meta.size == artifact.bytes => return Ok(artifact),
+            Ok(meta) if meta.size == artifact.bytes && is_young(meta.last_modified.into()) => {
+                return Ok(artifact);
+            }
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -107,6 +154,20 @@ impl Artifacts {
         check_size(artifact.bytes, limit.min(MAX_ARTIFACT_BYTES))?;
         let sha256 = artifact.sha256;
         let damaged = |what| ArtifactError::Damaged { sha256, what };
+        if let Some(folder) = self.small(artifact) {
+            let read = folder
+                .read(&key_of(artifact), artifact.bytes)
+                .await
+                .map_err(failed)?;
+            let bytes = read.ok_or(ArtifactError::Missing(sha256))?;
+            if bytes.len() as u64 != artifact.bytes {
+                return Err(damaged("its length differs"));
+            }
+            if digest(&bytes) != sha256 {
+                return Err(damaged("its digest differs"));
+            }
+            return Ok(bytes);
+        }
         let found = match self.store.get(&path_of(artifact)).await {
             Err(object_store::Error::NotFound { .. }) => {
                 return Err(ArtifactError::Missing(sha256));
@@ -135,6 +196,35 @@ impl Artifacts {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Deletes an object unless it was written again since it was listed; says whether it did. A write in the very moment of the deletion is lost,
+    /// as stores have no conditional delete.
+    pub async fn delete_older(&self, stored: &Stored) -> Result<bool, ArtifactError> {
+        let path = Path::from(stored.key.as_str());
+        match self.store.head(&path).await {
+            Ok(meta) if meta.last_modified.timestamp_millis() <= stored.modified_unix_millis => {
+                self.delete_key(&stored.key).await?;
+                Ok(true)
+            }
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A URL from which anybody can read the artifact for `valid`; none where the store signs no URLs. Whoever reads there has to compare the bytes
+    /// with the digest himself.
+    pub async fn presigned(
+        &self,
+        artifact: &ArtifactRef,
+        valid: Duration,
+    ) -> Result<Option<String>, ArtifactError> {
+        let Some(signer) = &self.signer else {
+            return Ok(None);
+        };
+        let path = path_of(artifact);
+        let url = signer.signed_url(Method::GET, &path, valid).await?;
+        Ok(Some(url.into()))
     }
 
     /// Every artifact of the store, in no particular order.
@@ -168,6 +258,12 @@ impl Artifacts {
         }
     }
 
+    /// The folder, when this store is one and the artifact small.
+    fn small(&self, artifact: &ArtifactRef) -> Option<&Folder> {
+        let small = artifact.bytes <= folder::SMALL;
+        self.folder.as_ref().filter(|_| small)
+    }
+
     async fn write(
         &self,
         path: &Path,
@@ -199,6 +295,12 @@ fn content_type(media_type: MediaType) -> PutOptions {
     }
 }
 
+/// Whether an object was written so lately that it need not be written again.
+fn is_young(modified: SystemTime) -> bool {
+    // From the future is young, too.
+    modified.elapsed().is_ok_and(|age| age < REFRESH) || modified.elapsed().is_err()
+}
+
 /// What `bytes` are called.
 pub fn describe(bytes: &[u8], media_type: MediaType) -> ArtifactRef {
     ArtifactRef {
@@ -213,8 +315,20 @@ pub fn digest(bytes: &[u8]) -> Sha256 {
     Sha256(sha2::Sha256::digest(bytes).into())
 }
 
+/// A folder's failure, for example a full disk, as that of any store.
+fn failed(source: std::io::Error) -> ArtifactError {
+    ArtifactError::Store(object_store::Error::Generic {
+        store: "folder",
+        source: source.into(),
+    })
+}
+
+fn key_of(artifact: &ArtifactRef) -> String {
+    object_key::artifact(artifact.sha256, artifact.media_type)
+}
+
 fn path_of(artifact: &ArtifactRef) -> Path {
-    Path::from(object_key::artifact(artifact.sha256, artifact.media_type))
+    Path::from(key_of(artifact))
 }
 
 fn check_size(bytes: u64, limit: u64) -> Result<(), ArtifactError> {

@@ -3,12 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use object_store::{
-    ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
+    ClientOptions, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    local::LocalFileSystem,
 };
 
-use super::ArtifactError;
+use super::{ArtifactError, Artifacts, folder::Folder};
 
-pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
+pub(super) fn open(url: &str) -> Result<Artifacts, ArtifactError> {
     let bad = |reason: String| ArtifactError::Url {
         url: url.to_owned(),
         reason,
@@ -17,25 +19,34 @@ pub(super) fn open(url: &str) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
         Some(("file", folder)) if folder.starts_with('/') => open_folder(PathBuf::from(folder)),
         Some(("file", _)) => Err(bad("a folder is given from the root on".into())),
         Some(("s3", bucket)) if !bucket.is_empty() && !bucket.contains('/') => {
-            open_bucket(bucket).map_err(|error| bad(error.to_string()))
+            let store = open_bucket(bucket).map_err(|error| bad(error.to_string()))?;
+            Ok(Artifacts {
+                signer: Some(store.clone()),
+                store,
+                folder: None,
+            })
         }
         Some(("s3", _)) => Err(bad("name one bucket and no path".into())),
         _ => Err(bad("it starts with neither file:// nor s3://".into())),
     }
 }
 
-fn open_folder(path: PathBuf) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
+fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
     std::fs::create_dir_all(&path).map_err(|source| ArtifactError::Folder {
         path: path.clone(),
         source,
     })?;
     // PostgreSQL names an artifact durably, so that its bytes must be as durable.
-    let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
-    Ok(Arc::new(store))
+    let store = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
+    Ok(Artifacts {
+        store: Arc::new(store),
+        folder: Some(Folder::new(path)),
+        signer: None,
+    })
 }
 
 /// Region, credentials, endpoint and `AWS_ALLOW_HTTP` come from the environment, as every S3 tool reads them.
-fn open_bucket(bucket: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+fn open_bucket(bucket: &str) -> Result<Arc<AmazonS3>, object_store::Error> {
     // Callers retry for as long as they hold a lease, so that a single call gives up soon.
     let retry = RetryConfig {
         max_retries: 3,
