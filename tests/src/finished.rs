@@ -3,9 +3,10 @@
 use anyhow::Result;
 use sqlx::{Executor, PgConnection};
 
-/// Writes `count` finished requests of the graph plan -> {one, two} -> out -> critique, older than any that the farm makes, with their jobs.
-/// May be called again for more. The role must be a superuser: foreign keys are not checked, they hold by construction.
-pub async fn insert(database: &mut PgConnection, count: u64) -> Result<()> {
+/// Writes `count` finished requests of the graph plan -> {one, two} -> out -> critique, older than any that the farm makes, of its newest
+/// tenant, each with the first `jobs` of its five jobs. May be called again for more. The role must be a superuser: foreign keys are not checked,
+/// they hold by construction.
+pub async fn insert(database: &mut PgConnection, count: u64, jobs: u32) -> Result<()> {
     let before: i64 = sqlx::query_scalar("SELECT count(*) FROM requests")
         .fetch_one(&mut *database)
         .await?;
@@ -13,13 +14,17 @@ pub async fn insert(database: &mut PgConnection, count: u64) -> Result<()> {
         .execute("SET session_replication_role = replica; SET synchronous_commit = off")
         .await?;
     let (first, last) = (before, before + count.cast_signed() - 1);
-    for statement in [REQUESTS, JOBS] {
-        sqlx::query(statement)
-            .bind(first)
-            .bind(last)
-            .execute(&mut *database)
-            .await?;
-    }
+    sqlx::query(REQUESTS)
+        .bind(first)
+        .bind(last)
+        .execute(&mut *database)
+        .await?;
+    sqlx::query(JOBS)
+        .bind(first)
+        .bind(last)
+        .bind(jobs.cast_signed())
+        .execute(&mut *database)
+        .await?;
     database
         .execute("RESET session_replication_role; RESET synchronous_commit")
         .await?;
@@ -54,4 +59,5 @@ const JOBS: &str = "
     FROM generate_series($1::bigint, $2::bigint) AS n,
          LATERAL (SELECT sha256(n::text::bytea) AS digest, to_timestamp(1700000000 + n / 1000.0) AS at) AS made,
          (VALUES (0, 'plan', NULL, NULL, '{}'::text[]), (1, 'render', 'one', 'generate', '{}'), (2, 'render', 'two', 'generate', '{}'),
-                 (3, 'render', 'out', 'blend', '{one,two}'), (4, 'critique', NULL, NULL, '{}')) AS job(position, kind, stage, op, inputs)";
+                 (3, 'render', 'out', 'blend', '{one,two}'), (4, 'critique', NULL, NULL, '{}')) AS job(position, kind, stage, op, inputs)
+    WHERE position < $3";

@@ -112,8 +112,8 @@ async fn objects_may_be_in_s3() -> Result<()> {
     let _worker = sandbox.worker("worker", &[])?;
     let (view, trace) = draw(&coordinator.api, &prompt("a cat and a radio")).await?;
     check_result(&coordinator.api, &view, &trace).await?;
-    // Direct plan, plan, picture, review, trace.
-    assert_eq!(sandbox.artifact_count().await?, 5);
+    // Plan, picture, review, trace.
+    assert_eq!(sandbox.artifact_count().await?, 4);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    farm::{Changes, EndRates, Farm, Ids, PostedJobs, Trust, Workers},
+    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Workers},
     http, loops,
     metrics::Metrics,
     store::{Store, StoreOptions},
@@ -81,6 +81,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         model: config.model.as_str().into(),
         ids: Ids::new(SystemClock),
         ready: Arc::new(Notify::new()),
+        pass: Pass::default(),
         changes: Changes::default(),
         workers: Workers::new(SILENCE),
         trust: Trust::default(),
@@ -88,6 +89,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         queue_limit: config.tenant_queue_limit,
         posted: PostedJobs::default(),
         stream: epoch,
+        life: life.clone(),
         intake,
         traces,
     };
@@ -124,6 +126,14 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
     endless(
         "notices",
         Box::pin(loops::notices::run(farm.clone(), stop.clone())),
+    );
+    endless(
+        "retire",
+        Box::pin(loops::retire::run(
+            farm.clone(),
+            config.keep(),
+            stop.clone(),
+        )),
     );
     endless(
         "traces",

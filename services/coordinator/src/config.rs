@@ -1,10 +1,12 @@
 //! The options of `serve`. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use atelier_domain::Policy;
 use atelier_platform::telemetry::LogFormat;
 use clap::Args;
+
+use crate::loops::retire::Keep;
 
 /// What a coordinator is told at its start.
 #[derive(Clone, Debug, Args)]
@@ -66,6 +68,18 @@ pub struct Config {
     #[arg(long, env = "ATELIER_TENANT_QUEUE_LIMIT", default_value_t = 100_000)]
     pub tenant_queue_limit: u64,
 
+    /// Days that requests are kept after their end; for ever unless given
+    #[arg(long, env = "ATELIER_KEEP_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub keep_days: Option<u32>,
+
+    /// Age in seconds at which an object that nothing points at is deleted; longer than workers may keep a report, and at least an hour and a half
+    #[arg(long, env = "ATELIER_SWEEP_AGE_S", default_value_t = 86_400)]
+    pub sweep_age_s: u64,
+
+    /// Seconds between two looks for what may be deleted
+    #[arg(long, env = "ATELIER_SWEEP_EVERY_S", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub sweep_every_s: u64,
+
     /// File that gets the URL of the API once it is served
     #[arg(long, env = "ATELIER_ANNOUNCE", value_name = "FILE")]
     pub announce: Option<PathBuf>,
@@ -88,6 +102,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// What is kept, and how long.
+    pub fn keep(&self) -> Keep {
+        Keep {
+            days: self.keep_days,
+            grace: Duration::from_secs(self.sweep_age_s),
+            every: Duration::from_secs(self.sweep_every_s),
+        }
+    }
+
     /// When and how often jobs are tried again.
     pub fn policy(&self) -> Policy {
         Policy {

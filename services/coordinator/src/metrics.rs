@@ -39,6 +39,8 @@ metrics! {
     requests_ended: IntCounterVec = counters("requests_ended_total", &["state"]),
     #[doc = " Jobs that were published, by kind."]
     jobs_published: IntCounterVec = counters("jobs_published_total", &["kind"]),
+    #[doc = " Jobs that were marked dispatched together with what made them ready, and so needed no claim."]
+    chained: IntCounter = counter("jobs_chained_total"),
     #[doc = " Jobs that could not be published and went back to ready."]
     publish_failures: IntCounter = counter("publish_failures_total"),
     #[doc = " Reports of workers, by kind of job and answer: committed, superseded or refused."]
@@ -51,6 +53,8 @@ metrics! {
     messages_lost: IntCounter = counter("messages_lost_total"),
     #[doc = " Traces that were stored."]
     traces_stored: IntCounter = counter("traces_stored_total"),
+    #[doc = " Objects that nothing pointed at and that were deleted."]
+    objects_swept: IntCounter = counter("objects_swept_total"),
     #[doc = " Jobs that are not over, by kind and state, of the whole farm."]
     jobs: IntGaugeVec = gauges("jobs", &["kind", "state"]),
     #[doc = " Workers that gave a sign of life in the last seconds, by role."]

@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
         let missing = finished.saturating_sub(there);
         if missing > 0 {
             eprintln!("bench: writing {missing} finished requests");
-            atelier_tests::finished::insert(&mut farm.database().await?, missing).await?;
+            atelier_tests::finished::insert(&mut farm.database().await?, missing, 5).await?;
             there = finished;
         }
         eprintln!(

@@ -442,7 +442,6 @@ async fn artifacts_are_there(farm: &Farm, verdict: &mut Verdict) -> Result<()> {
     let mut database = farm.database().await?;
     let named: Vec<Named> = sqlx::query_as(
         "SELECT image_sha256 AS sha256, image_bytes AS bytes, true AS png FROM requests WHERE image_sha256 IS NOT NULL
-         UNION SELECT direct_plan_sha256, direct_plan_bytes, false FROM requests
          UNION SELECT plan_sha256, plan_bytes, false FROM requests WHERE plan_sha256 IS NOT NULL
          UNION SELECT trace_sha256, trace_bytes, false FROM requests WHERE trace_sha256 IS NOT NULL
          UNION SELECT artifact_sha256, artifact_bytes, kind = 'render' FROM jobs WHERE artifact_sha256 IS NOT NULL",

@@ -3,6 +3,7 @@
 mod changes;
 mod clock;
 mod end_rates;
+mod pass;
 mod posted;
 mod trust;
 mod workers;
@@ -10,13 +11,14 @@ mod workers;
 use std::sync::Arc;
 
 use atelier_domain::Policy;
-use atelier_platform::{Artifacts, Bus};
+use atelier_platform::{Artifacts, Bus, Lifecycle};
 use atelier_proto::RequestId;
 use tokio::sync::{Notify, mpsc, watch};
 
 pub use changes::{Changes, Watch};
 pub use clock::Ids;
 pub use end_rates::EndRates;
+pub use pass::Pass;
 pub use posted::PostedJobs;
 pub use trust::{Evidence, Trust};
 pub use workers::Workers;
@@ -46,6 +48,8 @@ pub struct Farm {
     pub ids: Ids,
     /// Wakes dispatch: some job may be ready, or there is room for one.
     pub ready: Arc<Notify>,
+    /// Which jobs may go out as soon as they are ready.
+    pub pass: Pass,
     /// Says which requests changed, to whoever watches them.
     pub changes: Changes,
     /// The workers that were heard.
@@ -58,6 +62,8 @@ pub struct Farm {
     pub queue_limit: u64,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
+    /// Start and end of this process.
+    pub life: Lifecycle,
     /// Epoch of the stream of jobs, 0 while there is none.
     pub stream: watch::Receiver<u64>,
     /// Submits that wait for their commit.
@@ -67,6 +73,20 @@ pub struct Farm {
 }
 
 impl Farm {
+    /// Wakes dispatch, unless the queue is so full that it would find room for a few jobs only: then the next reports wake it, or its own look
+    /// twice a second. With other coordinators nobody knows how full it is.
+    pub fn claim_if_worth_it(&self) {
+        if self.store.others() || self.pass.is_worth_a_claim() {
+            self.ready.notify_one();
+        }
+    }
+
+    /// Epoch of the stream of jobs; none while nothing can be published.
+    pub fn epoch(&self) -> Option<u64> {
+        let epoch = *self.stream.borrow();
+        (epoch > 0 && self.bus.is_connected()).then_some(epoch)
+    }
+
     /// Takes a message out of the stream, so that nobody begins what is not needed. One that went down with an earlier stream is left alone.
     pub async fn withdraw(&self, place: Place) {
         if place.epoch == *self.stream.borrow() {

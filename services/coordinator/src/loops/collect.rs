@@ -84,29 +84,32 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
 }
 
 async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
-    let reports = batch.iter().map(|waiting| waiting.report.clone()).collect();
-    match collect::collect(farm, reports).await {
+    let (reports, replies): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|waiting| (waiting.report, waiting.reply))
+        .unzip();
+    match collect::collect(farm, &reports).await {
         Ok(answers) => {
-            for (waiting, given) in batch.iter().zip(answers) {
-                answer(farm, &waiting.reply, given).await;
+            for (reply, given) in replies.iter().zip(answers) {
+                answer(farm, reply, given).await;
             }
         }
         // One that the database refuses must not keep the others out.
-        Err(error) if batch.len() > 1 && !error.is_away() => {
-            tracing::warn!(%error, reports = batch.len(), "a batch was refused: saving one by one");
-            for waiting in batch {
-                Box::pin(save(farm, vec![waiting], stop)).await;
+        Err(error) if reports.len() > 1 && !error.is_away() => {
+            tracing::warn!(%error, reports = reports.len(), "a batch was refused: saving one by one");
+            for (report, reply) in reports.into_iter().zip(replies) {
+                Box::pin(save(farm, vec![Waiting { report, reply }], stop)).await;
             }
         }
         Err(error) if error.is_refusal() => {
             tracing::error!(%error, "refused a report");
-            for waiting in batch {
-                answer(farm, &waiting.reply, ReportAnswer::Refused).await;
+            for reply in &replies {
+                answer(farm, reply, ReportAnswer::Refused).await;
             }
         }
         Err(error) => {
             // Unanswered: the worker keeps the report and sends it again.
-            tracing::error!(%error, reports = batch.len(), "reports were not saved");
+            tracing::error!(%error, reports = reports.len(), "reports were not saved");
             pause(stop, AFTER_ERROR).await;
         }
     }

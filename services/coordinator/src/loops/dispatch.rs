@@ -26,7 +26,12 @@ pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
                 break;
             }
             match dispatch::claim(&farm, epoch).await {
-                Ok(publishing) if publishing.len() == 0 => break,
+                Ok(publishing) if publishing.len() == 0 => {
+                    if let Err(error) = dispatch::look(&farm).await {
+                        tracing::warn!(%error, "dispatch");
+                    }
+                    break;
+                }
                 Ok(publishing) => life.track(publishing.publish(farm.clone())),
                 Err(error) => {
                     tracing::warn!(%error, "dispatch");

@@ -54,6 +54,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             farm.metrics
                 .submits_refused
                 .inc_by(accepted.iter().filter(refused).count() as u64);
+            farm.pass.wait();
             farm.ready.notify_one();
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.

@@ -9,6 +9,7 @@ pub mod notices;
 pub mod queue;
 pub mod reconcile;
 pub mod registry;
+pub mod retire;
 pub mod traces;
 
 use std::time::Duration;

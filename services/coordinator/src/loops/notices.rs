@@ -29,10 +29,16 @@ async fn listen(farm: &Farm) -> Result<(), StoreError> {
     loop {
         match notice {
             Notice::Missed => {
+                farm.store.look_for_others().await?;
+                farm.pass.wait();
                 farm.ready.notify_one();
                 farm.changes.all_changed();
             }
-            Notice::Ready => farm.ready.notify_one(),
+            Notice::Joined => farm.store.look_for_others().await?,
+            Notice::Ready => {
+                farm.pass.wait();
+                farm.ready.notify_one();
+            }
             Notice::Changed(requests) => {
                 requests.into_iter().for_each(|id| farm.changes.changed(id));
             }

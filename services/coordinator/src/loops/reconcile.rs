@@ -6,7 +6,11 @@ use atelier_proto::job::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::{AFTER_ERROR, pause};
-use crate::{farm::Farm, operations::expire::expire_leases, store::StoreError};
+use crate::{
+    farm::Farm,
+    operations::{error::SaveError, expire::expire_leases},
+    store::StoreError,
+};
 
 /// Between two looks at traces and counts.
 const SLOW: Duration = Duration::from_secs(5);
@@ -28,11 +32,11 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
             sweep(&farm).await
         } else {
             // Without a look an outage would not be seen.
-            farm.store.ping().await
+            farm.store.ping().await.map_err(SaveError::from)
         };
         if done.is_ok() && slow_at.elapsed() >= SLOW {
             slow_at = Instant::now();
-            done = look(&farm).await;
+            done = look(&farm).await.map_err(SaveError::from);
         }
         if let Err(error) = done {
             tracing::warn!(%error, "reconcile");
@@ -44,7 +48,7 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
     }
 }
 
-async fn sweep(farm: &Farm) -> Result<(), StoreError> {
+async fn sweep(farm: &Farm) -> Result<(), SaveError> {
     while expire_leases(farm).await? > 0 {}
     Ok(())
 }
@@ -56,6 +60,8 @@ async fn look(farm: &Farm) -> Result<(), StoreError> {
             break;
         }
     }
+    farm.store.look_for_others().await?;
+    farm.store.count_rows_anew().await?;
     let counts = farm.store.count_jobs().await?;
     for kind in JobKind::ALL {
         for state in ["ready", "dispatched"] {

@@ -1,27 +1,27 @@
-//! Traces: writes the trace of each request that ended, some at a time.
+//! Traces: writes the traces of requests that ended, those that wait together.
 
 use atelier_proto::RequestId;
-use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use super::{AFTER_ERROR, pause};
 use crate::{farm::Farm, operations::trace};
 
-/// Traces written at once.
-const AT_ONCE: usize = 8;
+/// Most traces written at once.
+const BATCH: usize = 64;
 
 /// Runs until `stop`; what is left over is found again by reconcile.
-pub async fn run(farm: Farm, ended: mpsc::Receiver<RequestId>, stop: CancellationToken) {
-    ReceiverStream::new(ended)
-        .take_until(stop.cancelled_owned())
-        .for_each_concurrent(AT_ONCE, |id| {
-            let farm = &farm;
-            async move {
-                if let Err(error) = trace::write(farm, id).await {
-                    tracing::warn!(request = %id, %error, "a trace was not written yet");
-                }
-            }
-        })
-        .await;
+pub async fn run(farm: Farm, mut ended: mpsc::Receiver<RequestId>, stop: CancellationToken) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            taken = ended.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+        }
+        if let Err(error) = trace::write(&farm, &batch).await {
+            tracing::warn!(requests = batch.len(), %error, "traces were not written yet");
+            pause(&stop, AFTER_ERROR).await;
+        }
+        batch.clear();
+    }
 }

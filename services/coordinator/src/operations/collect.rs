@@ -9,66 +9,127 @@ use atelier_proto::{
     report::{Report, ReportAnswer},
 };
 
-use super::{advise::weigh, findings, settle::settle};
+use super::{
+    advise::weigh, direct_plan, dispatch::Publishing, error::SaveError, findings, settle::settle,
+};
 use crate::{
     farm::{Evidence, Farm},
-    store::{StoreError, Unit},
+    store::Unit,
 };
 
+/// Tries on requests from memory before they are locked.
+const TRIES: usize = 3;
+
+/// What is to be answered to a report.
+struct Answered {
+    /// Of its job; none when there is no such job.
+    kind: Option<JobKind>,
+    answer: ReportAnswer,
+    /// What it says of workers.
+    evidence: Option<Evidence>,
+}
+
 /// Saves `reports` in one commit; says in the same order how each is to be answered. After an error nothing was changed.
-pub async fn collect(farm: &Farm, reports: Vec<Report>) -> Result<Vec<ReportAnswer>, StoreError> {
+pub async fn collect(farm: &Farm, reports: &[Report]) -> Result<Vec<ReportAnswer>, SaveError> {
     let started = Instant::now();
     let mut touched: Vec<RequestId> = reports.iter().map(|report| report.request).collect();
     touched.sort_unstable();
     touched.dedup();
-    let mut unit = farm.store.begin(&touched).await?;
-    let size = reports.len();
-    let mut over: Vec<JobId> = Vec::with_capacity(size);
+    let answers = save(farm, &touched, reports).await?;
+    farm.metrics.committed("collect", reports.len(), started);
     let mut evidence = Vec::new();
-    let mut answers = Vec::with_capacity(size);
-    for report in reports {
-        let job = report.job;
-        let kind = unit
-            .request(report.request)
-            .and_then(|request| request.job(job))
-            .map(|job| job.kind);
-        let (device_ms, answer) = (
-            report.device_ms,
-            take(farm, &mut unit, report, &mut evidence),
-        );
-        if answer == ReportAnswer::Committed {
-            over.push(job);
+    let mut given = Vec::with_capacity(answers.len());
+    for (report, answered) in reports.iter().zip(answers) {
+        count(farm, answered.kind, report.device_ms, answered.answer);
+        if answered.answer == ReportAnswer::Committed {
+            farm.posted.take(report.job);
         }
-        answers.push((kind, device_ms, answer));
+        evidence.extend(answered.evidence);
+        given.push(answered.answer);
     }
-    let committed = unit.commit().await?;
-    farm.metrics.committed("collect", size, started);
-    for job in over {
-        farm.posted.take(job);
-    }
-    // Also without a ready job: there is room in the queue now.
-    farm.ready.notify_one();
-    settle(farm, &touched, committed).await;
     weigh(farm, &evidence).await;
-    Ok(answers
-        .into_iter()
-        .map(|(kind, device_ms, answer)| count(farm, kind, device_ms, answer))
-        .collect())
+    Ok(given)
 }
 
-fn take(
+/// Tries with the requests as they are in memory; when that was out of date, with what the database has; at last with locks.
+async fn save(
     farm: &Farm,
-    unit: &mut Unit,
-    report: Report,
-    evidence: &mut Vec<Evidence>,
-) -> ReportAnswer {
+    touched: &[RequestId],
+    reports: &[Report],
+) -> Result<Vec<Answered>, SaveError> {
+    for _ in 0..TRIES {
+        let mut unit = farm.store.resume(touched).await?;
+        let answers = apply(farm, &mut unit, reports);
+        // That a report comes too late or is wrong must be read, not remembered.
+        let doubted: Vec<RequestId> = reports
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answered)| answered.answer != ReportAnswer::Committed)
+            .map(|(report, _)| report.request)
+            .filter(|request| !unit.is_fresh(*request))
+            .collect();
+        if !doubted.is_empty() {
+            farm.store.forget(doubted);
+            continue;
+        }
+        match commit(farm, touched, unit).await {
+            Ok(()) => return Ok(answers),
+            Err(error) if error.is_overtaken() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut unit = farm.store.begin(touched).await?;
+    let answers = apply(farm, &mut unit, reports);
+    commit(farm, touched, unit).await?;
+    Ok(answers)
+}
+
+fn apply(farm: &Farm, unit: &mut Unit, reports: &[Report]) -> Vec<Answered> {
+    reports
+        .iter()
+        .map(|report| {
+            let request = unit.request(report.request);
+            let kind = request
+                .and_then(|request| request.job(report.job))
+                .map(|job| job.kind);
+            let (answer, evidence) = take(farm, unit, report);
+            Answered {
+                kind,
+                answer,
+                evidence,
+            }
+        })
+        .collect()
+}
+
+/// Saves; then publishes what may go out at once, and does whatever else follows.
+async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<(), SaveError> {
+    direct_plan::store(farm, &unit).await?;
+    let epoch = farm.epoch();
+    if epoch.is_some() {
+        unit.dispatch_ready(&farm.policy, |job| farm.pass.take(job.kind));
+    }
+    let mut committed = unit.commit().await?;
+    let dispatched = std::mem::take(&mut committed.dispatched);
+    if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
+        farm.metrics.chained.inc_by(dispatched.len() as u64);
+        let publishing = Publishing::new(farm, dispatched, epoch);
+        farm.life.track(publishing.publish(farm.clone()));
+    }
+    // There is room in the queue now.
+    farm.claim_if_worth_it();
+    settle(farm, touched, committed).await;
+    Ok(())
+}
+
+fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (ReportAnswer, Option<Evidence>) {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
     let worker = report.worker;
-    let (outcome, finding) = match findings::read(report) {
+    let (outcome, finding) = match findings::read(report.clone()) {
         Ok(read) => read,
         Err(error) => {
             tracing::warn!(%request, %job, attempt, %error, "refused a report");
-            return ReportAnswer::Refused;
+            return (ReportAnswer::Refused, None);
         }
     };
     if let Outcome::Failed { reason, retry } = &outcome {
@@ -84,13 +145,12 @@ fn take(
     match unit.apply(request, event, &farm.policy) {
         Ok(()) => {
             unit.note(job, finding);
-            evidence.extend(says);
-            ReportAnswer::Committed
+            (ReportAnswer::Committed, says)
         }
-        Err(NotApplied::Superseded) => ReportAnswer::Superseded,
+        Err(NotApplied::Superseded) => (ReportAnswer::Superseded, None),
         Err(error) => {
             tracing::warn!(%request, %job, attempt, %error, "refused a report");
-            ReportAnswer::Refused
+            (ReportAnswer::Refused, None)
         }
     }
 }
@@ -119,7 +179,7 @@ fn evidence_of(
     })
 }
 
-fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: ReportAnswer) -> ReportAnswer {
+fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: ReportAnswer) {
     let word = match answer {
         ReportAnswer::Committed => "committed",
         ReportAnswer::Superseded => "superseded",
@@ -132,10 +192,10 @@ fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: ReportAnswe
         .inc();
     if let (Some(kind), ReportAnswer::Committed) = (kind, answer) {
         farm.workers.took(kind, device_ms);
+        farm.pass.give_back(kind);
         farm.metrics
             .device_seconds
             .with_label_values(&[kind_word])
             .observe(device_ms as f64 / 1_000.0);
     }
-    answer
 }

@@ -29,9 +29,8 @@ pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
         .claim(farm.workers.room(), farm.policy.lease_ms)
         .await?;
     for Claimed { offer, .. } in &mut claimed {
-        if !farm.workers.others(offer.work.kind(), &offer.avoid) {
-            offer.avoid.clear();
-        }
+        farm.changes.changed(offer.request);
+        spare_the_last(farm, offer);
     }
     if !claimed.is_empty() {
         farm.metrics.committed("dispatch", claimed.len(), started);
@@ -39,7 +38,31 @@ pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
     Ok(Publishing { claimed, epoch })
 }
 
+/// Workers that a job failed on are to leave it to others only while there are others.
+fn spare_the_last(farm: &Farm, offer: &mut JobOffer) {
+    if !farm.workers.others(offer.work.kind(), &offer.avoid) {
+        offer.avoid.clear();
+    }
+}
+
+/// Looks at what is left waiting, so that what becomes ready later knows whether it may pass.
+pub async fn look(farm: &Farm) -> Result<(), StoreError> {
+    for backlog in farm.store.backlog().await? {
+        let room = farm.workers.room().of(backlog.kind);
+        farm.pass.renew(backlog, room);
+    }
+    Ok(())
+}
+
 impl Publishing {
+    /// Jobs that were marked dispatched together with what made them ready, for the stream of `epoch`.
+    pub fn new(farm: &Farm, mut claimed: Vec<Claimed>, epoch: u64) -> Self {
+        for Claimed { offer, .. } in &mut claimed {
+            spare_the_last(farm, offer);
+        }
+        Self { claimed, epoch }
+    }
+
     /// How many jobs these are.
     pub fn len(&self) -> usize {
         self.claimed.len()
@@ -64,16 +87,17 @@ impl Publishing {
                 Some((job, attempt))
             })
             .collect();
-        for claimed in &self.claimed {
-            farm.changes.changed(claimed.offer.request);
-        }
         if failed.is_empty() {
             return;
         }
         farm.metrics.publish_failures.inc_by(failed.len() as u64);
+        farm.pass.wait();
         if let Err(error) = farm.store.unclaim(&failed, UNPUBLISHED_DELAY_MS).await {
             tracing::warn!(%error, "unpublished jobs run out their leases");
         }
+        // Some have changed without a new version.
+        farm.store
+            .forget(self.claimed.iter().map(|claimed| claimed.offer.request));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atelier_domain::{Event, Job, JobState};
 use atelier_proto::{JobId, RequestId};
 
-use super::settle::settle;
+use super::{direct_plan, error::SaveError, settle::settle};
 use crate::{
     farm::Farm,
     store::{StoreError, Unit},
@@ -15,7 +15,7 @@ use crate::{
 const BATCH: u32 = 128;
 
 /// Makes jobs ready again whose leases ran out, or gives them up; returns the number of requests.
-pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
+pub async fn expire_leases(farm: &Farm) -> Result<usize, SaveError> {
     let ids = farm.store.expired(BATCH).await?;
     if ids.is_empty() {
         return Ok(0);
@@ -34,6 +34,7 @@ pub async fn expire_leases(farm: &Farm) -> Result<usize, StoreError> {
         let after = dispatched(&unit, id);
         stale.extend(before.into_iter().filter(|job| !after.contains(job)));
     }
+    direct_plan::store(farm, &unit).await?;
     let committed = unit.commit().await?;
     for (job, attempt) in stale {
         tracing::warn!(%job, attempt, "a lease ran out");

@@ -3,11 +3,14 @@
 pub mod advise;
 pub mod cancel;
 pub mod collect;
+pub mod direct_plan;
 pub mod dispatch;
+pub mod error;
 pub mod expire;
 mod findings;
 pub mod look;
 mod pictures;
+pub mod retire;
 pub mod retry;
 pub mod settle;
 pub mod submit;

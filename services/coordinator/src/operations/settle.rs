@@ -33,7 +33,9 @@ pub async fn settle(farm: &Farm, touched: &[RequestId], committed: Committed) {
         }
     }
     if wake {
-        farm.ready.notify_one();
+        // Until dispatch has looked, nothing passes them.
+        farm.pass.wait();
+        farm.claim_if_worth_it();
     }
     for request in stopped {
         let message = encode(&Cancel { request }, None);

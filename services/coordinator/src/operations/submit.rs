@@ -9,13 +9,13 @@ use atelier_proto::{
     http::{
         JobView, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference,
     },
-    job::{NamedReference, Size},
-    plan::Plan,
+    job::{NamedReference, Size, Think},
 };
 use futures::future::try_join_all;
 use tokio::sync::oneshot;
 
 use super::{
+    direct_plan,
     look::{look, with_waiting},
     pictures::{PictureError, to_png},
 };
@@ -104,12 +104,12 @@ pub async fn submit(
     idempotency_key: Option<String>,
 ) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
-    let plan = serde_json::to_vec(&Plan::direct(&submitted.prompt))
-        .expect("a plan holds nothing that JSON cannot");
-    let (direct_plan, pictures) = tokio::try_join!(
-        async { Ok(farm.artifacts.put(plan.into(), MediaType::Json).await?) },
-        store_pictures(farm, submitted.references),
-    )?;
+    let direct_plan = match submitted.think {
+        Think::Off => direct_plan::put(farm, &submitted.prompt).await?,
+        // Stored when it is needed after all.
+        Think::Fast => direct_plan::describe(&submitted.prompt),
+    };
+    let pictures = store_pictures(farm, submitted.references).await?;
     let submission = Submission {
         tenant,
         start: NewRequest {

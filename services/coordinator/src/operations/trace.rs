@@ -1,9 +1,11 @@
-//! Writing the trace of a request that ended: rows and artifacts become one JSON document beside the picture.
+//! Writing the traces of requests that ended: rows and artifacts become one JSON document each beside the picture.
 
-use atelier_platform::ArtifactError;
+use atelier_platform::{ArtifactError, artifacts::MAX_ARTIFACT_BYTES};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, WorkerId, job::JobKind, report::Thought, trace::Trace,
 };
+use bytes::Bytes;
+use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
 use super::findings::Detail;
@@ -26,23 +28,56 @@ pub enum TraceError {
     Artifacts(#[from] ArtifactError),
 }
 
-/// Makes and stores the trace of an ended request, unless that was done before; none when there is no such request.
-pub async fn write(farm: &Farm, id: RequestId) -> Result<Option<ArtifactRef>, TraceError> {
-    let Some(rows) = farm.store.trace_rows(id).await? else {
+/// Makes and stores the traces of ended requests, those that have none yet. A trace that cannot be stored fails all; they are found again.
+pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
+    let rows = farm.store.trace_rows(ids).await?;
+    let ended = rows
+        .into_iter()
+        .filter(|rows| rows.trace.state.is_terminal());
+    let stored = try_join_all(ended.map(|rows| async {
+        let id = rows.trace.request;
+        let bytes = json(&compose(farm, rows).await?);
+        // Rows and other artifacts tell all that is in it.
+        let artifact = farm.artifacts.put_derived(bytes, MediaType::Json).await?;
+        Ok::<_, TraceError>((id, artifact))
+    }))
+    .await?;
+    let first = farm.store.record_traces(&stored).await?;
+    farm.metrics.traces_stored.inc_by(first.len() as u64);
+    Ok(())
+}
+
+/// The trace of an ended request as JSON: the `stored` one, or a new one where there is none; none when there is no such request.
+pub async fn read_or_make(
+    farm: &Farm,
+    id: RequestId,
+    stored: Option<ArtifactRef>,
+) -> Result<Option<Bytes>, TraceError> {
+    if let Some(stored) = stored {
+        match farm.artifacts.get(&stored, MAX_ARTIFACT_BYTES).await {
+            Err(error @ (ArtifactError::Missing(_) | ArtifactError::Damaged { .. })) => {
+                tracing::warn!(request = %id, %error, "made a trace again");
+            }
+            stored => return Ok(Some(stored?)),
+        }
+    }
+    let Some(rows) = farm.store.trace_rows(&[id]).await?.pop() else {
         return Ok(None);
     };
-    if !rows.trace.state.is_terminal() {
-        return Ok(None);
-    }
-    let trace = compose(farm, rows).await?;
-    let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
-    let artifact = farm.artifacts.put(bytes.into(), MediaType::Json).await?;
-    if farm.store.record_trace(id, &artifact).await? {
-        farm.metrics.traces_stored.inc();
-        return Ok(Some(artifact));
-    }
-    // Another coordinator was first, and its trace counts.
-    Ok(farm.store.recorded_trace(id).await?)
+    let bytes = json(&compose(farm, rows).await?);
+    let artifact = farm
+        .artifacts
+        .put_derived(bytes.clone(), MediaType::Json)
+        .await?;
+    let first = farm.store.record_traces(&[(id, artifact)]).await?;
+    farm.metrics.traces_stored.inc_by(first.len() as u64);
+    Ok(Some(bytes))
+}
+
+fn json(trace: &Trace) -> Bytes {
+    serde_json::to_vec(trace)
+        .expect("a trace holds nothing that JSON cannot")
+        .into()
 }
 
 async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {

@@ -25,6 +25,17 @@ pub struct Room {
     pub critique: u32,
 }
 
+impl Room {
+    /// Of jobs of one kind.
+    pub const fn of(self, kind: JobKind) -> u32 {
+        match kind {
+            JobKind::Plan => self.plan,
+            JobKind::Render => self.render,
+            JobKind::Critique => self.critique,
+        }
+    }
+}
+
 /// A job that is marked dispatched and has to be published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
@@ -109,7 +120,7 @@ const CLAIM: &str = "
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
            r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
-    FROM claimed c JOIN requests r ON r.id = c.request_id
+    FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
     ORDER BY c.fair_tag, c.id";
 
 impl Store {
@@ -122,9 +133,12 @@ impl Store {
             .bind(i64::from(room.critique))
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter()
+        let claimed = rows
+            .into_iter()
             .map(|row| row.into_claimed(lease_ms))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        self.note_claimed(&claimed);
+        Ok(claimed)
     }
 
     /// Makes jobs ready again whose publishing failed, not before `delay_ms` have passed. Those that moved on meanwhile are left alone.
@@ -139,14 +153,14 @@ impl Store {
                 SELECT j.id
                 FROM jobs j JOIN unnest($1::uuid[], $2::integer[]) AS n(id, attempt)
                   ON j.id = n.id AND j.attempt = n.attempt
-                WHERE j.state = 'dispatched' AND j.worker_id IS NULL
+                WHERE j.id = ANY($1) AND j.state = 'dispatched' AND j.worker_id IS NULL
                 FOR UPDATE OF j SKIP LOCKED
             )
             UPDATE jobs j
             SET state = 'ready', lease_until = NULL,
                 not_before = clock_timestamp() + $3 * interval '1 millisecond'
             FROM unpublished
-            WHERE j.id = unpublished.id",
+            WHERE j.id = ANY($1) AND j.id = unpublished.id",
         )
         .bind(&ids)
         .bind(&attempts)

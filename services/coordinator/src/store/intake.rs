@@ -1,6 +1,9 @@
 //! Making requests durable, many in one commit, each with its turn among those of all tenants.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use atelier_domain::{
     Millis, NewRequest, Request,
@@ -18,7 +21,8 @@ use super::{
     Store, StoreError, hit,
     job_row::{self, JobWrite, Rank},
     notices::notify,
-    request_row::sha256,
+    request_row::{Spec, sha256},
+    unit::Loaded,
 };
 
 /// What a request costs its tenant: all the same, since how much work it is shows only on the way.
@@ -47,6 +51,18 @@ pub struct Submission {
     pub size: Option<Size>,
     /// The user's own pictures.
     pub pictures: Vec<NamedReference>,
+}
+
+impl Submission {
+    fn spec(&self) -> Spec {
+        Spec {
+            prompt: self.prompt.clone(),
+            priority: self.priority,
+            steps: self.steps,
+            size: self.size,
+            pictures: self.pictures.clone(),
+        }
+    }
 }
 
 /// What became of a submission.
@@ -320,8 +336,23 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         hit("making first jobs", done.rows_affected(), jobs.len())?;
-        notify(&mut transaction, &[], !jobs.is_empty()).await?;
+        if self.others() {
+            notify(&mut transaction, &[], !jobs.is_empty()).await?;
+        }
         transaction.commit().await?;
+        for (submission, request, rank, _) in &admitted {
+            if made.contains(&request.id.as_uuid()) {
+                self.recent.offer(|| Loaded {
+                    request: request.clone(),
+                    version: 0,
+                    rank: *rank,
+                    spec: Arc::new(submission.spec()),
+                    tenant: submission.tenant.as_uuid(),
+                    created_ms: admission.now.cast_signed(),
+                    places: HashMap::new(),
+                });
+            }
+        }
 
         let old: Vec<&Submission> = submissions
             .iter()

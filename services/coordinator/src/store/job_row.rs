@@ -45,17 +45,27 @@ pub(super) struct JobRow {
     score_unknown: Option<i32>,
 }
 
+macro_rules! select {
+    ($end:literal) => {
+        concat!(
+            "SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
+                    losses, begun_attempt, computed_attempt,
+                    (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
+                    (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
+                    worker_id, stream_epoch, stream_sequence, reason, artifact_sha256, artifact_bytes,
+                    score_pass, score_fail, score_unknown
+             FROM jobs
+             WHERE request_id = ANY($1)
+             ORDER BY request_id, position",
+            $end
+        )
+    };
+}
+
+/// Reads the jobs of the requests named in `$1`.
+pub(super) const SELECT: &str = select!("");
 /// Locks the jobs of the requests named in `$1`, whose rows are locked already.
-pub(super) const SELECT_LOCKED: &str = "
-    SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
-           losses, begun_attempt, computed_attempt,
-           (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
-           (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
-           worker_id, stream_epoch, stream_sequence, reason, artifact_sha256, artifact_bytes, score_pass, score_fail, score_unknown
-    FROM jobs
-    WHERE request_id = ANY($1)
-    ORDER BY request_id, position
-    FOR UPDATE";
+pub(super) const SELECT_LOCKED: &str = select!(" FOR UPDATE");
 
 impl JobRow {
     /// Where its message is, as far as that was written down.
@@ -167,40 +177,40 @@ pub(super) struct Rank {
     pub fair_tag: Tag,
 }
 
-/// What is written of a job, as an element of a JSON array; `from_*` are the fence, null for new ones.
+/// What is written of a job; also as an element of a JSON array. `from_*` are the fence, null for new ones.
 #[derive(Debug, Serialize)]
 pub(super) struct JobWrite {
-    id: Uuid,
-    request_id: Uuid,
-    position: usize,
-    kind: &'static str,
-    round: u32,
-    stage: Option<String>,
-    op: Option<String>,
-    inputs: Vec<String>,
-    seed: i64,
-    priority: &'static str,
-    fair_tag: Tag,
-    state: &'static str,
-    attempt: u32,
-    failures: u32,
-    dead_workers: Vec<Uuid>,
-    losses: u32,
-    begun: bool,
-    input_pictures: Vec<ArtifactRef>,
-    not_before: Option<u64>,
-    lease_until: Option<u64>,
-    worker_id: Option<Uuid>,
-    reason: Option<String>,
-    artifact_sha256: Option<Sha256>,
-    artifact_bytes: Option<u64>,
-    score_pass: Option<u32>,
-    score_fail: Option<u32>,
-    score_unknown: Option<u32>,
-    detail: Option<serde_json::Value>,
-    device_ms: Option<u64>,
-    from_attempt: Option<u32>,
-    from_state: Option<&'static str>,
+    pub id: Uuid,
+    pub request_id: Uuid,
+    pub position: usize,
+    pub kind: &'static str,
+    pub round: u32,
+    pub stage: Option<String>,
+    pub op: Option<String>,
+    pub inputs: Vec<String>,
+    pub seed: i64,
+    pub priority: &'static str,
+    pub fair_tag: Tag,
+    pub state: &'static str,
+    pub attempt: u32,
+    pub failures: u32,
+    pub dead_workers: Vec<Uuid>,
+    pub losses: u32,
+    pub begun: bool,
+    pub input_pictures: Vec<ArtifactRef>,
+    pub not_before: Option<u64>,
+    pub lease_until: Option<u64>,
+    pub worker_id: Option<Uuid>,
+    pub reason: Option<String>,
+    pub artifact_sha256: Option<Sha256>,
+    pub artifact_bytes: Option<u64>,
+    pub score_pass: Option<u32>,
+    pub score_fail: Option<u32>,
+    pub score_unknown: Option<u32>,
+    pub detail: Option<serde_json::Value>,
+    pub device_ms: Option<u64>,
+    pub from_attempt: Option<u32>,
+    pub from_state: Option<&'static str>,
 }
 
 /// Columns of a [`JobWrite`] in the JSON array `$1`.
@@ -224,28 +234,6 @@ pub(super) const INSERT: &str = concat!(
             to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
      FROM ",
     record!()
-);
-
-/// Writes jobs over the attempt and state that they were loaded with.
-pub(super) const UPDATE: &str = concat!(
-    "UPDATE jobs j
-     SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers, losses = n.losses,
-         begun_attempt = CASE WHEN n.begun THEN n.attempt ELSE j.begun_attempt END,
-         input_pictures = n.input_pictures,
-         not_before = to_timestamp(n.not_before / 1000.0),
-         lease_until = to_timestamp(n.lease_until / 1000.0),
-         worker_id = coalesce(n.worker_id, CASE WHEN n.state = 'ready' THEN NULL ELSE j.worker_id END),
-         stream_epoch = CASE WHEN n.state = 'ready' THEN NULL ELSE j.stream_epoch END,
-         stream_sequence = CASE WHEN n.state = 'ready' THEN NULL ELSE j.stream_sequence END,
-         ready_at = coalesce(j.ready_at, to_timestamp(n.not_before / 1000.0)),
-         reason = n.reason,
-         artifact_sha256 = decode(n.artifact_sha256, 'hex'), artifact_bytes = n.artifact_bytes,
-         score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
-         detail = coalesce(n.detail, j.detail), device_ms = coalesce(n.device_ms, j.device_ms),
-         finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN now() END
-     FROM ",
-    record!(),
-    " WHERE j.id = n.id AND j.attempt = n.from_attempt AND j.state = n.from_state"
 );
 
 impl JobWrite {
@@ -333,7 +321,7 @@ impl JobWrite {
 }
 
 /// The pictures that `job` reads, as far as they are drawn.
-fn input_pictures(request: &Request, job: &Job) -> Vec<ArtifactRef> {
+pub(super) fn input_pictures(request: &Request, job: &Job) -> Vec<ArtifactRef> {
     match (&job.stage, job.kind) {
         (Some(stage), _) => stage
             .inputs

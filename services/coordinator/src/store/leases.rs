@@ -67,7 +67,7 @@ const EXTEND: &str = "
     alive AS (
         SELECT j.id, n.worker, n.phase
         FROM jobs j JOIN said n ON j.id = n.id AND j.attempt = n.attempt
-        WHERE j.state = 'dispatched'
+        WHERE j.id = ANY($1) AND j.state = 'dispatched'
           -- What one worker has begun is not taken over by another that got the same message.
           AND NOT (j.worker_id <> n.worker AND j.begun_attempt = j.attempt AND j.computed_attempt < j.attempt)
           AND (j.worker_id IS DISTINCT FROM n.worker
@@ -82,7 +82,7 @@ const EXTEND: &str = "
             begun_attempt = CASE WHEN alive.phase >= 1 THEN j.attempt ELSE j.begun_attempt END,
             computed_attempt = CASE WHEN alive.phase = 2 THEN j.attempt ELSE j.computed_attempt END
         FROM alive
-        WHERE j.id = alive.id
+        WHERE j.id = ANY($1) AND j.id = alive.id
         RETURNING j.id
     )
     SELECT id, true FROM written
@@ -131,9 +131,8 @@ impl Store {
     pub async fn canceled_among(&self, alive: &[Extension]) -> Result<Vec<RequestId>, StoreError> {
         let ids: Vec<Uuid> = alive.iter().map(|one| one.job.as_uuid()).collect();
         let requests: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT DISTINCT j.request_id
-             FROM jobs j JOIN requests r ON r.id = j.request_id
-             WHERE j.id = ANY($1) AND j.state = 'canceled' AND r.state = 'canceled'",
+            "SELECT id FROM requests
+             WHERE id = ANY (ARRAY(SELECT request_id FROM jobs WHERE id = ANY($1) AND state = 'canceled')) AND state = 'canceled'",
         )
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -158,13 +157,13 @@ impl Store {
                 SELECT j.id, n.epoch, n.sequence
                 FROM jobs j JOIN unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[]) AS n(id, attempt, epoch, sequence)
                   ON j.id = n.id AND j.attempt = n.attempt
-                WHERE j.state = 'dispatched'
+                WHERE j.id = ANY($1) AND j.state = 'dispatched'
                 FOR UPDATE OF j SKIP LOCKED
             )
             UPDATE jobs j
             SET stream_epoch = posted.epoch, stream_sequence = posted.sequence
             FROM posted
-            WHERE j.id = posted.id
+            WHERE j.id = ANY($1) AND j.id = posted.id
             RETURNING j.id",
         )
         .bind(&ids)
@@ -192,7 +191,7 @@ impl Store {
                 FOR UPDATE SKIP LOCKED
             )
             UPDATE jobs j SET lease_until = clock_timestamp() + $4 * interval '1 millisecond'
-            FROM queued WHERE j.id = queued.id",
+            WHERE j.id = ANY (ARRAY(SELECT id FROM queued))",
         )
         .bind(kind.as_str())
         .bind(epoch.cast_signed())

@@ -2,21 +2,30 @@
 //!
 //! Every write after a claim is fenced by the state (and, for jobs, the attempt) that was read, and must hit exactly the rows that it names.
 
+mod backlog;
 mod claim;
+mod clock;
 mod intake;
 mod job_row;
 mod keys;
 mod leases;
 mod notices;
+mod offer;
 mod pool;
+mod recent;
 mod request_row;
+mod retire;
 mod retry;
+mod save;
 mod trace;
 mod unit;
 mod view;
 
+use std::sync::{Arc, atomic::AtomicBool};
+
 use sqlx::PgPool;
 
+pub use backlog::Backlog;
 pub use claim::{Claimed, Room};
 pub use intake::{Accepted, Intake, Submission};
 pub use keys::{KeyRecord, TenantRecord};
@@ -31,6 +40,10 @@ pub use view::{Filter, JobCount, rfc3339};
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    recent: recent::Recent,
+    clock: clock::DatabaseClock,
+    /// Whether other coordinators may listen.
+    others: Arc<AtomicBool>,
 }
 
 /// Why the store did not do it.
@@ -74,6 +87,9 @@ pub enum StoreError {
         /// Rows that it named.
         wanted: u64,
     },
+    /// Somebody else changed a request between the look and the write. Nothing was changed; looking again does better.
+    #[error("somebody else was faster")]
+    Overtaken,
     /// What was to be written breaks a rule of the state machine. Nothing was changed.
     #[error("request {request}: {violation}")]
     Violation {
@@ -112,6 +128,18 @@ impl StoreError {
     /// Whether a table is not there: the schema was not brought up to date.
     pub fn is_missing_table(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("42P01"))
+    }
+
+    /// Whether somebody else was faster, so that doing it again on what is there now does better.
+    pub fn is_overtaken(&self) -> bool {
+        match self {
+            Self::Overtaken => true,
+            // Deadlock; serialization failure.
+            Self::Database(sqlx::Error::Database(refusal)) => refusal
+                .code()
+                .is_some_and(|code| matches!(&*code, "40P01" | "40001")),
+            _ => false,
+        }
     }
 
     /// Whether what was to be written can never be, so that trying again is of no use.

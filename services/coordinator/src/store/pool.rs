@@ -1,19 +1,26 @@
 //! Connecting, and bringing the schema up to date.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use sqlx::{
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, clock::DatabaseClock, recent::Recent};
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The numbered files of `migrations/`, built in.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// What the connections of every coordinator are called, before a number of its own.
+pub(super) const APPLICATION: &str = "atelier-coordinator";
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -28,7 +35,8 @@ impl Store {
     /// Prepares a pool; connects when a connection is first needed.
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let connect = PgConnectOptions::from_str(&options.url)?
-            .application_name("atelier-coordinator")
+            // Tells the coordinators of one database apart, for operators and for each other.
+            .application_name(&format!("{APPLICATION} {:016x}", rand::random::<u64>()))
             // A coordinator that hangs in a transaction must not keep others out for ever.
             .options([
                 // A connection keeps its plans: one that was made while a table was small must not read all of it once it is large.
@@ -36,12 +44,21 @@ impl Store {
                 ("idle_in_transaction_session_timeout", "10000"),
                 ("statement_timeout", "20000"),
                 ("lock_timeout", "10000"),
+                // One plan for all times: it must go by the indexes although the tables were small when it was made, and is not worth compiling.
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(connect);
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            recent: Recent::default(),
+            clock: DatabaseClock::default(),
+            others: Arc::new(AtomicBool::new(true)),
+        })
     }
 
     /// Applies what is missing of the schema, under an advisory lock; refuses a schema that is newer than this program.
@@ -63,6 +80,23 @@ impl Store {
             },
             error => error.into(),
         })
+    }
+
+    /// Counts the rows anew when the tables have grown much since that was done last: autovacuum looks once a minute, a new farm doubles within
+    /// seconds, and plans from before would go on to use whatever index was good enough for a few rows.
+    pub async fn count_rows_anew(&self) -> Result<(), StoreError> {
+        let grown: bool = sqlx::query_scalar(
+            "SELECT bool_or(pg_relation_size(c.oid) / 8192 > 2 * greatest(c.relpages, 8)) FROM pg_class c
+             WHERE c.oid IN ('requests'::regclass, 'jobs'::regclass)",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if grown {
+            sqlx::query("ANALYZE requests, jobs")
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Whether the database answers.

@@ -1,9 +1,12 @@
 //! A row of `requests` as the state machine sees it.
 
 use atelier_domain::{Best, PlanInUse, Request, State};
-use atelier_proto::{ArtifactRef, MediaType, RequestId, Sha256, job::Priority, review::Score};
-use serde::Serialize;
-use sqlx::FromRow;
+use atelier_proto::{
+    ArtifactRef, MediaType, RequestId, Sha256,
+    job::{NamedReference, Priority, Size},
+    review::Score,
+};
+use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{StoreError, job_row::Rank};
@@ -31,17 +34,65 @@ pub(super) struct RequestRow {
     notes: Vec<String>,
     priority: String,
     fair_tag: i64,
+    pub version: i64,
+    pub tenant_id: Uuid,
+    pub created_ms: i64,
+    prompt: String,
+    steps: Option<i32>,
+    width: Option<i32>,
+    height: Option<i32>,
+    pictures: Json<Vec<NamedReference>>,
 }
 
+/// What the user asked for, as far as jobs need it. Never changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// What to draw.
+    pub prompt: String,
+    /// How urgent.
+    pub priority: Priority,
+    /// Denoise steps.
+    pub steps: Option<u32>,
+    /// Size in pixels.
+    pub size: Option<Size>,
+    /// The user's own pictures.
+    pub pictures: Vec<NamedReference>,
+}
+
+impl RequestRow {
+    /// Takes out what the user asked for.
+    pub fn take_spec(&mut self, priority: Priority) -> Spec {
+        Spec {
+            prompt: std::mem::take(&mut self.prompt),
+            priority,
+            steps: self.steps.map(i32::unsigned_abs),
+            size: self.width.zip(self.height).map(|(width, height)| Size {
+                width: width.unsigned_abs(),
+                height: height.unsigned_abs(),
+            }),
+            pictures: std::mem::take(&mut self.pictures.0),
+        }
+    }
+}
+
+macro_rules! select {
+    ($end:literal) => {
+        concat!(
+            "SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
+                    plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
+                    score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
+                    (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
+             FROM requests
+             WHERE id = ANY($1)",
+            $end
+        )
+    };
+}
+
+/// Reads the requests named in `$1`.
+pub(super) const SELECT: &str = select!("");
 /// Locks the requests named in `$1`, in order, so that two transactions never wait for each other.
-pub(super) const SELECT_LOCKED: &str = "
-    SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
-           plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
-           score_pass, score_fail, score_unknown, notes, priority, fair_tag
-    FROM requests
-    WHERE id = ANY($1)
-    ORDER BY id
-    FOR UPDATE";
+pub(super) const SELECT_LOCKED: &str = select!(" ORDER BY id FOR UPDATE");
 
 /// A digest from a column.
 pub(super) fn sha256(
@@ -180,82 +231,42 @@ impl TryFrom<RequestRow> for Request {
     }
 }
 
-/// What is written of a request, as an element of a JSON array.
-#[derive(Debug, Serialize)]
+/// What is written of a request, over the version that it was read with.
+#[derive(Debug)]
 pub(super) struct RequestWrite<'a> {
-    id: Uuid,
-    state: &'static str,
-    reason: Option<&'a str>,
-    round: u32,
-    plan_sha256: Option<Sha256>,
-    plan_bytes: Option<u64>,
-    plan_checks: Option<u32>,
-    image_sha256: Option<Sha256>,
-    image_bytes: Option<u64>,
-    image_round: Option<u32>,
-    score_pass: Option<u32>,
-    score_fail: Option<u32>,
-    score_unknown: Option<u32>,
-    notes: &'a [String],
+    pub id: Uuid,
+    pub version: i64,
+    pub state: &'static str,
+    pub reason: Option<&'a str>,
+    pub round: i16,
+    pub plan_sha256: Option<Sha256>,
+    pub plan_bytes: Option<i64>,
+    pub plan_checks: Option<i32>,
+    pub image_sha256: Option<Sha256>,
+    pub image_bytes: Option<i64>,
+    pub image_round: Option<i16>,
+    pub score: Option<Score>,
+    pub notes: &'a [String],
 }
 
-/// Columns of a [`RequestWrite`] in the JSON array `$1`.
-macro_rules! record {
-    () => {
-        "jsonb_to_recordset($1) AS n(
-            id uuid, state text, reason text, round smallint,
-            plan_sha256 text, plan_bytes bigint, plan_checks integer,
-            image_sha256 text, image_bytes bigint, image_round smallint,
-            score_pass integer, score_fail integer, score_unknown integer, notes text[])"
-    };
-}
-
-/// Writes the requests of the JSON array `$1`, as long as they are active, and counts those that end for their tenants.
-pub(super) const UPDATE: &str = concat!(
-    "WITH ending AS (
-        SELECT r.tenant_id, count(*) AS requests
-        FROM ",
-    record!(),
-    " JOIN requests r ON r.id = n.id
-        WHERE r.state = 'active' AND n.state <> 'active'
-        GROUP BY r.tenant_id
-    ),
-    counted AS (
-        INSERT INTO tenant_endings AS e (tenant_id, slot, ended)
-        -- Sessions seldom share a slot, and take those that they share in one order.
-        SELECT tenant_id, pg_backend_pid() % 16, requests FROM ending ORDER BY tenant_id
-        ON CONFLICT (tenant_id, slot) DO UPDATE SET ended = e.ended + excluded.ended
-    )
-    UPDATE requests r
-    SET state = n.state, reason = n.reason, round = n.round,
-        plan_sha256 = decode(n.plan_sha256, 'hex'), plan_bytes = n.plan_bytes, plan_checks = n.plan_checks,
-        image_sha256 = decode(n.image_sha256, 'hex'), image_bytes = n.image_bytes, image_round = n.image_round,
-        score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
-        notes = n.notes,
-        finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE now() END
-    FROM ",
-    record!(),
-    " WHERE r.id = n.id AND r.state = 'active'"
-);
-
-impl<'a> From<&'a Request> for RequestWrite<'a> {
-    fn from(request: &'a Request) -> Self {
+impl<'a> RequestWrite<'a> {
+    /// A request as it is by now, read as `version`.
+    pub fn new(request: &'a Request, version: i64) -> Self {
         let image = request.best.map(|best| best.image);
-        let score = request.best.and_then(|best| best.score);
+        let rounds = |round: u32| i16::try_from(round).unwrap_or(i16::MAX);
         Self {
             id: request.id.as_uuid(),
+            version,
             state: request.state.kind().as_str(),
             reason: request.state.reason(),
-            round: request.round,
+            round: rounds(request.round),
             plan_sha256: request.plan.map(|plan| plan.artifact.sha256),
-            plan_bytes: request.plan.map(|plan| plan.artifact.bytes),
-            plan_checks: request.plan.map(|plan| plan.checks),
+            plan_bytes: request.plan.map(|plan| plan.artifact.bytes.cast_signed()),
+            plan_checks: request.plan.map(|plan| plan.checks.cast_signed()),
             image_sha256: image.map(|image| image.sha256),
-            image_bytes: image.map(|image| image.bytes),
-            image_round: request.best.map(|best| best.round),
-            score_pass: score.map(|score| score.pass),
-            score_fail: score.map(|score| score.fail),
-            score_unknown: score.map(|score| score.unknown),
+            image_bytes: image.map(|image| image.bytes.cast_signed()),
+            image_round: request.best.map(|best| rounds(best.round)),
+            score: request.best.and_then(|best| best.score),
             notes: &request.notes,
         }
     }

@@ -1,5 +1,7 @@
 //! What the trace of a request is made from, and where it is once it is stored.
 
+use std::collections::HashMap;
+
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId,
     http::{SubmitRequest, UploadedReference},
@@ -30,6 +32,7 @@ pub struct TraceRows {
 
 #[derive(FromRow)]
 struct HeadRow {
+    id: Uuid,
     model: String,
     prompt: String,
     seed: i64,
@@ -54,6 +57,7 @@ struct HeadRow {
 #[derive(FromRow)]
 struct JobRow {
     id: Uuid,
+    request_id: Uuid,
     kind: String,
     round: i16,
     stage: Option<String>,
@@ -71,34 +75,44 @@ struct JobRow {
 }
 
 impl Store {
-    /// Everything that rows tell of a request that ended; none when there is no such request.
-    pub async fn trace_rows(&self, id: RequestId) -> Result<Option<TraceRows>, StoreError> {
-        let head: Option<HeadRow> = sqlx::query_as(
-            "SELECT model, prompt, seed, think, priority, steps, width, height, max_rounds, pictures, state, reason,
+    /// Everything that rows tell of requests that ended; those that do not exist are left out.
+    pub async fn trace_rows(&self, ids: &[RequestId]) -> Result<Vec<TraceRows>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
+        let heads: Vec<HeadRow> = sqlx::query_as(
+            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, pictures, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
-             FROM requests WHERE id = $1",
+             FROM requests WHERE id = ANY($1)",
         )
-        .bind(id.as_uuid())
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(head) = head else { return Ok(None) };
-        let jobs: Vec<JobRow> = sqlx::query_as(
-            "SELECT id, kind, round, stage, op, seed, state, attempt, worker_id,
-                    (extract(epoch FROM finished_at - ready_at) * 1000)::bigint AS wall_ms,
-                    device_ms, artifact_sha256, artifact_bytes, reason, detail
-             FROM jobs WHERE request_id = $1 ORDER BY position",
-        )
-        .bind(id.as_uuid())
+        .bind(&ids)
         .fetch_all(&self.pool)
         .await?;
-        let details = jobs.iter().map(|job| job.detail.clone()).collect();
-        let jobs = jobs
+        let jobs: Vec<JobRow> = sqlx::query_as(
+            "SELECT id, request_id, kind, round, stage, op, seed, state, attempt, worker_id,
+                    (extract(epoch FROM finished_at - ready_at) * 1000)::bigint AS wall_ms,
+                    device_ms, artifact_sha256, artifact_bytes, reason, detail
+             FROM jobs WHERE request_id = ANY($1) ORDER BY request_id, position",
+        )
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut of_request: HashMap<Uuid, Vec<JobRow>> = HashMap::new();
+        for job in jobs {
+            of_request.entry(job.request_id).or_default().push(job);
+        }
+        heads
             .into_iter()
-            .map(TraceJob::try_from)
-            .collect::<Result<_, _>>()?;
-        head.into_rows(id, jobs, details).map(Some)
+            .map(|head| {
+                let mut jobs = of_request.remove(&head.id).unwrap_or_default();
+                let details = jobs.iter_mut().map(|job| job.detail.take()).collect();
+                let jobs = jobs
+                    .into_iter()
+                    .map(TraceJob::try_from)
+                    .collect::<Result<_, _>>()?;
+                head.into_rows(jobs, details)
+            })
+            .collect()
     }
 
     /// Ended requests whose trace is still to be written, oldest first, those that ended `age_ms` ago or earlier.
@@ -121,53 +135,48 @@ impl Store {
         Ok(ids.into_iter().map(RequestId::from_uuid).collect())
     }
 
-    /// Where the trace of a request is; none while it is not stored.
-    pub async fn recorded_trace(&self, id: RequestId) -> Result<Option<ArtifactRef>, StoreError> {
-        let row: Option<(Option<Vec<u8>>, Option<i64>)> =
-            sqlx::query_as("SELECT trace_sha256, trace_bytes FROM requests WHERE id = $1")
-                .bind(id.as_uuid())
-                .fetch_optional(&self.pool)
-                .await?;
-        let Some((digest, bytes)) = row else {
-            return Ok(None);
-        };
-        artifact(
-            digest.as_deref(),
-            bytes,
-            MediaType::Json,
-            "requests",
-            "trace_sha256",
-            id.as_uuid(),
-        )
-    }
-
-    /// Writes down where the trace of a request is. The first one counts; returns whether this was it.
-    pub async fn record_trace(
+    /// Writes down where the traces of requests are. The first one counts; returns the requests of which these were it.
+    pub async fn record_traces(
         &self,
-        id: RequestId,
-        trace: &ArtifactRef,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "UPDATE requests SET trace_sha256 = $2, trace_bytes = $3
-             WHERE id = $1 AND state <> 'active' AND trace_sha256 IS NULL",
+        traces: &[(RequestId, ArtifactRef)],
+    ) -> Result<Vec<RequestId>, StoreError> {
+        let ids: Vec<Uuid> = traces.iter().map(|(id, _)| id.as_uuid()).collect();
+        let digests: Vec<&[u8]> = traces
+            .iter()
+            .map(|(_, trace)| trace.sha256.0.as_slice())
+            .collect();
+        let lengths: Vec<i64> = traces
+            .iter()
+            .map(|(_, trace)| trace.bytes.cast_signed())
+            .collect();
+        let first: Vec<Uuid> = sqlx::query_scalar(
+            // A row that somebody holds is left out: two that lock many in different orders would wait for each other.
+            "WITH ended AS (
+                SELECT r.id, n.sha256, n.bytes
+                FROM requests r JOIN unnest($1::uuid[], $2::bytea[], $3::bigint[]) AS n(id, sha256, bytes) ON r.id = n.id
+                WHERE r.id = ANY($1) AND r.state <> 'active' AND r.trace_sha256 IS NULL
+                FOR UPDATE OF r SKIP LOCKED
+            )
+            UPDATE requests r SET trace_sha256 = ended.sha256, trace_bytes = ended.bytes
+            FROM ended WHERE r.id = ANY($1) AND r.id = ended.id
+            RETURNING r.id",
         )
-        .bind(id.as_uuid())
-        .bind(trace.sha256.0.as_slice())
-        .bind(trace.bytes.cast_signed())
-        .execute(&self.pool)
+        .bind(&ids)
+        .bind(&digests)
+        .bind(&lengths)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(first.into_iter().map(RequestId::from_uuid).collect())
     }
 }
 
 impl HeadRow {
     fn into_rows(
         self,
-        id: RequestId,
         jobs: Vec<TraceJob>,
         details: Vec<Option<serde_json::Value>>,
     ) -> Result<TraceRows, StoreError> {
-        let row = id.as_uuid();
+        let row = self.id;
         let file = |digest: Option<&[u8]>, bytes, media_type, column| {
             artifact(digest, bytes, media_type, "requests", column, row)
         };
@@ -189,7 +198,7 @@ impl HeadRow {
             .unwrap_or_default();
         let trace = Trace {
             version: 1,
-            request: id,
+            request: RequestId::from_uuid(row),
             submitted: SubmitRequest {
                 prompt: self.prompt,
                 seed: Some(self.seed.cast_unsigned()),

@@ -1,17 +1,27 @@
-//! One transaction on some requests: load them locked, apply events, save what changed, commit.
+//! A unit of work on some requests: load them, apply events, save what changed in one statement.
+//!
+//! Either the requests are locked from the first look on ([`Store::begin`]), or they come from memory as far as they are there
+//! ([`Store::resume`]) and the write is refused when somebody else was faster. Who resumes must be ready to begin again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
-use atelier_domain::{Delta, Effect, Event, Job, Millis, NotApplied, Policy, Request, invariants};
+use atelier_domain::{
+    Delta, Effect, Event, Job, JobState, Millis, NotApplied, Policy, Request, State, invariants,
+};
 use atelier_proto::{JobId, RequestId, WorkerId};
-use sqlx::{Postgres, Transaction, types::Json};
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{
-    Place, Store, StoreError, hit,
+    Claimed, Place, Store, StoreError,
     job_row::{self, JobRow, JobWrite, Rank},
-    notices::notify,
-    request_row::{self, RequestRow, RequestWrite},
+    notices::Told,
+    offer::offer,
+    request_row::{self, RequestRow, RequestWrite, Spec},
+    save::Save,
 };
 
 /// What a report says about a job beside its outcome; for the trace.
@@ -32,56 +42,158 @@ pub struct Committed {
     pub effects: Vec<(RequestId, Effect)>,
     /// Where messages are of jobs that were dispatched when they were loaded, as far as that was written down.
     pub places: HashMap<JobId, Place>,
+    /// Jobs that were marked dispatched and have to be published now.
+    pub dispatched: Vec<Claimed>,
 }
 
-/// A transaction. Dropped without [`Unit::commit`] it changes nothing.
+/// Requests being worked on. Dropped without [`Unit::commit`] it changes nothing.
 pub struct Unit {
-    transaction: Transaction<'static, Postgres>,
-    loaded: BTreeMap<RequestId, Loaded>,
+    store: Store,
+    /// Holds the locks; none when the requests were resumed.
+    transaction: Option<Transaction<'static, Postgres>>,
+    held: BTreeMap<RequestId, Held>,
     findings: HashMap<JobId, Finding>,
     effects: Vec<(RequestId, Effect)>,
     now: Millis,
 }
 
-struct Loaded {
-    before: Request,
+/// A request as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub request: Request,
+    /// Counts the writes; fences the next one.
+    pub version: i64,
+    pub rank: Rank,
+    pub spec: Arc<Spec>,
+    /// Whose it is.
+    pub tenant: Uuid,
+    /// When it was accepted, in milliseconds.
+    pub created_ms: i64,
+    pub places: HashMap<JobId, Place>,
+}
+
+struct Held {
+    before: Arc<Loaded>,
     after: Request,
-    rank: Rank,
-    places: HashMap<JobId, Place>,
+    /// Read for this unit, not taken from memory.
+    fresh: bool,
 }
 
 impl Store {
-    /// Begins a transaction on the requests called `ids`; those that do not exist are left out.
+    /// Begins a transaction on the requests called `ids`, which stay locked while it lives; those that do not exist are left out.
     pub async fn begin(&self, ids: &[RequestId]) -> Result<Unit, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let mut transaction = self.pool.begin().await?;
-        let requests: Vec<RequestRow> = sqlx::query_as(request_row::SELECT_LOCKED)
-            .bind(&ids)
-            .fetch_all(&mut *transaction)
-            .await?;
-        let jobs: Vec<JobRow> = sqlx::query_as(job_row::SELECT_LOCKED)
-            .bind(&ids)
-            .fetch_all(&mut *transaction)
-            .await?;
+        let loaded = load(
+            &mut transaction,
+            ids,
+            request_row::SELECT_LOCKED,
+            job_row::SELECT_LOCKED,
+        )
+        .await?;
         // After the locks, so that it is later than whatever others wrote before they released them.
         let now: i64 =
             sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
                 .fetch_one(&mut *transaction)
                 .await?;
-        Ok(Unit {
-            transaction,
-            loaded: assemble(requests, jobs)?,
-            findings: HashMap::new(),
-            effects: Vec::new(),
-            now: now.unsigned_abs(),
-        })
+        let now = now.unsigned_abs();
+        self.clock.heard(now);
+        Ok(Unit::new(
+            self.clone(),
+            Some(transaction),
+            loaded,
+            HashMap::new(),
+            now,
+        ))
+    }
+
+    /// Takes the requests called `ids` from memory, and from the database what is not there, without a lock; those that do not exist are left out.
+    /// [`Unit::commit`] fails with [`StoreError::Overtaken`] when one of them was changed by somebody else meanwhile.
+    pub async fn resume(&self, ids: &[RequestId]) -> Result<Unit, StoreError> {
+        let known: HashMap<RequestId, Arc<Loaded>> = ids
+            .iter()
+            .filter_map(|id| Some((*id, self.recent.get(*id)?)))
+            .collect();
+        let missing: Vec<RequestId> = ids
+            .iter()
+            .filter(|id| !known.contains_key(id))
+            .copied()
+            .collect();
+        let (mut loaded, mut now) = (Vec::new(), self.clock.now());
+        if !missing.is_empty() || now.is_none() {
+            let mut connection = self.pool.acquire().await?;
+            loaded = load(
+                &mut connection,
+                &missing,
+                request_row::SELECT,
+                job_row::SELECT,
+            )
+            .await?;
+            if now.is_none() {
+                let asked: i64 = sqlx::query_scalar(
+                    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                )
+                .fetch_one(&mut *connection)
+                .await?;
+                self.clock.heard(asked.unsigned_abs());
+                now = Some(asked.unsigned_abs());
+            }
+        }
+        Ok(Unit::new(
+            self.clone(),
+            None,
+            loaded,
+            known,
+            now.unwrap_or_default(),
+        ))
+    }
+
+    /// Remembers of requests in memory that these jobs were dispatched.
+    pub(super) fn note_claimed(&self, claimed: &[Claimed]) {
+        let now = self.clock.now().unwrap_or_default();
+        for Claimed { offer, .. } in claimed {
+            self.recent.change(offer.request, |loaded| {
+                let jobs = &mut loaded.request.jobs;
+                if let Some(job) = jobs.iter_mut().find(|job| job.id == offer.job) {
+                    job.attempt = offer.attempt;
+                    job.state = JobState::Dispatched {
+                        lease_until: now + offer.lease_ms,
+                        worker: None,
+                        begun: false,
+                    };
+                }
+            });
+        }
+    }
+
+    /// What others changed must be read again.
+    pub fn forget(&self, ids: impl IntoIterator<Item = RequestId>) {
+        self.recent.forget(ids);
     }
 }
 
-fn assemble(
-    requests: Vec<RequestRow>,
-    jobs: Vec<JobRow>,
-) -> Result<BTreeMap<RequestId, Loaded>, StoreError> {
+/// Reads requests, then their jobs: whoever changes a job in between also changes the version, so that nothing is saved over it.
+async fn load(
+    connection: &mut sqlx::PgConnection,
+    ids: &[RequestId],
+    requests: &'static str,
+    jobs: &'static str,
+) -> Result<Vec<Loaded>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
+    let requests: Vec<RequestRow> = sqlx::query_as(requests)
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    let jobs: Vec<JobRow> = sqlx::query_as(jobs)
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    assemble(requests, jobs)
+}
+
+fn assemble(requests: Vec<RequestRow>, jobs: Vec<JobRow>) -> Result<Vec<Loaded>, StoreError> {
     let mut of_request: HashMap<Uuid, (Vec<Job>, HashMap<JobId, Place>)> = HashMap::new();
     for row in jobs {
         let (jobs, places) = of_request.entry(row.request_id).or_default();
@@ -92,31 +204,87 @@ fn assemble(
     }
     requests
         .into_iter()
-        .map(|row| {
+        .map(|mut row| {
             let (jobs, places) = of_request.remove(&row.id).unwrap_or_default();
-            let rank = row.rank()?;
-            let mut before = Request::try_from(row)?;
-            before.jobs = jobs;
-            let loaded = Loaded {
-                after: before.clone(),
-                before,
+            let (version, rank) = (row.version, row.rank()?);
+            let (tenant, created_ms) = (row.tenant_id, row.created_ms);
+            let spec = Arc::new(row.take_spec(rank.priority));
+            let mut request = Request::try_from(row)?;
+            request.jobs = jobs;
+            Ok(Loaded {
+                request,
+                version,
                 rank,
+                spec,
+                tenant,
+                created_ms,
                 places,
-            };
-            Ok((loaded.before.id, loaded))
+            })
         })
         .collect()
 }
 
+const fn is_due(job: &Job, now: Millis) -> bool {
+    matches!(job.state, JobState::Ready { not_before } if not_before <= now)
+}
+
 impl Unit {
+    fn new(
+        store: Store,
+        transaction: Option<Transaction<'static, Postgres>>,
+        loaded: Vec<Loaded>,
+        known: HashMap<RequestId, Arc<Loaded>>,
+        now: Millis,
+    ) -> Self {
+        let fresh = loaded.into_iter().map(|loaded| (Arc::new(loaded), true));
+        let known = known.into_values().map(|loaded| (loaded, false));
+        let held = fresh.chain(known).map(|(before, fresh)| {
+            let after = before.request.clone();
+            (
+                after.id,
+                Held {
+                    before,
+                    after,
+                    fresh,
+                },
+            )
+        });
+        Self {
+            store,
+            transaction,
+            held: held.collect(),
+            findings: HashMap::new(),
+            effects: Vec::new(),
+            now,
+        }
+    }
+
     /// A request of this unit as it is by now; none when it does not exist.
     pub fn request(&self, id: RequestId) -> Option<&Request> {
-        self.loaded.get(&id).map(|loaded| &loaded.after)
+        self.held.get(&id).map(|held| &held.after)
     }
 
     /// The requests of this unit.
     pub fn ids(&self) -> Vec<RequestId> {
-        self.loaded.keys().copied().collect()
+        self.held.keys().copied().collect()
+    }
+
+    /// Whether the request was read for this unit (or is known not to exist), and not taken from memory.
+    pub fn is_fresh(&self, id: RequestId) -> bool {
+        self.held.get(&id).is_none_or(|held| held.fresh)
+    }
+
+    /// Prompts of the requests that now carry out their direct plan and did not before.
+    pub fn newly_direct(&self) -> impl Iterator<Item = &str> {
+        self.held.values().filter_map(|held| {
+            let direct = |request: &Request| {
+                request
+                    .plan
+                    .is_some_and(|plan| plan.artifact == request.direct_plan)
+            };
+            let begins = direct(&held.after) && !direct(&held.before.request);
+            begins.then_some(&*held.before.spec.prompt)
+        })
     }
 
     /// Applies an event to a request; what has to be done after the commit is remembered.
@@ -126,11 +294,33 @@ impl Unit {
         event: Event,
         policy: &Policy,
     ) -> Result<(), NotApplied> {
-        let loaded = self.loaded.get_mut(&id).ok_or(NotApplied::UnknownJob)?;
-        let effects = loaded.after.apply(event, self.now, policy)?;
+        let held = self.held.get_mut(&id).ok_or(NotApplied::UnknownJob)?;
+        let effects = held.after.apply(event, self.now, policy)?;
         self.effects
             .extend(effects.into_iter().map(|effect| (id, effect)));
         Ok(())
+    }
+
+    /// Marks jobs that became ready as dispatched at once, those that `may` be; they are published after the commit.
+    pub fn dispatch_ready(&mut self, policy: &Policy, mut may: impl FnMut(&Job) -> bool) {
+        let mut left = Vec::with_capacity(self.effects.len());
+        for (id, effect) in std::mem::take(&mut self.effects) {
+            if let Effect::JobReady(job) = effect
+                && let Some(held) = self.held.get_mut(&id)
+                && held
+                    .after
+                    .job(job)
+                    .is_some_and(|job| is_due(job, self.now) && may(job))
+                && held
+                    .after
+                    .apply(Event::Dispatched { job }, self.now, policy)
+                    .is_ok()
+            {
+                continue;
+            }
+            left.push((id, effect));
+        }
+        self.effects = left;
     }
 
     /// Remembers what the trace will tell about a job.
@@ -140,71 +330,89 @@ impl Unit {
 
     /// Writes what changed and commits; returns what has to be done now.
     pub async fn commit(mut self) -> Result<Committed, StoreError> {
-        let (mut made, mut changed, mut heads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut save = Save {
+            now: self.now,
+            ..Save::default()
+        };
         let mut touched = Vec::new();
-        for (id, loaded) in &self.loaded {
-            let delta = Delta::between(&loaded.before, &loaded.after);
+        let mut dispatched = Vec::new();
+        for (id, held) in &self.held {
+            let (before, after) = (&held.before, &held.after);
+            let delta = Delta::between(&before.request, after);
             if delta.is_empty() {
                 continue;
             }
-            invariants::check(&loaded.after)
-                .and_then(|()| invariants::check_step(&loaded.before, &loaded.after))
+            invariants::check(after)
+                .and_then(|()| invariants::check_step(&before.request, after))
                 .map_err(|violation| StoreError::Violation {
                     request: *id,
                     violation,
                 })?;
             touched.push(*id);
-            let (request, rank) = (&loaded.after, loaded.rank);
-            made.extend(
-                delta
-                    .made
-                    .iter()
-                    .map(|job| JobWrite::new(request, job, rank)),
-            );
-            changed.extend(
-                delta.changed.iter().map(|job| {
-                    JobWrite::changed(request, job, rank, self.findings.get(&job.job.id))
-                }),
-            );
-            if delta.request_changed {
-                heads.push(RequestWrite::from(request));
+            let changed = delta.changed.iter().map(|job| &job.job);
+            for job in changed.chain(&delta.made) {
+                let JobState::Dispatched { lease_until, .. } = job.state else {
+                    continue;
+                };
+                dispatched.push(offer(after, job, &before.spec, lease_until - self.now)?);
             }
-        }
-        let transaction = &mut self.transaction;
-        if !changed.is_empty() {
-            let done = sqlx::query(job_row::UPDATE)
-                .bind(Json(&changed))
-                .execute(&mut **transaction)
-                .await?;
-            hit("saving jobs", done.rows_affected(), changed.len())?;
-        }
-        if !made.is_empty() {
-            let done = sqlx::query(job_row::INSERT)
-                .bind(Json(&made))
-                .execute(&mut **transaction)
-                .await?;
-            hit("making jobs", done.rows_affected(), made.len())?;
-        }
-        if !heads.is_empty() {
-            let done = sqlx::query(request_row::UPDATE)
-                .bind(Json(&heads))
-                .execute(&mut **transaction)
-                .await?;
-            hit("saving requests", done.rows_affected(), heads.len())?;
+            let rank = before.rank;
+            save.made
+                .extend(delta.made.iter().map(|job| JobWrite::new(after, job, rank)));
+            save.changed.extend(delta.changed.iter().map(|job| {
+                let finding = self.findings.get(&job.job.id);
+                JobWrite::changed(after, job, rank, finding)
+            }));
+            save.requests.push(RequestWrite::new(after, before.version));
         }
         let ready = self
             .effects
             .iter()
             .any(|(_, effect)| matches!(effect, Effect::JobReady(_)));
-        notify(transaction, &touched, ready).await?;
-        self.transaction.commit().await?;
+        if !touched.is_empty() {
+            save.told = if self.store.others() {
+                Told::new(&touched, ready)
+            } else {
+                Told::default()
+            };
+            let written = match &mut self.transaction {
+                Some(transaction) => save.write(&mut **transaction).await,
+                None => save.write(&self.store.pool).await,
+            };
+            match written {
+                Ok(now) => self.store.clock.heard(now),
+                Err(error) => {
+                    self.store.forget(touched);
+                    return Err(error);
+                }
+            }
+        }
+        if let Some(transaction) = self.transaction {
+            transaction.commit().await?;
+        }
+        let changed: HashSet<RequestId> = touched.into_iter().collect();
+        let mut places = HashMap::new();
+        for (id, held) in self.held {
+            places.extend(held.before.places.iter().map(|(job, place)| (*job, *place)));
+            if held.after.state != State::Active {
+                self.store.forget([id]);
+            } else if changed.contains(&id) || held.fresh {
+                let version = held.before.version + i64::from(changed.contains(&id));
+                self.store.recent.put(Arc::new(Loaded {
+                    request: held.after,
+                    version,
+                    rank: held.before.rank,
+                    spec: held.before.spec.clone(),
+                    tenant: held.before.tenant,
+                    created_ms: held.before.created_ms,
+                    places: HashMap::new(),
+                }));
+            }
+        }
         Ok(Committed {
             effects: self.effects,
-            places: self
-                .loaded
-                .into_values()
-                .flat_map(|loaded| loaded.places)
-                .collect(),
+            places,
+            dispatched,
         })
     }
 }

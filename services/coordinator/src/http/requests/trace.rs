@@ -1,6 +1,6 @@
 //! `GET /v1/requests/{id}/trace`: everything that led to the result, as JSON.
 
-use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
+use atelier_proto::MediaType;
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -27,12 +27,8 @@ pub async fn handler(
             format!("request {id} is still being worked on: its trace is written at the end");
         return Err(ApiError::new(StatusCode::CONFLICT, "not_finished", message));
     }
-    let stored = match files.trace {
-        Some(stored) => Some(stored),
-        None => trace::write(&api.farm, id).await?,
-    };
-    let stored = stored.ok_or_else(|| ApiError::no_request(id))?;
-    let bytes = api.farm.artifacts.get(&stored, MAX_ARTIFACT_BYTES).await?;
-    let content_type = [(header::CONTENT_TYPE, stored.media_type.as_str())];
+    let bytes = trace::read_or_make(&api.farm, id, files.trace).await?;
+    let bytes = bytes.ok_or_else(|| ApiError::no_request(id))?;
+    let content_type = [(header::CONTENT_TYPE, MediaType::Json.as_str())];
     Ok((content_type, bytes).into_response())
 }

@@ -1,0 +1,136 @@
+//! Which jobs may be dispatched in the very commit that makes them ready: those of kinds of which nothing waits, as far as there is room.
+//!
+//! A pass is only ever a shortcut. Whatever gets none stays ready and is claimed in its turn; and while anything of a kind is ready, nothing of
+//! that kind gets one, so that no job passes another that should go first.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering},
+};
+
+use atelier_proto::job::JobKind;
+
+use crate::store::Backlog;
+
+/// The passes of all kinds. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Pass(Arc<[OfKind; 3]>);
+
+#[derive(Debug)]
+struct OfKind {
+    /// Some job of this kind may be ready.
+    waiting: AtomicBool,
+    /// Jobs that may still be published before the queue is full.
+    room: AtomicI64,
+    /// The same when nothing queues.
+    most: AtomicI64,
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        // Nobody has looked yet.
+        Self(Arc::new(std::array::from_fn(|_| OfKind {
+            waiting: AtomicBool::new(true),
+            room: AtomicI64::new(0),
+            most: AtomicI64::new(0),
+        })))
+    }
+}
+
+impl Pass {
+    /// Takes a pass for one job, if there is one.
+    pub fn take(&self, kind: JobKind) -> bool {
+        let of = self.of(kind);
+        let less = |room: i64| (room > 0).then_some(room - 1);
+        !of.waiting.load(Ordering::Relaxed)
+            && of
+                .room
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .is_ok()
+    }
+
+    /// A job has left the queue.
+    pub fn give_back(&self, kind: JobKind) {
+        self.of(kind).room.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Some job became ready without a pass: none is given until [`Self::renew`] knows that nothing waits.
+    pub fn wait(&self) {
+        for of in &*self.0 {
+            of.waiting.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether some job may be ready and a claim is worth its statement: a quarter of the queue is free, so that many are claimed together.
+    pub fn is_worth_a_claim(&self) -> bool {
+        self.0.iter().any(|of| {
+            let (room, most) = (
+                of.room.load(Ordering::Relaxed),
+                of.most.load(Ordering::Relaxed),
+            );
+            of.waiting.load(Ordering::Relaxed) && room >= most / 4
+        })
+    }
+
+    /// Somebody looked: what waits and what queues. `room` jobs may queue.
+    pub fn renew(&self, backlog: Backlog, room: u32) {
+        let of = self.of(backlog.kind);
+        let left = i64::from(room) - i64::from(backlog.queued);
+        of.most.store(i64::from(room), Ordering::Relaxed);
+        of.room.store(left, Ordering::Relaxed);
+        of.waiting.store(backlog.ready, Ordering::Relaxed);
+    }
+
+    fn of(&self, kind: JobKind) -> &OfKind {
+        match kind {
+            JobKind::Plan => &self.0[0],
+            JobKind::Render => &self.0[1],
+            JobKind::Critique => &self.0[2],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_while_something_waits_or_the_queue_is_full() {
+        let pass = Pass::default();
+        assert!(!pass.take(JobKind::Plan), "nobody has looked yet");
+        let empty = |queued| Backlog {
+            kind: JobKind::Plan,
+            ready: false,
+            queued,
+        };
+        pass.renew(empty(3), 4);
+        assert!(pass.take(JobKind::Plan));
+        assert!(!pass.take(JobKind::Plan), "the queue is full");
+        assert!(!pass.take(JobKind::Render), "nobody has looked at renders");
+        pass.give_back(JobKind::Plan);
+        pass.wait();
+        assert!(!pass.take(JobKind::Plan), "another one waits");
+        pass.renew(empty(0), 4);
+        assert!(pass.take(JobKind::Plan));
+    }
+
+    #[test]
+    fn a_full_queue_is_not_worth_a_claim() {
+        let pass = Pass::default();
+        assert!(pass.is_worth_a_claim(), "nobody has looked yet");
+        for kind in JobKind::ALL {
+            let backlog = Backlog {
+                kind,
+                ready: kind == JobKind::Render,
+                queued: 100,
+            };
+            pass.renew(backlog, 100);
+        }
+        assert!(!pass.is_worth_a_claim());
+        for _ in 0..25 {
+            assert!(!pass.is_worth_a_claim());
+            pass.give_back(JobKind::Render);
+        }
+        assert!(pass.is_worth_a_claim());
+    }
+}

@@ -1,0 +1,53 @@
+//! Retire: deletes, once in a while, what is older than is kept and what nothing points at.
+
+use std::time::Duration;
+
+use atelier_platform::SystemClock;
+use tokio_util::sync::CancellationToken;
+
+use super::pause;
+use crate::{farm::Farm, operations::retire};
+
+/// What is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Days that ended requests are kept; none is for ever.
+    pub days: Option<u32>,
+    /// Age at which an object that nothing points at goes.
+    pub grace: Duration,
+    /// Between two looks.
+    pub every: Duration,
+}
+
+/// Runs until `stop`.
+pub async fn run(farm: Farm, keep: Keep, stop: CancellationToken) {
+    // Coordinators that were started together do not look together.
+    let share = f64::from(rand::random::<u16>()) / f64::from(u16::MAX);
+    let mut wait = keep.every.mul_f64(share);
+    while pause(&stop, wait).await {
+        wait = keep.every;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = turn(&farm, keep) => {}
+        }
+    }
+}
+
+async fn turn(farm: &Farm, keep: Keep) {
+    if let Some(days) = keep.days {
+        match retire::retire(farm, days).await {
+            Ok(0) => {}
+            Ok(requests) => tracing::info!(requests, days, "deleted old requests"),
+            Err(error) => tracing::warn!(%error, "retire"),
+        }
+    }
+    match retire::sweep(farm, &SystemClock, keep.grace).await {
+        Ok(objects) => {
+            farm.metrics.objects_swept.inc_by(objects);
+            if objects > 0 {
+                tracing::info!(objects, "deleted objects that nothing points at");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "sweep"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Deleting what nobody keeps: old requests, and objects that nothing points at (outputs of attempts that were superseded, pictures of submits
+//! that failed, everything of requests that were deleted).
+
+use std::time::Duration;
+
+use atelier_platform::{Clock, artifacts::Stored};
+use futures::TryStreamExt;
+
+use super::error::SaveError;
+use crate::farm::Farm;
+
+/// Objects that one statement asks about.
+const BATCH: usize = 20_000;
+/// Requests that one statement deletes.
+const REQUESTS: u32 = 500;
+/// Wait between two statements, so that a sweep is never what keeps the database busy.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Deletes requests that ended more than `days` ago; returns how many.
+pub async fn retire(farm: &Farm, days: u32) -> Result<u64, SaveError> {
+    let mut retired = 0;
+    loop {
+        let deleted = farm.store.retire(days, REQUESTS).await?;
+        retired += deleted;
+        if deleted < u64::from(REQUESTS) {
+            return Ok(retired);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Deletes objects that were written more than `grace` ago and that no row names; returns how many.
+///
+/// A younger object may belong to a report or a submit that is under way. Whoever stores what is there already writes it again when it is not
+/// young any more, so that it looks young here.
+pub async fn sweep(farm: &Farm, clock: &impl Clock, grace: Duration) -> Result<u64, SaveError> {
+    let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+    let oldest = |now: u64| now.cast_signed().saturating_sub(grace_ms);
+    let mut swept = 0;
+    let mut listed = farm.artifacts.list();
+    let mut batch: Vec<Stored> = Vec::new();
+    loop {
+        let next = listed.try_next().await?;
+        let ended = next.is_none();
+        let old = |stored: &Stored| stored.modified_unix_millis < oldest(clock.unix_millis());
+        batch.extend(next.filter(old));
+        if batch.len() < BATCH && !ended {
+            continue;
+        }
+        let digests: Vec<_> = batch.iter().filter_map(Stored::sha256).collect();
+        if !digests.is_empty() {
+            let unnamed = farm.store.unnamed(&digests).await?;
+            for stored in &batch {
+                if stored
+                    .sha256()
+                    .is_some_and(|digest| unnamed.contains(&digest))
+                    && farm.artifacts.delete_older(stored).await?
+                {
+                    swept += 1;
+                }
+            }
+        }
+        batch.clear();
+        if ended {
+            return Ok(swept);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

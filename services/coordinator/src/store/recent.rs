@@ -1,0 +1,76 @@
+//! Requests as this coordinator last saw or wrote them. Only fresher than asking, never needed: whatever is saved from here is fenced by version.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use atelier_proto::RequestId;
+
+use super::unit::Loaded;
+
+/// Requests that are kept, some kilobytes each. One that fell out is read again.
+const LIMIT: usize = 4_096;
+
+/// Active requests by id. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recent(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: HashMap<RequestId, Arc<Loaded>>,
+    /// In the order they came; may name some that are gone.
+    order: VecDeque<RequestId>,
+}
+
+impl Recent {
+    /// A request as it was last seen.
+    pub fn get(&self, id: RequestId) -> Option<Arc<Loaded>> {
+        self.lock().known.get(&id).cloned()
+    }
+
+    /// Remembers a request; the oldest make room.
+    pub fn put(&self, loaded: Arc<Loaded>) {
+        let id = loaded.request.id;
+        let mut inner = self.lock();
+        if inner.known.insert(id, loaded).is_none() {
+            inner.order.push_back(id);
+        }
+        while inner.known.len() > LIMIT || inner.order.len() > 2 * LIMIT {
+            let Some(oldest) = inner.order.pop_front() else {
+                break;
+            };
+            inner.known.remove(&oldest);
+        }
+    }
+
+    /// Remembers a new request while there is much room: of many that wait, those that came first are needed first.
+    pub fn offer(&self, loaded: impl FnOnce() -> Loaded) {
+        let mut inner = self.lock();
+        if inner.known.len() < LIMIT / 2 {
+            let loaded = loaded();
+            inner.order.push_back(loaded.request.id);
+            inner.known.insert(loaded.request.id, Arc::new(loaded));
+        }
+    }
+
+    /// Changes what is known of a request, if it is known.
+    pub fn change(&self, id: RequestId, change: impl FnOnce(&mut Loaded)) {
+        if let Some(loaded) = self.lock().known.get_mut(&id) {
+            change(Arc::make_mut(loaded));
+        }
+    }
+
+    /// Forgets requests: somebody else changed them, or they ended.
+    pub fn forget(&self, ids: impl IntoIterator<Item = RequestId>) {
+        let mut inner = self.lock();
+        for id in ids {
+            inner.known.remove(&id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing under the lock can panic halfway through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,229 @@
+//! The one statement that saves what events changed: fenced by version, attempt and state; all of it or nothing.
+//!
+//! Outside of a transaction it is one itself, so that a batch of reports costs one round trip and one flush of the log.
+
+use atelier_domain::Millis;
+use atelier_proto::Sha256;
+use serde::Serialize;
+use sqlx::{FromRow, PgExecutor};
+use uuid::Uuid;
+
+use super::{StoreError, job_row::JobWrite, notices::Told, request_row::RequestWrite};
+
+/// What a unit of work has to write.
+#[derive(Debug, Default)]
+pub(super) struct Save<'a> {
+    /// Requests, all that were touched, with the version that they were read with; in the order of their ids.
+    pub requests: Vec<RequestWrite<'a>>,
+    /// Jobs that changed, with their fences.
+    pub changed: Vec<JobWrite>,
+    /// Jobs that are new.
+    pub made: Vec<JobWrite>,
+    /// What is told with the commit.
+    pub told: Told,
+    /// This moment as the unit sees it; times are written as delays from it.
+    pub now: Millis,
+}
+
+/// SQLSTATE of a write that did not hit the rows that it named; see migration 0004.
+const FENCED: &str = "AT001";
+
+/// Times are delays here, so that only this server's clock is read. An empty set of rows costs next to nothing. The ids are named twice, so that
+/// a plan from a time when the tables were small looks up rows, too, and does not read all of them.
+const SAVE: &str = "
+    WITH requests_saved AS (
+        UPDATE requests r
+        SET version = r.version + 1, state = n.state, reason = n.reason, round = n.round,
+            plan_sha256 = n.plan_sha256, plan_bytes = n.plan_bytes, plan_checks = n.plan_checks,
+            image_sha256 = n.image_sha256, image_bytes = n.image_bytes, image_round = n.image_round,
+            score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
+            notes = CASE n.notes WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(n.notes::jsonb)) END,
+            finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE clock_timestamp() END
+        FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bytea[], $7::bigint[], $8::integer[],
+                    $9::bytea[], $10::bigint[], $11::smallint[], $12::integer[], $13::integer[], $14::integer[], $15::text[])
+             AS n(id, version, state, reason, round, plan_sha256, plan_bytes, plan_checks,
+                  image_sha256, image_bytes, image_round, score_pass, score_fail, score_unknown, notes)
+        -- Nothing changes after the end, and the end is a change: an active version is never that of an ended request.
+        WHERE r.id = ANY($1) AND r.id = n.id AND r.version = n.version
+        RETURNING r.tenant_id, r.state
+    ),
+    -- Those that ended are counted for their tenants. Sessions seldom share a slot, and take those that they share in one order.
+    ended AS (
+        INSERT INTO tenant_endings AS e (tenant_id, slot, ended)
+        SELECT tenant_id, pg_backend_pid() % 16, count(*) FROM requests_saved
+        WHERE state <> 'active'
+        GROUP BY tenant_id
+        ORDER BY tenant_id
+        ON CONFLICT (tenant_id, slot) DO UPDATE SET ended = e.ended + excluded.ended
+    ),
+    -- Jobs over the attempt and state that they were read with.
+    jobs_saved AS (
+        UPDATE jobs j
+        SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers::uuid[], losses = n.losses,
+            begun_attempt = CASE WHEN n.begun THEN n.attempt ELSE j.begun_attempt END,
+            input_pictures = n.input_pictures::jsonb,
+            not_before = clock_timestamp() + n.not_before_in * interval '1 millisecond',
+            lease_until = clock_timestamp() + n.lease_in * interval '1 millisecond',
+            worker_id = CASE WHEN n.state IN ('ready', 'dispatched') THEN n.worker_id ELSE coalesce(n.worker_id, j.worker_id) END,
+            stream_epoch = CASE WHEN n.state IN ('ready', 'dispatched') THEN NULL ELSE j.stream_epoch END,
+            stream_sequence = CASE WHEN n.state IN ('ready', 'dispatched') THEN NULL ELSE j.stream_sequence END,
+            ready_at = CASE WHEN n.state IN ('ready', 'dispatched') THEN coalesce(j.ready_at, clock_timestamp()) ELSE j.ready_at END,
+            reason = n.reason, artifact_sha256 = n.artifact_sha256, artifact_bytes = n.artifact_bytes,
+            score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
+            detail = coalesce(n.detail::jsonb, j.detail), device_ms = coalesce(n.device_ms, j.device_ms),
+            finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN clock_timestamp() END
+        FROM unnest($16::uuid[], $17::integer[], $18::text[], $19::text[], $20::integer[], $21::integer[], $22::text[], $23::text[],
+                    $24::bigint[], $25::bigint[], $26::uuid[], $27::text[], $28::bytea[], $29::bigint[],
+                    $30::integer[], $31::integer[], $32::integer[], $33::text[], $34::bigint[], $53::integer[], $54::boolean[])
+             AS n(id, from_attempt, from_state, state, attempt, failures, dead_workers, input_pictures,
+                  not_before_in, lease_in, worker_id, reason, artifact_sha256, artifact_bytes,
+                  score_pass, score_fail, score_unknown, detail, device_ms, losses, begun)
+        WHERE j.id = ANY($16) AND j.id = n.id AND j.attempt = n.from_attempt AND j.state = n.from_state
+        RETURNING 1
+    ),
+    jobs_made AS (
+        INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
+                          input_pictures, not_before, lease_until, ready_at, priority, fair_tag)
+        SELECT n.id, n.request_id, n.position, n.kind, n.round, n.stage, n.op, n.inputs::text[], n.seed, n.state, n.attempt,
+               n.input_pictures::jsonb,
+               clock_timestamp() + n.not_before_in * interval '1 millisecond',
+               clock_timestamp() + n.lease_in * interval '1 millisecond',
+               CASE WHEN n.state IN ('ready', 'dispatched') THEN clock_timestamp() END, n.priority, n.fair_tag
+        FROM unnest($35::uuid[], $36::uuid[], $37::smallint[], $38::text[], $39::smallint[], $40::text[], $41::text[], $42::text[],
+                    $43::bigint[], $44::text[], $45::integer[], $46::text[], $47::bigint[], $48::bigint[], $49::text[], $50::bigint[])
+             AS n(id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
+                  input_pictures, not_before_in, lease_in, priority, fair_tag)
+        RETURNING 1
+    ),
+    told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+           -- Raises, and so undoes everything, when a fence did not hold.
+           atelier_fence((SELECT count(*) FROM requests_saved), cardinality($1), 'requests') IS NULL
+           AND atelier_fence((SELECT count(*) FROM jobs_saved), cardinality($16), 'jobs') IS NULL AS fenced,
+           (SELECT count(*) FROM told) AS told";
+
+#[derive(FromRow)]
+struct Saved {
+    now: i64,
+}
+
+impl Save<'_> {
+    /// Writes everything through `executor`; returns this moment by the database's clock.
+    pub async fn write<'e>(self, executor: impl PgExecutor<'e>) -> Result<Millis, StoreError> {
+        let Self {
+            requests,
+            changed,
+            made,
+            told,
+            now,
+        } = &self;
+        let delay = |time: Option<Millis>| time.map(|time| time.saturating_sub(*now).cast_signed());
+        let (channels, payloads) = told.columns();
+        let saved: Result<Saved, sqlx::Error> = sqlx::query_as(SAVE)
+            .bind(column(requests, |r| r.id))
+            .bind(column(requests, |r| r.version))
+            .bind(column(requests, |r| r.state))
+            .bind(column(requests, |r| r.reason))
+            .bind(column(requests, |r| r.round))
+            .bind(column(requests, |r| digest(r.plan_sha256.as_ref())))
+            .bind(column(requests, |r| r.plan_bytes))
+            .bind(column(requests, |r| r.plan_checks))
+            .bind(column(requests, |r| digest(r.image_sha256.as_ref())))
+            .bind(column(requests, |r| r.image_bytes))
+            .bind(column(requests, |r| r.image_round))
+            .bind(column(requests, |r| {
+                r.score.map(|score| signed(score.pass))
+            }))
+            .bind(column(requests, |r| {
+                r.score.map(|score| signed(score.fail))
+            }))
+            .bind(column(requests, |r| {
+                r.score.map(|score| signed(score.unknown))
+            }))
+            .bind(column(requests, |r| json(r.notes)))
+            .bind(column(changed, |j| j.id))
+            .bind(column(changed, |j| j.from_attempt.map(signed)))
+            .bind(column(changed, |j| j.from_state))
+            .bind(column(changed, |j| j.state))
+            .bind(column(changed, |j| signed(j.attempt)))
+            .bind(column(changed, |j| signed(j.failures)))
+            .bind(column(changed, |j| uuids(&j.dead_workers)))
+            .bind(column(changed, |j| json(&j.input_pictures)))
+            .bind(column(changed, |j| delay(j.not_before)))
+            .bind(column(changed, |j| delay(j.lease_until)))
+            .bind(column(changed, |j| j.worker_id))
+            .bind(column(changed, |j| j.reason.as_deref()))
+            .bind(column(changed, |j| digest(j.artifact_sha256.as_ref())))
+            .bind(column(changed, |j| j.artifact_bytes.map(u64::cast_signed)))
+            .bind(column(changed, |j| j.score_pass.map(signed)))
+            .bind(column(changed, |j| j.score_fail.map(signed)))
+            .bind(column(changed, |j| j.score_unknown.map(signed)))
+            .bind(column(changed, |j| {
+                j.detail.as_ref().map(ToString::to_string)
+            }))
+            .bind(column(changed, |j| j.device_ms.map(u64::cast_signed)))
+            .bind(column(made, |j| j.id))
+            .bind(column(made, |j| j.request_id))
+            .bind(column(made, |j| small(j.position)))
+            .bind(column(made, |j| j.kind))
+            .bind(column(made, |j| small(j.round)))
+            .bind(column(made, |j| j.stage.as_deref()))
+            .bind(column(made, |j| j.op.as_deref()))
+            .bind(column(made, |j| quoted(&j.inputs)))
+            .bind(column(made, |j| j.seed))
+            .bind(column(made, |j| j.state))
+            .bind(column(made, |j| signed(j.attempt)))
+            .bind(column(made, |j| json(&j.input_pictures)))
+            .bind(column(made, |j| delay(j.not_before)))
+            .bind(column(made, |j| delay(j.lease_until)))
+            .bind(column(made, |j| j.priority))
+            .bind(column(made, |j| j.fair_tag.cast_signed()))
+            .bind(channels)
+            .bind(payloads)
+            .bind(column(changed, |j| signed(j.losses)))
+            .bind(column(changed, |j| j.begun))
+            .fetch_one(executor)
+            .await;
+        match saved {
+            Ok(saved) => Ok(saved.now.unsigned_abs()),
+            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some(FENCED) => {
+                Err(StoreError::Overtaken)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One column of many rows.
+fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+fn digest(digest: Option<&Sha256>) -> Option<&[u8]> {
+    digest.map(|digest| digest.0.as_slice())
+}
+
+const fn signed(value: u32) -> i32 {
+    value.cast_signed()
+}
+
+/// Positions and rounds: the domain bounds them far below.
+fn small(value: impl TryInto<i16>) -> i16 {
+    value.try_into().unwrap_or(i16::MAX)
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("texts and artifacts are always JSON")
+}
+
+/// An array literal of ids of stages, which hold nothing that would have to be escaped within the quotes.
+fn quoted(ids: &[String]) -> String {
+    let quoted: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!("{{{}}}", quoted.join(","))
+}
+
+/// An array literal of UUIDs.
+fn uuids(ids: &[Uuid]) -> String {
+    let words: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    format!("{{{}}}", words.join(","))
+}
