@@ -71,7 +71,7 @@ fn without_fairness_the_burst_is_everybodys() {
         without_fairness: true,
         ..small()
     });
-    assert!(unfair.shares.jain < fair.shares.jain / 2.0, "{unfair}");
+    assert!(unfair.shares.jain + 0.3 < fair.shares.jain, "{unfair}");
     for class in ["interactive", "normal"] {
         let (with, without) = (
             p99_s(&fair, class, "the others"),

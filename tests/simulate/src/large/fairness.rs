@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::Arrivals;
 
+/// Fewest requests in a window that a flow is entitled to whose share is looked at.
+const FEWEST: f64 = 5.0;
+
 /// A flow: the work of one tenant in one class.
 #[derive(Clone, Debug)]
 struct Flow {
@@ -19,6 +22,10 @@ struct Flow {
     backlogged: Option<Millis>,
     /// When the last one began.
     begun: Millis,
+    /// Jobs that are ready and in nobody's hands.
+    jobs: u32,
+    /// Since when there are some without a break.
+    busy: Option<Millis>,
     /// Time of workers in this window, in milliseconds.
     served: f64,
 }
@@ -28,6 +35,7 @@ struct Flow {
 pub struct Fairness {
     flows: Vec<Flow>,
     starved_after: Millis,
+    request_ms: f64,
     starved: u64,
     longest: Millis,
     window: Millis,
@@ -65,13 +73,15 @@ fn flow(tenant: u32, class: Priority) -> usize {
 }
 
 impl Fairness {
-    /// Nothing waits. Shares are compared over each `window`.
-    pub fn new(tenants: u32, starved_after: Millis, window: Millis) -> Self {
+    /// Nothing waits. Shares are compared over each `window`; a request takes `request_ms` of a worker, on average.
+    pub fn new(tenants: u32, starved_after: Millis, window: Millis, request_ms: f64) -> Self {
         let flow = |tenant| Flow {
             weight: Arrivals::weight(tenant),
             waiting: 0,
             backlogged: None,
             begun: 0,
+            jobs: 0,
+            busy: None,
             served: 0.0,
         };
         Self {
@@ -79,6 +89,7 @@ impl Fairness {
                 .flat_map(|tenant| Priority::ALL.map(|_| flow(tenant)))
                 .collect(),
             starved_after,
+            request_ms,
             starved: 0,
             longest: 0,
             window: window.max(1),
@@ -116,6 +127,22 @@ impl Fairness {
         }
     }
 
+    /// A job of the flow waits for a worker.
+    pub fn waits(&mut self, tenant: u32, class: Priority, now: Millis) {
+        let flow = &mut self.flows[flow(tenant, class)];
+        flow.jobs += 1;
+        flow.busy.get_or_insert(now);
+    }
+
+    /// It does not any more.
+    pub fn waits_no_more(&mut self, tenant: u32, class: Priority) {
+        let flow = &mut self.flows[flow(tenant, class)];
+        flow.jobs -= 1;
+        if flow.jobs == 0 {
+            flow.busy = None;
+        }
+    }
+
     /// A worker spent `ms` on a job.
     pub fn served(&mut self, tenant: u32, class: Priority, ms: Millis) {
         self.flows[flow(tenant, class)].served += ms as f64;
@@ -131,14 +158,7 @@ impl Fairness {
         if now < self.since + self.window {
             return;
         }
-        let classes = Priority::ALL.into_iter().cycle();
-        let shares: Vec<f64> = self
-            .flows
-            .iter()
-            .zip(classes)
-            .filter(|(flow, _)| flow.backlogged.is_some_and(|since| since <= self.since))
-            .map(|(flow, class)| flow.served / (f64::from(flow.weight.get()) * share(class) as f64))
-            .collect();
+        let shares = self.shares();
         let interrupted = std::mem::take(&mut self.interrupted);
         if shares.len() > 1 && !interrupted {
             let index = jain(&shares);
@@ -151,6 +171,29 @@ impl Fairness {
             flow.served = 0.0;
         }
         self.since = now;
+    }
+
+    /// What each flow got in this window by its weight, of those that had jobs waiting all along. Flows that are entitled to only a few requests
+    /// are left out: whole requests cannot be shared out any finer.
+    fn shares(&self) -> Vec<f64> {
+        let classes = Priority::ALL.into_iter().cycle();
+        let waiting: Vec<(f64, f64)> = self
+            .flows
+            .iter()
+            .zip(classes)
+            .filter(|(flow, _)| flow.busy.is_some_and(|since| since <= self.since))
+            .map(|(flow, class)| {
+                let weight = f64::from(flow.weight.get()) * share(class) as f64;
+                (flow.served, weight)
+            })
+            .collect();
+        let served: f64 = waiting.iter().map(|(served, _)| served).sum();
+        let weights: f64 = waiting.iter().map(|(_, weight)| weight).sum();
+        waiting
+            .into_iter()
+            .filter(|(_, weight)| served * weight / weights >= FEWEST * self.request_ms)
+            .map(|(served, weight)| served / weight)
+            .collect()
     }
 
     /// What was seen. Whoever waits at `now` counts as starved when it waited too long.
@@ -198,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_request_is_starved_when_nothing_of_its_tenant_begins_for_too_long() {
-        let mut fairness = Fairness::new(2, 1_000, 10_000);
+        let mut fairness = Fairness::new(2, 1_000, 10_000, 1.0);
         for (accepted, begun) in [(0, 900), (0, 1_800), (0, 2_900)] {
             fairness.submitted(1, Priority::Interactive, accepted);
             fairness.begun(1, Priority::Interactive, accepted, begun);

@@ -135,6 +135,7 @@ impl Farm {
     pub fn new(config: &Config) -> Self {
         let arrivals = Arrivals::new(config);
         let day = arrivals.day();
+        let request_ms = arrivals.seconds_a_request(config) * 1_000.0;
         let mut agenda = Agenda::default();
         agenda.at(0, Happening::Usual);
         if let Some(time) = arrivals.burst_at() {
@@ -171,6 +172,7 @@ impl Farm {
                 config.tenants,
                 config.starved_after_s * 1_000,
                 (day / 144).max(WINDOW_MS),
+                request_ms,
             ),
             waits: Default::default(),
             totals: Default::default(),

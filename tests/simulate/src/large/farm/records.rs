@@ -78,10 +78,18 @@ impl Farm {
             self.agenda.at(not_before, Happening::Ready(key));
             return;
         }
-        self.ready[job.kind as usize].push(Turn {
+        let lane = &mut self.ready[job.kind as usize];
+        let before = lane.len();
+        lane.push(Turn {
             tag: live.tag,
             id: key,
         });
+        if lane.len() > before {
+            let Submit {
+                tenant, priority, ..
+            } = live.submit;
+            self.fairness.waits(tenant, priority, self.now);
+        }
     }
 
     /// One transaction: applies an event to a request, checks every invariant, counts what is written. None when it was refused.
@@ -167,6 +175,10 @@ impl Farm {
         let was = std::mem::replace(live.place(key.index), Where::Nowhere);
         if matches!(was, Where::Queued | Where::Vanished) {
             self.queued[kind] -= 1;
+            let Submit {
+                tenant, priority, ..
+            } = live.submit;
+            self.fairness.waits_no_more(tenant, priority);
         }
         was
     }
@@ -187,7 +199,10 @@ impl Farm {
                 index: index as u32,
                 attempt: job.attempt,
             };
-            self.ready[job.kind as usize].remove(&Turn { tag: live.tag, id });
+            let turn = Turn { tag: live.tag, id };
+            if self.ready[job.kind as usize].remove(&turn) {
+                self.fairness.waits_no_more(tenant, priority);
+            }
         }
         if *state == State::Succeeded {
             self.totals[priority as usize].add(self.now - live.accepted);
