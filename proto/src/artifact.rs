@@ -1,7 +1,8 @@
 //! Artifacts: immutable objects in the store, named by the SHA-256 of their bytes.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A SHA-256 digest; 64 lower-case hexadecimal digits in every text form.
@@ -56,8 +57,22 @@ impl<'de> Deserialize<'de> for Sha256 {
     }
 }
 
+impl JsonSchema for Sha256 {
+    fn schema_name() -> Cow<'static, str> {
+        "Sha256".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "A SHA-256 digest: 64 lower-case hexadecimal digits.",
+        })
+    }
+}
+
 /// What the bytes of an artifact are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum MediaType {
     /// A picture.
     #[serde(rename = "image/png")]
@@ -78,7 +93,7 @@ impl MediaType {
 }
 
 /// Where an artifact is and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ArtifactRef {
     /// Digest of the bytes, and so the name.
     pub sha256: Sha256,

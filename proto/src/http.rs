@@ -1,5 +1,6 @@
 //! HTTP bodies of the coordinator's API under `/v1/requests`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,7 +17,7 @@ pub const MAX_REFERENCES: usize = 8;
 pub const MAX_REFERENCE_BYTES: usize = 8 << 20;
 
 /// `POST /v1/requests`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
     /// What to draw.
@@ -45,7 +46,7 @@ pub struct SubmitRequest {
 }
 
 /// A picture that comes with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UploadedReference {
     /// The noun of the prompt it stands for.
@@ -55,7 +56,7 @@ pub struct UploadedReference {
 }
 
 /// Where a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// Being worked on.
@@ -89,7 +90,7 @@ impl RequestState {
 }
 
 /// `GET /v1/requests/{id}`, and the answer to a submit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestView {
     /// Its id.
     pub id: RequestId,
@@ -123,7 +124,7 @@ pub struct RequestView {
 }
 
 /// One job of a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
     /// Its kind.
     pub kind: JobKind,
@@ -142,7 +143,7 @@ pub struct JobView {
 }
 
 /// `GET /v1/requests`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestList {
     /// Newest first.
     pub requests: Vec<RequestSummary>,
@@ -152,7 +153,7 @@ pub struct RequestList {
 }
 
 /// One line of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestSummary {
     /// Its id.
     pub id: RequestId,
@@ -165,7 +166,7 @@ pub struct RequestSummary {
 }
 
 /// One server-sent event of `GET /v1/requests/{id}/events`; `event:` carries the same word as `type`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// The request as it stands; sent first and after every change.
@@ -188,14 +189,14 @@ pub enum Event {
 }
 
 /// Body of every error answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// What is wrong.
     pub error: ErrorDetail,
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorDetail {
     /// A stable word for programs, for example `not_found`.
     pub code: String,
@@ -207,7 +208,7 @@ pub struct ErrorDetail {
 }
 
 /// `GET /v1/workers`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerView {
     /// Name for people.
     pub name: String,
@@ -224,4 +225,58 @@ pub struct WorkerView {
     pub busy: u32,
     /// Milliseconds since its last heartbeat.
     pub seen_ms_ago: u64,
+}
+
+/// `GET /healthz`: whether the process lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Every loop turns; otherwise the process is better started anew.
+    pub ok: bool,
+    /// The loops of the process.
+    pub loops: Vec<LoopHealth>,
+}
+
+/// One loop of a process. One that waits for something to do turns every second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoopHealth {
+    /// Its name.
+    pub name: String,
+    /// Seconds since its last turn.
+    pub age_s: f64,
+    /// It hangs when its last turn is longer ago than this, in seconds.
+    pub limit_s: f64,
+}
+
+/// `GET /readyz`: whether the process can work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// Every part is, and the process is not stopping.
+    pub ready: bool,
+    /// The process finishes what it has and takes nothing new.
+    pub stopping: bool,
+    /// What it needs.
+    pub parts: Vec<PartReadiness>,
+}
+
+/// One part that a process needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PartReadiness {
+    /// `database`, `nats`, `stream` or `store`.
+    pub name: String,
+    /// How it does.
+    pub state: PartState,
+    /// Milliseconds until it answered, or until it was given up.
+    pub ms: u64,
+}
+
+/// How a part does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartState {
+    /// It answers.
+    Ok,
+    /// It answers with an error, or cannot be reached.
+    Failed,
+    /// It does not answer in time.
+    Silent,
 }

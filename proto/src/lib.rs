@@ -14,7 +14,9 @@ pub mod review;
 pub mod signal;
 pub mod subject;
 pub mod trace;
+pub mod trace_context;
 
 pub use artifact::{ArtifactRef, MediaType, Sha256};
 pub use envelope::{DecodeError, Envelope, decode, encode};
 pub use ids::{JobId, RequestId, TenantId, WorkerId};
+pub use trace_context::TraceContext;

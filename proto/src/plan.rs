@@ -2,6 +2,7 @@
 
 mod validate;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use validate::{MAX_CHECKS, MAX_ELEMENTS, MAX_RELATIONS, MAX_STAGES, PlanError};
@@ -10,7 +11,7 @@ pub use validate::{MAX_CHECKS, MAX_ELEMENTS, MAX_RELATIONS, MAX_STAGES, PlanErro
 pub const PLAN_VERSION: u32 = 1;
 
 /// A rectangle `[x0, y0, x1, y1]` in 0..1, origin top left.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BBox(pub [f32; 4]);
 
@@ -37,7 +38,7 @@ impl BBox {
 }
 
 /// What to draw, where, in which stages, and what to check afterwards.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Schema version, 1.
@@ -70,7 +71,7 @@ pub struct Plan {
 }
 
 /// One thing, or one instance of a counted thing (`cat-1`, `cat-2`: one box cannot enforce three).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Element {
     /// Name that relations and checks use; unique in the plan.
@@ -99,7 +100,7 @@ const fn one() -> u32 {
 }
 
 /// `subject` stands to `object` as `predicate` says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relation {
     /// Element id.
@@ -111,7 +112,7 @@ pub struct Relation {
 }
 
 /// How one element stands to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Predicate {
     /// Its centre is to the left.
@@ -135,7 +136,7 @@ pub enum Predicate {
 }
 
 /// One node of the plan's graph: one render job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// Unique in the plan.
     pub id: String,
@@ -145,7 +146,7 @@ pub struct Stage {
 }
 
 /// What a stage does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum StageOp {
     /// Draws from the plan.
@@ -204,7 +205,7 @@ impl StageOp {
 }
 
 /// Where the second picture of a blend shows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mask {
     /// A ramp along `angle` degrees (0 = left to right), 0 before `from`, 1 after `to`, both in 0..1 of the picture.
@@ -219,7 +220,7 @@ pub enum Mask {
 }
 
 /// One closed question that the critique answers about the picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Unique in the plan.
     pub id: String,
@@ -229,7 +230,7 @@ pub struct Check {
 }
 
 /// What a check asks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Question {
     /// Is the element there?

@@ -1,5 +1,6 @@
 //! Reports: how an attempt ended. A NATS request that a coordinator answers only after its commit.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -90,7 +91,7 @@ pub enum Outcome {
 }
 
 /// How a plan came about.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Thought {
     /// What the model wrote.
     pub text: String,
@@ -104,7 +105,7 @@ pub struct Thought {
 }
 
 /// The picture an element was drawn with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsedReference {
     /// Element id.
     pub element: String,

@@ -1,11 +1,12 @@
 //! The review: what the critique found in a picture.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::BBox;
 
 /// Answers to a plan's checks about one picture.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Review {
     /// One verdict for every check, in the plan's order.
     pub verdicts: Vec<Verdict>,
@@ -15,7 +16,7 @@ pub struct Review {
 }
 
 /// The answer to one check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Id of the check.
     pub check: String,
@@ -31,7 +32,7 @@ pub struct Verdict {
 }
 
 /// The answer to a check. A small margin is `unknown`, not `fail`: critics also break good work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// As wanted.
@@ -43,7 +44,7 @@ pub enum Answer {
 }
 
 /// One thing that the critic saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sighting {
     /// What it is.
     pub name: String,
@@ -58,7 +59,7 @@ pub struct Sighting {
 }
 
 /// How many checks got which answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
     /// Checks that passed.
     pub pass: u32,

@@ -1,5 +1,6 @@
 //! The trace: everything that led to a result, enough to replay it. Stored as JSON beside the picture.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// Everything that led to a result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
     /// Format of this document, 1.
     pub version: u32,
@@ -48,7 +49,7 @@ pub struct Trace {
 }
 
 /// One job of a trace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceJob {
     /// Its kind.
     pub kind: JobKind,

@@ -9,7 +9,7 @@ use atelier_proto::{
     trace::Trace,
 };
 use reqwest::{
-    Client, Response, StatusCode,
+    Client, Method, RequestBuilder, Response, StatusCode,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
 
@@ -79,6 +79,11 @@ impl Api {
     /// Where it is.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// A call of a path, to be given headers and a body and sent.
+    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
     }
 
     /// GET of a path, whatever the answer.

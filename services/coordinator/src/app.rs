@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Durat
 
 use anyhow::Context;
 use atelier_platform::{
-    Artifacts, Bus, BusOptions, Lifecycle, SystemClock,
+    Artifacts, Bus, BusOptions, Lifecycle, Pulses, SystemClock,
     telemetry::{self, Metrics as Registry},
 };
 use atelier_proto::subject::check_token;
@@ -77,6 +77,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         bus,
         artifacts,
         metrics: Metrics::new(&registry),
+        pulses: Pulses::default(),
         policy: config.policy(),
         model: config.model.as_str().into(),
         ids: Ids::new(SystemClock),

@@ -18,6 +18,8 @@ mod store;
 
 use std::{ffi::OsString, process::ExitCode};
 
+pub use operations::pictures;
+
 /// Does what the command line says, the program's name first; returns the exit code.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let command = command_line::CommandLine::read(arguments).command;

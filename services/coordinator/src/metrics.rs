@@ -3,7 +3,7 @@
 //! Instance metrics are counted as things happen; the gauges of jobs are read from the database now and then, by every coordinator alike.
 
 use atelier_platform::telemetry::Metrics as Registry;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// From a fast local answer to a job that took minutes, in seconds.
 const WAITS: [f64; 14] = [
@@ -59,6 +59,8 @@ metrics! {
     jobs: IntGaugeVec = gauges("jobs", &["kind", "state"]),
     #[doc = " Workers that gave a sign of life in the last seconds, by role."]
     workers: IntGaugeVec = gauges("workers", &["role"]),
+    #[doc = " Readers of event streams at the moment."]
+    event_readers: IntGauge = gauge("event_readers"),
     #[doc = " Seconds that commits took, by operation."]
     commit_seconds: HistogramVec = histograms("commit_seconds", &["operation"], &WAITS),
     #[doc = " Things that went into one commit, by operation."]

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use atelier_platform::{
-    Artifacts, Bus, BusOptions, Lifecycle, admin, bus::Puller, telemetry::Metrics,
+    Artifacts, Bus, BusOptions, Lifecycle,
+    admin::{self, Probes},
+    bus::Puller,
+    telemetry::Metrics,
 };
 
 use crate::{
@@ -85,11 +88,12 @@ async fn spawn(shared: &Arc<Shared>, config: &Config, metrics: Metrics) -> anyho
         life.track(intake::run(shared.clone(), puller));
     }
     if let Some(address) = config.admin_listen {
-        let health = {
-            let shared = shared.clone();
-            Arc::new(move || shared.health())
+        let (health, readiness) = (shared.clone(), shared.clone());
+        let probes = Probes {
+            health: Arc::new(move || health.health()),
+            readiness: Arc::new(move || readiness.readiness()),
         };
-        let served = admin::serve(address, metrics, health, shared.empty.clone());
+        let served = admin::serve(address, metrics, probes, shared.empty.clone());
         life.spawn("admin", served);
     }
     Ok(())

@@ -87,7 +87,7 @@ pub struct Config {
     #[arg(long, env = "ATELIER_ANNOUNCE")]
     pub announce: Option<PathBuf>,
 
-    /// Address of /metrics and /healthz
+    /// Address of /metrics, /healthz and /readyz
     #[arg(long, env = "ATELIER_ADMIN_LISTEN")]
     pub admin_listen: Option<SocketAddr>,
 

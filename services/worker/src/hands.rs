@@ -9,7 +9,7 @@ use std::{
 };
 
 use atelier_platform::bus::{Delivery, Urgency};
-use atelier_proto::{JobId, RequestId, job::JobOffer};
+use atelier_proto::{JobId, RequestId, TraceContext, job::JobOffer};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +56,8 @@ enum Phase {
 pub struct Job {
     /// What the coordinator wants.
     pub offer: JobOffer,
-    /// Trace context of the offer; the report carries it on.
-    pub trace: Option<String>,
+    /// The attempt's own span in the trace of its request; the report carries it on.
+    pub trace: TraceContext,
     /// Every delivery of it, so that all are acknowledged.
     deliveries: Mutex<Vec<Arc<Delivery>>>,
     stop: AtomicU8,
@@ -201,7 +201,7 @@ impl Hands {
     }
 
     /// Takes a delivery into hands, or finds that it is known.
-    pub fn take(&self, offer: JobOffer, trace: Option<String>, delivery: Delivery) -> Taken {
+    pub fn take(&self, offer: JobOffer, trace: TraceContext, delivery: Delivery) -> Taken {
         let delivery = Arc::new(delivery);
         let mut inner = lock(&self.inner);
         let decision = inner.ledger.decide(offer.job, offer.attempt, offer.request);

@@ -4,6 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use atelier_platform::bus::{Delivery, Puller};
+use atelier_proto::TraceContext;
 use tokio::time::Instant;
 
 use crate::{
@@ -85,6 +86,8 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) -> Duration {
         }
     };
     let (id, attempt) = (envelope.body.job, envelope.body.attempt);
+    let trace = TraceContext::read(envelope.trace.as_deref(), envelope.body.request);
+    let trace = trace.of_attempt(id, attempt);
     let deliveries = delivery.deliveries();
     let kind = envelope.body.work.kind();
     if shared.kept.until(kind, Instant::now()).is_some() {
@@ -98,7 +101,7 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) -> Duration {
         delivery.give_back(Some(quiet / 2)).await;
         return quiet;
     }
-    match shared.hands.take(envelope.body, envelope.trace, delivery) {
+    match shared.hands.take(envelope.body, trace, delivery) {
         Taken::Known { settled } => {
             shared.metrics.duplicates.inc();
             tracing::info!(job = %id, attempt, deliveries, "a known job came again");

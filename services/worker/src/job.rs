@@ -26,6 +26,7 @@ pub async fn run(shared: Arc<Shared>, job: Arc<Job>) {
         job = %job.offer.job,
         attempt = job.offer.attempt,
         request = %job.offer.request,
+        trace = %job.trace.trace_id(),
     );
     let inside = async {
         let mut device = Device::default();
@@ -99,6 +100,7 @@ async fn attempt(
     shared.hands.computed(job);
     (device.time, device.batch) = (done.took / done.batch.max(1), done.batch);
     let made = done.made?;
+    shared.engine_works();
     shared.metrics.device(job.offer.work.kind(), device.time);
     tokio::select! {
         biased;

@@ -47,7 +47,7 @@ async fn send(shared: &Shared, job: &Job, report: &Report) -> Result<ReportAnswe
     let subject = shared.bus.names().report(job.offer.work.kind());
     let answer = shared
         .bus
-        .request(subject, report, job.trace.as_deref(), PATIENCE)
+        .request(subject, report, Some(&job.trace.to_string()), PATIENCE)
         .await?;
     Ok(answer.body)
 }

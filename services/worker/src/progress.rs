@@ -149,7 +149,7 @@ async fn publish(shared: &Shared, job: &Job, step: Step, computed: Vec<(JobId, u
         computed,
     };
     let subject = shared.bus.names().progress(job.offer.request);
-    let bytes = encode(&signal, job.trace.as_deref());
+    let bytes = encode(&signal, Some(&job.trace.to_string()));
     if let Err(error) = shared.bus.publish(subject, bytes).await {
         tracing::debug!(%error, "progress was not sent");
     }

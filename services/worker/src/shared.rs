@@ -1,7 +1,10 @@
 //! What all tasks of the worker share.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,6 +66,7 @@ pub struct Shared {
     /// Cancelled when the worker drains and nothing is in hands any more.
     pub empty: CancellationToken,
     broken: Mutex<Option<&'static str>>,
+    computed: AtomicBool,
 }
 
 impl Shared {
@@ -85,6 +89,7 @@ impl Shared {
             life: parts.life,
             empty: CancellationToken::new(),
             broken: Mutex::default(),
+            computed: AtomicBool::new(false),
         }
     }
 
@@ -102,6 +107,23 @@ impl Shared {
 
     fn set_broken(&self, why: &'static str) {
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// The engine has made something.
+    pub fn engine_works(&self) {
+        self.computed.store(true, Ordering::SeqCst);
+    }
+
+    /// Why nobody should count on this worker yet, if so: an engine is trusted once it has made something, not once it is loaded.
+    pub fn readiness(&self) -> Result<(), String> {
+        self.health()?;
+        if self.life.soft().is_cancelled() {
+            Err("the worker is stopping".into())
+        } else if !self.computed.load(Ordering::SeqCst) {
+            Err("the engine has not made anything yet".into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Why the worker is not healthy, if it is not.

@@ -7,6 +7,7 @@ use atelier_proto::{
 };
 use atelier_tests::{Sandbox, prompt};
 use futures::StreamExt;
+use reqwest::{Method, StatusCode};
 
 use crate::hand::Hand;
 
@@ -86,5 +87,98 @@ async fn tells_state_progress_and_the_end_then_closes() -> Result<()> {
     assert_eq!(last.state, RequestState::Succeeded);
     assert!(last.image.is_some());
     tokio::time::timeout(Duration::from_secs(5), reading).await???;
+    Ok(())
+}
+
+/// The first block of a stream, and the answer's status.
+async fn first_block(answer: &mut reqwest::Response) -> Result<String> {
+    let mut text = String::new();
+    while !text.contains("\n\n") {
+        let chunk = answer.chunk().await?.context("the stream ended")?;
+        text.push_str(std::str::from_utf8(&chunk)?);
+    }
+    Ok(text)
+}
+
+fn field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
+    let lines = block.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(name))
+        .map(str::trim)
+        .next()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_comes_again_is_told_the_state_anew_until_it_has_the_last() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let request = coordinator.api.submit(&prompt("a cat")).await?;
+    let path = format!("/v1/requests/{}/events", request.id);
+    let read = async |last: Option<&str>| {
+        let mut call = coordinator.api.call(Method::GET, &path);
+        if let Some(last) = last {
+            call = call.header("last-event-id", last);
+        }
+        anyhow::Ok(call.send().await?)
+    };
+    let block = first_block(&mut read(None).await?).await?;
+    assert_eq!(field(&block, "retry:"), Some("1000"));
+    let active = field(&block, "id:")
+        .context("a state has an id")?
+        .to_owned();
+    // What the reader knows may be old by the time it is back.
+    let again = first_block(&mut read(Some(&active)).await?).await?;
+    assert!(field(&again, "data:").is_some());
+
+    coordinator.api.cancel(request.id).await?;
+    let mut ended = read(Some(&active)).await?;
+    assert_eq!(ended.status(), StatusCode::OK);
+    let block = first_block(&mut ended).await?;
+    let last = field(&block, "id:")
+        .context("a state has an id")?
+        .to_owned();
+    assert_ne!(last, active);
+    assert_eq!(ended.chunk().await?, None, "nothing follows the end");
+    // Browsers come again until they hear this.
+    assert_eq!(read(Some(&last)).await?.status(), StatusCode::NO_CONTENT);
+    assert_eq!(read(Some("rubbish")).await?.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_leaves_nothing_behind() -> Result<()> {
+    const READERS: usize = 20;
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let request = coordinator.api.submit(&prompt("a cat")).await?;
+    let path = format!("/v1/requests/{}/events", request.id);
+    let readers = async || {
+        let text = coordinator.api.get("/metrics").await?.text().await?;
+        let value = field(&text, "atelier_event_readers ").context("readers are counted")?;
+        anyhow::Ok(value.parse::<usize>()?)
+    };
+    let until = async |wanted: usize| {
+        let counted = async {
+            while readers().await? != wanted {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(Duration::from_secs(20), counted).await?
+    };
+    let mut open = Vec::new();
+    for _ in 0..READERS {
+        let mut answer = coordinator.api.get(&path).await?;
+        first_block(&mut answer).await?;
+        open.push(answer);
+    }
+    until(READERS).await?;
+    open.truncate(READERS / 2);
+    until(READERS / 2).await?;
+    open.clear();
+    until(0).await?;
+    // Those who come later are served as ever.
+    let mut answer = coordinator.api.get(&path).await?;
+    assert!(first_block(&mut answer).await?.contains("event: request"));
     Ok(())
 }

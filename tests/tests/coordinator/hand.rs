@@ -39,6 +39,7 @@ pub struct Hand {
 /// A job in the hand.
 pub struct Taken {
     pub offer: JobOffer,
+    pub trace: Option<String>,
     pub delivery: Delivery,
 }
 
@@ -70,8 +71,12 @@ impl Hand {
             let left = deadline.saturating_duration_since(Instant::now());
             match tokio::time::timeout(left, puller.pull(Urgency::Idle)).await {
                 Ok(Ok(Some(delivery))) => {
-                    let offer = decode::<JobOffer>(delivery.bytes())?.body;
-                    return Ok(Taken { offer, delivery });
+                    let envelope = decode::<JobOffer>(delivery.bytes())?;
+                    return Ok(Taken {
+                        offer: envelope.body,
+                        trace: envelope.trace,
+                        delivery,
+                    });
                 }
                 Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
                 Ok(Ok(None)) | Err(_) => {}

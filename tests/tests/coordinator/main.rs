@@ -3,14 +3,19 @@
 mod hand;
 
 mod admin;
+mod bad_input;
 mod cancel;
 mod events;
 mod fair;
+mod files;
 mod flow;
+mod health;
 mod http;
 mod late;
 mod leases;
 mod many;
+mod openapi;
 mod outage;
 mod quarantine;
 mod tenants;
+mod trace_context;

@@ -10,5 +10,6 @@ mod fault;
 mod load;
 mod outbox;
 mod quarantine;
+mod ready;
 mod share;
 mod stream;

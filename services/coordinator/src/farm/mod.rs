@@ -11,7 +11,7 @@ mod workers;
 use std::sync::Arc;
 
 use atelier_domain::Policy;
-use atelier_platform::{Artifacts, Bus, Lifecycle};
+use atelier_platform::{Artifacts, Bus, Lifecycle, Pulses};
 use atelier_proto::RequestId;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -40,6 +40,8 @@ pub struct Farm {
     pub artifacts: Artifacts,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether the loops turn.
+    pub pulses: Pulses,
     /// When and how often jobs are tried again.
     pub policy: Policy,
     /// The model that the workers have loaded.

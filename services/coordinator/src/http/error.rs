@@ -133,6 +133,10 @@ impl From<ArtifactError> for ApiError {
         tracing::error!(%error, "a call failed");
         match error {
             ArtifactError::Store(_) => Self::unavailable("the object store"),
+            ArtifactError::Missing(_) | ArtifactError::Damaged { .. } => {
+                let message = "the file in the object store is not the one that was stored";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", message)
+            }
             _ => Self::internal(),
         }
     }

@@ -1,39 +1,54 @@
 //! Whether the process lives, whether it can work, and what it counted.
 
-use std::{future::Future, time::Duration};
+use std::{
+    fmt::Display,
+    future::Future,
+    time::{Duration, Instant},
+};
 
-use atelier_platform::telemetry::metrics::CONTENT_TYPE;
+use atelier_platform::{pulse, telemetry::metrics::CONTENT_TYPE};
+use atelier_proto::http::{Health, LoopHealth, PartReadiness, PartState, Readiness};
 use axum::{
+    Json,
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
 
-use super::{Api, error::ApiError};
+use super::Api;
+use crate::farm::Farm;
 
 /// A part that takes longer than this is not ready.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// `GET /healthz`: the process lives. It does not ask others, since a restart would not mend them.
-pub async fn live() -> &'static str {
-    "ok\n"
+/// `GET /healthz`: every loop turns. It does not ask others, since a restart would not mend them.
+pub async fn live(State(api): State<Api>) -> (StatusCode, Json<Health>) {
+    let readings = api.farm.pulses.read();
+    let health = Health {
+        ok: !readings.iter().any(pulse::Reading::is_late),
+        loops: readings.iter().map(shown).collect(),
+    };
+    (status(health.ok), Json(health))
 }
 
-/// `GET /readyz`: database, NATS and object store answer.
-pub async fn ready(State(api): State<Api>) -> Result<&'static str, ApiError> {
+/// `GET /readyz`: database, NATS, the stream of jobs and the object store answer.
+pub async fn ready(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
     let farm = &api.farm;
-    if api.stop.is_cancelled() {
-        return Err(not_ready("the coordinator is stopping".into()));
-    }
-    if !farm.bus.is_connected() {
-        return Err(not_ready("NATS is away".into()));
-    }
     let instance = format!("coordinator-{}", std::process::id());
-    tokio::try_join!(
-        in_time("the database", farm.store.ping()),
-        in_time("the object store", farm.artifacts.probe(&instance)),
-    )?;
-    Ok("ready\n")
+    let parts: [PartReadiness; 4] = tokio::join!(
+        part("database", farm.store.ping()),
+        part("nats", connected(farm)),
+        part("stream", farm.bus.jobs_stream()),
+        part("store", farm.artifacts.probe(&instance)),
+    )
+    .into();
+    let stopping = api.stop.is_cancelled();
+    let ready = Readiness {
+        ready: !stopping && parts.iter().all(|part| part.state == PartState::Ok),
+        stopping,
+        parts: parts.into(),
+    };
+    (status(ready.ready), Json(ready))
 }
 
 /// `GET /metrics`: Prometheus text.
@@ -44,20 +59,50 @@ pub async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     )
 }
 
-async fn in_time<E: std::fmt::Display>(
-    what: &str,
-    answer: impl Future<Output = Result<(), E>>,
-) -> Result<(), ApiError> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready");
-            Err(not_ready(format!("{what} fails")))
-        }
-        Err(_) => Err(not_ready(format!("{what} does not answer"))),
+fn shown(reading: &pulse::Reading) -> LoopHealth {
+    LoopHealth {
+        name: reading.name.to_owned(),
+        age_s: reading.age.as_secs_f64(),
+        limit_s: reading.longest.as_secs_f64(),
     }
 }
 
-fn not_ready(why: String) -> ApiError {
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why)
+async fn connected(farm: &Farm) -> Result<(), &'static str> {
+    if farm.bus.is_connected() {
+        Ok(())
+    } else {
+        Err("the connection is down")
+    }
+}
+
+/// Asks one part; why it fails is logged and not told, as with every error.
+async fn part<T, E: Display>(
+    name: &'static str,
+    answer: impl Future<Output = Result<T, E>>,
+) -> PartReadiness {
+    let started = Instant::now();
+    let state = match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(_)) => PartState::Ok,
+        Ok(Err(error)) => {
+            tracing::warn!(part = name, %error, "not ready");
+            PartState::Failed
+        }
+        Err(_) => {
+            tracing::warn!(part = name, "not ready: no answer");
+            PartState::Silent
+        }
+    };
+    PartReadiness {
+        name: name.to_owned(),
+        state,
+        ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn status(good: bool) -> StatusCode {
+    if good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
 }

@@ -2,18 +2,24 @@
 
 mod caller;
 mod error;
+mod file;
 mod health;
+mod openapi;
 mod requests;
 mod workers;
 
 use std::{sync::Arc, time::Duration};
 
 use atelier_platform::telemetry::Metrics as Registry;
-use atelier_proto::http::{MAX_REFERENCE_BYTES, MAX_REFERENCES};
+use atelier_proto::{
+    TraceContext,
+    http::{MAX_REFERENCE_BYTES, MAX_REFERENCES},
+};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    http::{HeaderMap, HeaderName, Request},
+    routing::{MethodRouter, get, post},
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +35,9 @@ const BODY_BUDGET_KIB: usize = 512 << 10;
 /// A caller may be silent for this long in the middle of a body.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
 
+/// W3C trace context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// What every handler may use.
 #[derive(Clone)]
 pub struct Api {
@@ -41,7 +50,33 @@ pub struct Api {
     body_budget: Arc<Semaphore>,
 }
 
-/// The routes of a coordinator; `stop` ends what would go on for ever.
+/// Every path with its methods; what they take and answer is described in [`openapi`].
+fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        (
+            "/v1/requests",
+            post(requests::submit::handler)
+                .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+                .get(requests::list::handler),
+        ),
+        (
+            "/v1/requests/{id}",
+            get(requests::show::handler).delete(requests::cancel::handler),
+        ),
+        ("/v1/requests/{id}/cancel", post(requests::cancel::handler)),
+        ("/v1/requests/{id}/retry", post(requests::retry::handler)),
+        ("/v1/requests/{id}/image", get(requests::image::handler)),
+        ("/v1/requests/{id}/trace", get(requests::trace::handler)),
+        ("/v1/requests/{id}/events", get(requests::events::handler)),
+        ("/v1/workers", get(workers::handler)),
+        ("/healthz", get(health::live)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
+        ("/openapi.json", get(openapi::handler)),
+    ]
+}
+
+/// The API of a coordinator; `stop` ends what would go on for ever.
 pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router {
     let api = Api {
         farm,
@@ -50,30 +85,32 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
     };
-    Router::new()
-        .route(
-            "/v1/requests",
-            post(requests::submit::handler)
-                .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-                .get(requests::list::handler),
-        )
-        .route(
-            "/v1/requests/{id}",
-            get(requests::show::handler).delete(requests::cancel::handler),
-        )
-        .route("/v1/requests/{id}/cancel", post(requests::cancel::handler))
-        .route("/v1/requests/{id}/retry", post(requests::retry::handler))
-        .route("/v1/requests/{id}/image", get(requests::image::handler))
-        .route("/v1/requests/{id}/trace", get(requests::trace::handler))
-        .route("/v1/requests/{id}/events", get(requests::events::handler))
-        .route("/v1/workers", get(workers::handler))
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let router = routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        });
+    router
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
         // A failure is logged where it is handled, with its cause.
-        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
         .with_state(api)
+}
+
+/// The span of a call: in the caller's trace, if it names one, or in that of the request which a submit makes.
+fn span<B>(call: &Request<B>) -> tracing::Span {
+    let brought =
+        trace_context(call.headers()).map(|brought| tracing::field::display(brought.trace_id()));
+    tracing::info_span!("http", method = %call.method(), path = call.uri().path(), trace = brought)
+}
+
+/// The caller's position in its trace; one that cannot be read is as if there were none.
+fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
+    headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()
 }

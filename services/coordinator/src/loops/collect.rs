@@ -1,14 +1,14 @@
 //! Collect: gathers the reports that wait while a commit is under way into the next one, and answers each after it.
 
 use atelier_proto::{
-    decode, encode,
+    TraceContext, decode, encode,
     report::{Report, ReportAnswer},
 };
 use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::collect};
 
 /// Most reports in one commit.
@@ -16,6 +16,8 @@ const BATCH: usize = 512;
 
 struct Waiting {
     report: Report,
+    /// The attempt's span.
+    trace: TraceContext,
     reply: async_nats::Subject,
 }
 
@@ -53,8 +55,9 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
         }
     };
     let writer = async move {
+        let pulse = farm.pulses.watch("collect", LONGEST_TURN);
         let mut batch = Vec::with_capacity(BATCH);
-        while receiver.recv_many(&mut batch, BATCH).await > 0 {
+        while pulse.idle(receiver.recv_many(&mut batch, BATCH)).await > 0 {
             save(&farm, std::mem::take(&mut batch), &stop).await;
         }
         farm.bus.flush().await;
@@ -71,6 +74,7 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
     };
     match decode::<Report>(&message.payload) {
         Ok(envelope) => Some(Waiting {
+            trace: TraceContext::read(envelope.trace.as_deref(), envelope.body.request),
             report: envelope.body,
             reply,
         }),
@@ -84,26 +88,42 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
 }
 
 async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
-    let (reports, replies): (Vec<_>, Vec<_>) = batch
+    let (reports, from): (Vec<_>, Vec<_>) = batch
         .into_iter()
-        .map(|waiting| (waiting.report, waiting.reply))
+        .map(|waiting| (waiting.report, (waiting.trace, waiting.reply)))
         .unzip();
     match collect::collect(farm, &reports).await {
         Ok(answers) => {
-            for (reply, given) in replies.iter().zip(answers) {
+            for (at, given) in reports.iter().zip(&from).zip(answers) {
+                let (report, (trace, reply)) = at;
+                if given != ReportAnswer::Committed {
+                    let Report {
+                        request,
+                        job,
+                        attempt,
+                        ..
+                    } = report;
+                    let trace = trace.trace_id();
+                    tracing::info!(%request, %job, attempt, %trace, answer = ?given, "a report changed nothing");
+                }
                 answer(farm, reply, given).await;
             }
         }
         // One that the database refuses must not keep the others out.
         Err(error) if reports.len() > 1 && !error.is_away() => {
             tracing::warn!(%error, reports = reports.len(), "a batch was refused: saving one by one");
-            for (report, reply) in reports.into_iter().zip(replies) {
-                Box::pin(save(farm, vec![Waiting { report, reply }], stop)).await;
+            for (report, (trace, reply)) in reports.into_iter().zip(from) {
+                let alone = Waiting {
+                    report,
+                    trace,
+                    reply,
+                };
+                Box::pin(save(farm, vec![alone], stop)).await;
             }
         }
         Err(error) if error.is_refusal() => {
             tracing::error!(%error, "refused a report");
-            for reply in &replies {
+            for (_, reply) in &from {
                 answer(farm, reply, ReportAnswer::Refused).await;
             }
         }

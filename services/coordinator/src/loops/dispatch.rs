@@ -5,7 +5,7 @@ use std::time::Duration;
 use atelier_platform::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::dispatch};
 
 /// Looks for ready jobs this often although nobody said that there are any: delayed ones, and notices that got lost.
@@ -13,6 +13,7 @@ const SWEEP: Duration = Duration::from_millis(500);
 
 /// Runs until `stop`. What is being published when it ends is finished by tasks of `life`.
 pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
+    let pulse = farm.pulses.watch("dispatch", LONGEST_TURN);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -20,6 +21,7 @@ pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
             () = tokio::time::sleep(SWEEP) => {}
         }
         loop {
+            pulse.beat();
             let epoch = *farm.stream.borrow();
             // Without a stream jobs stay ready: nothing is gained by marking them.
             if epoch == 0 || !farm.bus.is_connected() || stop.is_cancelled() {

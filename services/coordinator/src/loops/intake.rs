@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::LONGEST_TURN;
 use crate::{
     farm::Farm,
     operations::submit::{Answer, Waiting},
@@ -16,11 +17,12 @@ const BATCH: usize = 256;
 
 /// Runs until `stop`, then writes what still waits.
 pub async fn run(farm: Farm, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+    let pulse = farm.pulses.watch("intake", LONGEST_TURN);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
             biased;
-            taken = waiting.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+            taken = pulse.idle(waiting.recv_many(&mut batch, BATCH)) => if taken == 0 { return },
             () = stop.cancelled() => return,
         }
         accept(&farm, std::mem::take(&mut batch)).await;

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::LONGEST_TURN;
 use crate::{
     farm::Farm,
     store::{Extension, Phase, StoreError},
@@ -30,6 +31,7 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
         .subscribe(names.all_heartbeats(), group.clone())
         .await?;
     let mut progress = farm.bus.subscribe(names.all_progress(), group).await?;
+    let pulse = farm.pulses.watch("liveness", LONGEST_TURN);
     let mut alive = Alive::default();
     let mut tick = tokio::time::interval(GATHER);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,7 +46,11 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
                 Ok(progress) => alive.progress(progress.body),
                 Err(_) => farm.metrics.malformed.with_label_values(&["progress"]).inc(),
             },
-            _ = tick.tick(), if !alive.0.is_empty() => {
+            _ = tick.tick() => {
+                pulse.beat();
+                if alive.0.is_empty() {
+                    continue;
+                }
                 if let Err(error) = write(&farm, &mut alive).await {
                     tracing::warn!(%error, "leases were not extended");
                 }

@@ -19,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 /// Wait after an error, so that a server that is down is not hammered.
 const AFTER_ERROR: Duration = Duration::from_millis(250);
 
+/// A turn of a loop that takes longer hangs. What a turn may wait for ends before: a connection to PostgreSQL after 5 s, a statement after
+/// 20 s, a call of NATS after 5 s, of the object store after 30 s.
+const LONGEST_TURN: Duration = Duration::from_secs(90);
+
 /// Sleeps, unless `stop` comes first; says whether to go on.
 async fn pause(stop: &CancellationToken, time: Duration) -> bool {
     tokio::select! {

@@ -1,8 +1,9 @@
 //! Notices: what other coordinators committed, by LISTEN. Everything that they say is found without them too, only later.
 
+use atelier_platform::Pulse;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{
     farm::Farm,
     store::{Notice, StoreError},
@@ -10,10 +11,11 @@ use crate::{
 
 /// Runs until `stop`.
 pub async fn run(farm: Farm, stop: CancellationToken) {
+    let pulse = farm.pulses.watch("notices", LONGEST_TURN);
     while !stop.is_cancelled() {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = listen(&farm) => ended,
+            ended = listen(&farm, &pulse) => ended,
         };
         if let Err(error) = ended {
             tracing::warn!(%error, "notices");
@@ -22,7 +24,8 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
     }
 }
 
-async fn listen(farm: &Farm) -> Result<(), StoreError> {
+async fn listen(farm: &Farm, pulse: &Pulse) -> Result<(), StoreError> {
+    pulse.beat();
     let mut notices = farm.store.listen().await?;
     // Whatever was told before the listener stood was missed.
     let mut notice = Notice::Missed;
@@ -43,6 +46,6 @@ async fn listen(farm: &Farm) -> Result<(), StoreError> {
                 requests.into_iter().for_each(|id| farm.changes.changed(id));
             }
         }
-        notice = notices.next().await?;
+        notice = pulse.idle(notices.next()).await?;
     }
 }

@@ -10,7 +10,7 @@ use atelier_proto::job::JobKind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::pause;
+use super::{LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::expire::recover_orphans, store::StoreError};
 
 /// Longest wait between two looks, in milliseconds. What was published in between is not written down when this process is killed,
@@ -31,7 +31,9 @@ enum QueueError {
 pub async fn run(farm: Farm, stream: watch::Sender<u64>, stop: CancellationToken) {
     let every = Duration::from_millis((farm.policy.lease_ms / 4).min(LONGEST_WAIT_MS));
     let mut connections = farm.bus.connections();
+    let pulse = farm.pulses.watch("queue", LONGEST_TURN);
     loop {
+        pulse.beat();
         connections.mark_unchanged();
         let looked = if farm.bus.is_connected() {
             look(&farm, &stream, every).await

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use atelier_platform::Pulse;
 use atelier_proto::job::JobKind;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{
     farm::Farm,
     operations::{error::SaveError, expire::expire_leases},
@@ -24,12 +25,14 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
     let every = Duration::from_millis((farm.policy.lease_ms / 10).clamp(50, 1_000));
     let mut steady = Steady::new(&farm);
     let mut slow_at = Instant::now();
+    let pulse = farm.pulses.watch("reconcile", LONGEST_TURN);
     loop {
+        pulse.beat();
         if !pause(&stop, every).await {
             return;
         }
         let mut done = if steady.holds(&farm) {
-            sweep(&farm).await
+            sweep(&farm, &pulse).await
         } else {
             // Without a look an outage would not be seen.
             farm.store.ping().await.map_err(SaveError::from)
@@ -48,8 +51,10 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
     }
 }
 
-async fn sweep(farm: &Farm) -> Result<(), SaveError> {
-    while expire_leases(farm).await? > 0 {}
+async fn sweep(farm: &Farm, pulse: &Pulse) -> Result<(), SaveError> {
+    while expire_leases(farm).await? > 0 {
+        pulse.beat();
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use atelier_proto::{decode, job::JobKind, signal::Heartbeat};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::LONGEST_TURN;
 use crate::{
     farm::Farm,
     operations::advise::{advise, release},
@@ -13,10 +14,11 @@ use crate::{
 pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
     let subject = farm.bus.names().all_heartbeats();
     let mut heartbeats = farm.bus.subscribe(subject, None).await?;
+    let pulse = farm.pulses.watch("registry", LONGEST_TURN);
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            Some(message) = heartbeats.next() => {
+            Some(message) = pulse.idle(heartbeats.next()) => {
                 // The one that extends leases counts what cannot be read.
                 let Ok(heartbeat) = decode::<Heartbeat>(&message.payload) else { continue };
                 let heartbeat = heartbeat.body;

@@ -4,7 +4,7 @@ use atelier_proto::RequestId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::trace};
 
 /// Most traces written at once.
@@ -12,11 +12,12 @@ const BATCH: usize = 64;
 
 /// Runs until `stop`; what is left over is found again by reconcile.
 pub async fn run(farm: Farm, mut ended: mpsc::Receiver<RequestId>, stop: CancellationToken) {
+    let pulse = farm.pulses.watch("traces", LONGEST_TURN);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            taken = ended.recv_many(&mut batch, BATCH) => if taken == 0 { return },
+            taken = pulse.idle(ended.recv_many(&mut batch, BATCH)) => if taken == 0 { return },
         }
         if let Err(error) = trace::write(&farm, &batch).await {
             tracing::warn!(requests = batch.len(), %error, "traces were not written yet");

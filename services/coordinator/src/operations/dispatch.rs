@@ -83,7 +83,8 @@ impl Publishing {
             .filter_map(|(claimed, posted)| {
                 let error = posted.err()?;
                 let JobOffer { job, attempt, .. } = claimed.offer;
-                tracing::warn!(%job, attempt, %error, "a job was not published");
+                let trace = claimed.trace.trace_id();
+                tracing::warn!(%job, attempt, %trace, %error, "a job was not published");
                 Some((job, attempt))
             })
             .collect();
@@ -106,7 +107,8 @@ async fn post(farm: &Farm, claimed: &Claimed, epoch: u64) -> Result<(), BusError
     let kind = offer.work.kind();
     let subject = farm.bus.names().job(kind, &farm.model, claimed.priority);
     let id = message_id(offer.job, offer.attempt);
-    let sent = farm.bus.offer(subject, &id, encode(offer, None)).await?;
+    let message = encode(offer, Some(&claimed.trace.to_string()));
+    let sent = farm.bus.offer(subject, &id, message).await?;
     let taken = sent.await?;
     farm.metrics
         .jobs_published

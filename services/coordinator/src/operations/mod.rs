@@ -9,7 +9,7 @@ pub mod error;
 pub mod expire;
 mod findings;
 pub mod look;
-mod pictures;
+pub mod pictures;
 pub mod retire;
 pub mod retry;
 pub mod settle;

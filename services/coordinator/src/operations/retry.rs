@@ -1,7 +1,7 @@
 //! Asking again for what failed or was canceled: a new request with the same body, whose files are stored already.
 
 use atelier_domain::NewRequest;
-use atelier_proto::{RequestId, TenantId, http::RequestState};
+use atelier_proto::{RequestId, TenantId, TraceContext, http::RequestState};
 
 use super::submit::{self, SubmitError, Submitted};
 use crate::{farm::Farm, store::Submission};
@@ -26,6 +26,7 @@ pub async fn retry(
     tenant: TenantId,
     id: RequestId,
     idempotency_key: Option<String>,
+    brought: Option<TraceContext>,
 ) -> Result<Submitted, RetryError> {
     let asked = farm.store.asked(tenant, id).await;
     let asked = asked
@@ -46,6 +47,7 @@ pub async fn retry(
         idempotency_key,
         // A key that was used for a submit, or for a retry of another request, is no repetition of this call.
         body_sha256: submit::body_sha256(format!("retry {id}").as_bytes()),
+        brought,
         model: farm.model.to_string(),
         prompt: asked.prompt,
         priority: asked.priority,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use atelier_domain::{Job, Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
-    MediaType, Sha256, TenantId,
+    MediaType, Sha256, TenantId, TraceContext,
     http::{
         JobView, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference,
     },
@@ -60,6 +60,8 @@ pub struct Submitted {
     pub view: RequestView,
     /// Whether it is new.
     pub new: bool,
+    /// Its span.
+    pub trace: TraceContext,
 }
 
 /// Why a request is not accepted.
@@ -102,6 +104,7 @@ pub async fn submit(
     submitted: SubmitRequest,
     body_sha256: Sha256,
     idempotency_key: Option<String>,
+    brought: Option<TraceContext>,
 ) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
     let direct_plan = match submitted.think {
@@ -121,6 +124,7 @@ pub async fn submit(
         },
         idempotency_key,
         body_sha256,
+        brought,
         model: farm.model.to_string(),
         prompt: submitted.prompt,
         priority: submitted.priority,
@@ -134,6 +138,7 @@ pub async fn submit(
 /// Makes a submission durable together with whoever else waits.
 pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submitted, SubmitError> {
     let tenant = submission.tenant;
+    let brought = submission.brought;
     let begun = begun(&submission);
     let (answer, accepted) = oneshot::channel();
     let waiting = Waiting { submission, answer };
@@ -153,12 +158,26 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
                     ..begun
                 },
             );
-            Ok(Submitted { view, new: true })
+            let trace = TraceContext::of_request(view.id, brought);
+            if brought.is_some() {
+                // A trace of ours needs no line: its id is that of the request.
+                tracing::info!(request = %view.id, trace = %trace.trace_id(), "accepted in the caller's trace");
+            }
+            Ok(Submitted {
+                view,
+                new: true,
+                trace,
+            })
         }
         Accepted::Known(id) => {
             let known = look(farm, tenant, id).await?;
             let view = known.ok_or(SubmitError::NotConfirmed)?;
-            Ok(Submitted { view, new: false })
+            let trace = farm.store.trace_context(id).await?;
+            Ok(Submitted {
+                view,
+                new: false,
+                trace,
+            })
         }
         Accepted::KeyTaken => Err(SubmitError::KeyTaken),
         Accepted::QueueFull { limit } => Err(SubmitError::QueueFull {

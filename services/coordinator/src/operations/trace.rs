@@ -47,31 +47,29 @@ pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
     Ok(())
 }
 
-/// The trace of an ended request as JSON: the `stored` one, or a new one where there is none; none when there is no such request.
-pub async fn read_or_make(
+/// Where the trace of an ended request is: `stored`, or a new one where there is none or it is lost; none when there is no such request.
+pub async fn find_or_make(
     farm: &Farm,
     id: RequestId,
     stored: Option<ArtifactRef>,
-) -> Result<Option<Bytes>, TraceError> {
+) -> Result<Option<ArtifactRef>, TraceError> {
     if let Some(stored) = stored {
         match farm.artifacts.get(&stored, MAX_ARTIFACT_BYTES).await {
             Err(error @ (ArtifactError::Missing(_) | ArtifactError::Damaged { .. })) => {
                 tracing::warn!(request = %id, %error, "made a trace again");
             }
-            stored => return Ok(Some(stored?)),
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(Some(stored)),
         }
     }
     let Some(rows) = farm.store.trace_rows(&[id]).await?.pop() else {
         return Ok(None);
     };
     let bytes = json(&compose(farm, rows).await?);
-    let artifact = farm
-        .artifacts
-        .put_derived(bytes.clone(), MediaType::Json)
-        .await?;
+    let artifact = farm.artifacts.put_derived(bytes, MediaType::Json).await?;
     let first = farm.store.record_traces(&[(id, artifact)]).await?;
     farm.metrics.traces_stored.inc_by(first.len() as u64);
-    Ok(Some(bytes))
+    Ok(Some(artifact))
 }
 
 fn json(trace: &Trace) -> Bytes {

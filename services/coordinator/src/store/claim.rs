@@ -1,7 +1,7 @@
 //! Taking ready jobs to be published, and giving them back when that failed.
 
 use atelier_proto::{
-    ArtifactRef, JobId, MediaType, RequestId, WorkerId,
+    ArtifactRef, JobId, MediaType, RequestId, TraceContext, WorkerId,
     job::{
         CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Size, Work,
     },
@@ -43,6 +43,8 @@ pub struct Claimed {
     pub priority: Priority,
     /// What to publish.
     pub offer: JobOffer,
+    /// The request's span, for the envelope.
+    pub trace: TraceContext,
 }
 
 /// What is read of a claimed job and its request.
@@ -64,6 +66,7 @@ struct ClaimedRow {
     pictures: Json<Vec<NamedReference>>,
     plan_sha256: Option<Vec<u8>>,
     plan_bytes: Option<i64>,
+    traceparent: Option<String>,
 }
 
 /// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lane`.
@@ -119,7 +122,7 @@ const CLAIM: &str = "
         WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
-           r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes
+           r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent
     FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
     ORDER BY c.fair_tag, c.id";
 
@@ -201,7 +204,16 @@ impl ClaimedRow {
             alone: !self.dead_workers.is_empty(),
             work: self.work(kind)?,
         };
-        Ok(Claimed { priority, offer })
+        let brought = self
+            .traceparent
+            .as_deref()
+            .and_then(|text| text.parse().ok());
+        let trace = TraceContext::of_request(offer.request, brought);
+        Ok(Claimed {
+            priority,
+            offer,
+            trace,
+        })
     }
 
     fn work(&self, kind: JobKind) -> Result<Work, StoreError> {

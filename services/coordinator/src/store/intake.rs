@@ -10,7 +10,7 @@ use atelier_domain::{
     fair::{Shares, Tag, Weight},
 };
 use atelier_proto::{
-    RequestId, Sha256, TenantId,
+    RequestId, Sha256, TenantId, TraceContext,
     job::{NamedReference, Priority, Size, Think},
 };
 use serde::Serialize;
@@ -39,6 +39,8 @@ pub struct Submission {
     pub idempotency_key: Option<String>,
     /// Digest of the submitted body.
     pub body_sha256: Sha256,
+    /// The submitter's trace, if it brought one.
+    pub brought: Option<TraceContext>,
     /// Model that will work on it.
     pub model: String,
     /// What to draw.
@@ -61,6 +63,7 @@ impl Submission {
             steps: self.steps,
             size: self.size,
             pictures: self.pictures.clone(),
+            brought: self.brought,
         }
     }
 }
@@ -122,6 +125,7 @@ struct RequestInsert<'a> {
     plan_checks: Option<u32>,
     fair_tag: Tag,
     fair_finish: Tag,
+    traceparent: Option<String>,
 }
 
 /// Locks the queues of the tenants in `$1`, in one order, and reads what the next requests of each depend on. What ended in this very moment may
@@ -153,17 +157,19 @@ const INSERT: &str = "
         SELECT * FROM jsonb_to_recordset($1) AS n(
             id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text,
             priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
-            direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint)
+            direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
+            traceparent text)
     ),
     made AS (
         INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, priority, steps, width, height,
-                              max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag)
+                              max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
+                              traceparent)
         SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, priority, steps, width, height,
                max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
                -- Without thinking the direct plan is carried out from the start.
                CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
                CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
-               plan_checks, fair_tag
+               plan_checks, fair_tag, traceparent
         FROM new
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING id
@@ -446,6 +452,7 @@ impl<'a> RequestInsert<'a> {
             plan_checks: request.plan.map(|plan| plan.checks),
             fair_tag: rank.fair_tag,
             fair_finish: finish,
+            traceparent: submission.brought.map(|brought| brought.to_string()),
         }
     }
 }

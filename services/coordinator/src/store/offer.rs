@@ -1,7 +1,10 @@
 //! From a request in memory to the offer of one of its jobs.
 
 use atelier_domain::{Job, Request};
-use atelier_proto::job::{CritiqueWork, JobKind, JobOffer, PlanWork, RenderWork, Work};
+use atelier_proto::{
+    TraceContext,
+    job::{CritiqueWork, JobKind, JobOffer, PlanWork, RenderWork, Work},
+};
 
 use super::{Claimed, StoreError, job_row::input_pictures, request_row::Spec};
 
@@ -45,6 +48,7 @@ pub(super) fn offer(
     };
     Ok(Claimed {
         priority: spec.priority,
+        trace: TraceContext::of_request(request.id, spec.brought),
         offer: JobOffer {
             job: job.id,
             attempt: job.attempt,

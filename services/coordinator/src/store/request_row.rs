@@ -2,7 +2,7 @@
 
 use atelier_domain::{Best, PlanInUse, Request, State};
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, Sha256,
+    ArtifactRef, MediaType, RequestId, Sha256, TraceContext,
     job::{NamedReference, Priority, Size},
     review::Score,
 };
@@ -42,6 +42,7 @@ pub(super) struct RequestRow {
     width: Option<i32>,
     height: Option<i32>,
     pictures: Json<Vec<NamedReference>>,
+    traceparent: Option<String>,
 }
 
 /// What the user asked for, as far as jobs need it. Never changes.
@@ -57,6 +58,8 @@ pub struct Spec {
     pub size: Option<Size>,
     /// The user's own pictures.
     pub pictures: Vec<NamedReference>,
+    /// The submitter's trace, if it brought one.
+    pub brought: Option<TraceContext>,
 }
 
 impl RequestRow {
@@ -71,6 +74,10 @@ impl RequestRow {
                 height: height.unsigned_abs(),
             }),
             pictures: std::mem::take(&mut self.pictures.0),
+            brought: self
+                .traceparent
+                .as_deref()
+                .and_then(|text| text.parse().ok()),
         }
     }
 }
@@ -81,6 +88,7 @@ macro_rules! select {
             "SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
+                    traceparent,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
              FROM requests
              WHERE id = ANY($1)",

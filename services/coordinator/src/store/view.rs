@@ -2,7 +2,7 @@
 
 use atelier_domain::JobState;
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, TenantId,
+    ArtifactRef, MediaType, RequestId, TenantId, TraceContext,
     http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
     job::JobKind,
 };
@@ -222,6 +222,17 @@ impl Store {
                 "trace_sha256",
             )?,
         }))
+    }
+
+    /// The span of a request that there is.
+    pub async fn trace_context(&self, id: RequestId) -> Result<TraceContext, StoreError> {
+        let brought: Option<Option<String>> =
+            sqlx::query_scalar("SELECT traceparent FROM requests WHERE id = $1")
+                .bind(id.as_uuid())
+                .fetch_optional(&self.pool)
+                .await?;
+        let brought = brought.flatten().and_then(|text| text.parse().ok());
+        Ok(TraceContext::of_request(id, brought))
     }
 
     /// How many jobs that are not over stand where.

@@ -56,10 +56,7 @@ impl Bus {
         self.jetstream
             .create_or_update_stream(config)
             .await
-            .map(|info| JobsStream {
-                epoch: u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
-                messages: info.state.messages,
-            })
+            .map(|info| JobsStream::from(&info))
             .map_err(|error| BusError::jetstream("making the stream of jobs", error))
     }
 

@@ -1,6 +1,6 @@
 //! What is in the stream of jobs: which stream it is, how far a role has read, and taking a message back out.
 
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::{context::ConsumerInfoErrorKind, stream::Info};
 use atelier_proto::job::JobKind;
 
 use super::{Bus, BusError};
@@ -23,7 +23,25 @@ pub struct RoleRead {
     pub waiting: u64,
 }
 
+impl From<&Info> for JobsStream {
+    fn from(info: &Info) -> Self {
+        Self {
+            epoch: u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
+            messages: info.state.messages,
+        }
+    }
+}
+
 impl Bus {
+    /// The stream of jobs as it is; an error when there is none.
+    pub async fn jobs_stream(&self) -> Result<JobsStream, BusError> {
+        let name = self.names.jobs_stream();
+        let stream = self.jetstream.get_stream(name).await;
+        stream
+            .map(|stream| JobsStream::from(stream.cached_info()))
+            .map_err(|error| BusError::jetstream("looking at the stream of jobs", error))
+    }
+
     /// How far the workers of a role have read. None when the role has no consumer yet.
     pub async fn read_so_far(
         &self,

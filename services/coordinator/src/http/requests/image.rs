@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use super::super::{
     Api,
     caller::Caller,
     error::{ApiError, InPath},
+    file::{self, Asked},
 };
 
 /// How long a signed URL of a picture is good.
@@ -27,13 +27,13 @@ pub struct Wanted {
     redirect: Option<u8>,
 }
 
-/// Answers the PNG file. Its digest is its entity tag, so that nobody fetches the same picture twice.
+/// Answers the PNG file or a part of it.
 pub async fn handler(
     State(api): State<Api>,
     caller: Caller,
     InPath(id): InPath,
     wanted: Result<Query<Wanted>, QueryRejection>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, ApiError> {
     let Query(wanted) = wanted?;
     let files = api.farm.store.files(caller.tenant, id).await?;
@@ -55,18 +55,6 @@ pub async fn handler(
         ];
         return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
     }
-    let tag = format!("\"{}\"", image.sha256);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    if known {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
-    }
-    let bytes = api.farm.artifacts.get(&image, MAX_ARTIFACT_BYTES).await?;
-    let content_type = image.media_type.as_str().to_owned();
-    Ok((
-        [(header::CONTENT_TYPE, content_type), (header::ETAG, tag)],
-        bytes,
-    )
-        .into_response())
+    let name = format!("atelier-{id}.png");
+    file::answer(&api.farm.artifacts, &image, &name, &asked).await
 }

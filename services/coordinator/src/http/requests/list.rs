@@ -8,6 +8,7 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::{Api, caller::Caller, error::ApiError};
@@ -19,11 +20,14 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 500;
 
 /// Parameters of a page.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
+    /// Only requests in this state.
     state: Option<RequestState>,
+    /// Only requests made before this one; `next` of the page before.
     before: Option<RequestId>,
+    /// Most requests on the page, 1..=500; 50 unless given.
     limit: Option<u32>,
 }
 

@@ -11,6 +11,7 @@ use super::{
         Api,
         caller::Caller,
         error::{ApiError, InPath},
+        trace_context,
     },
     submit::{accepted, idempotency_key},
 };
@@ -24,7 +25,8 @@ pub async fn handler(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    match retry(&api.farm, caller.tenant, id, key).await {
+    let brought = trace_context(&headers);
+    match retry(&api.farm, caller.tenant, id, key, brought).await {
         Ok(submitted) => Ok(accepted(submitted)),
         Err(RetryError::Unknown) => Err(ApiError::no_request(id)),
         Err(RetryError::NotOver(state)) => {

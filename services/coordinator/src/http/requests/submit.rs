@@ -11,7 +11,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::super::{Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, caller::Caller, error::ApiError};
+use super::super::{
+    Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, TRACEPARENT, caller::Caller, error::ApiError,
+    trace_context,
+};
 use crate::operations::submit::{self, Submitted};
 
 /// Answers 201 and where the request is, 200 when the idempotency key names one that is there already.
@@ -23,6 +26,7 @@ pub async fn handler(
     let started = Instant::now();
     let headers = request.headers();
     let key = idempotency_key(headers)?;
+    let brought = trace_context(headers);
     check_media_type(headers)?;
     let expected = body_length(headers);
     let budget = u32::try_from(expected / 1_024 + 1).unwrap_or(u32::MAX);
@@ -41,7 +45,8 @@ pub async fn handler(
         )
     })?;
     drop(body);
-    let submitted = submit::submit(&api.farm, caller.tenant, submitted, digest, key).await?;
+    let submitted =
+        submit::submit(&api.farm, caller.tenant, submitted, digest, key, brought).await?;
     api.farm
         .metrics
         .submit_seconds
@@ -50,14 +55,17 @@ pub async fn handler(
 }
 
 /// 201 and the request, or 200 when it was there before.
-pub(super) fn accepted(Submitted { view, new }: Submitted) -> Response {
+pub(super) fn accepted(Submitted { view, new, trace }: Submitted) -> Response {
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let location = [(header::LOCATION, format!("/v1/requests/{}", view.id))];
-    (status, location, Json(view)).into_response()
+    let headers = [
+        (header::LOCATION, format!("/v1/requests/{}", view.id)),
+        (TRACEPARENT, trace.to_string()),
+    ];
+    (status, headers, Json(view)).into_response()
 }
 
 /// Length that the caller announces, or the most that is read.

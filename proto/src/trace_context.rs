@@ -1,0 +1,140 @@
+//! W3C trace context (<https://www.w3.org/TR/trace-context/>): ties together what every process does and logs for one request.
+//!
+//! A submitter may bring a `traceparent`; its trace id then stands in all our logs. Otherwise the trace id is the request's own UUID, so
+//! that one can be made from the other. `tracestate` is not carried on.
+
+use std::{fmt, str::FromStr};
+
+use crate::{JobId, RequestId};
+
+/// Length of a `traceparent` of version 00, in characters.
+const LENGTH: usize = 55;
+
+/// A position in a trace: which trace, and which span of it comes before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceContext {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    /// Whether somebody keeps this trace.
+    sampled: bool,
+}
+
+/// The text is not a `traceparent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a traceparent, which looks like 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+)]
+pub struct BadTraceContext;
+
+impl TraceContext {
+    /// The request's own span: in the trace that its submitter brought, or in one of its own.
+    pub fn of_request(request: RequestId, brought: Option<Self>) -> Self {
+        let uuid = request.as_uuid().into_bytes();
+        Self {
+            trace_id: brought.map_or(uuid, |brought| brought.trace_id),
+            span_id: second_half(uuid),
+            sampled: brought.is_none_or(|brought| brought.sampled),
+        }
+    }
+
+    /// The span of an attempt at a job in the same trace.
+    pub fn of_attempt(self, job: JobId, attempt: u32) -> Self {
+        let mut span_id = second_half(job.as_uuid().into_bytes());
+        for (byte, number) in span_id[4..].iter_mut().zip(attempt.to_be_bytes()) {
+            *byte ^= number;
+        }
+        Self { span_id, ..self }
+    }
+
+    /// What an envelope says, or what follows from its request when it says nothing that can be read.
+    pub fn read(text: Option<&str>, request: RequestId) -> Self {
+        text.and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| Self::of_request(request, None))
+    }
+
+    /// The trace id as logs show it: 32 lower-case hexadecimal digits.
+    pub fn trace_id(&self) -> impl fmt::Display + use<> {
+        Hex(self.trace_id)
+    }
+}
+
+/// The random half of a UUID of version 7; its variant bits keep it from being all zeros.
+fn second_half(uuid: [u8; 16]) -> [u8; 8] {
+    let mut half = [0; 8];
+    half.copy_from_slice(&uuid[8..]);
+    half[0] |= 0x80;
+    half
+}
+
+impl FromStr for TraceContext {
+    type Err = BadTraceContext;
+
+    fn from_str(text: &str) -> Result<Self, BadTraceContext> {
+        let bytes = text.as_bytes();
+        // A later version may add fields behind another dash, and is otherwise read as this one.
+        let whole = match (bytes.get(..2), bytes.get(LENGTH)) {
+            (Some(b"ff"), _) | (None, _) => false,
+            (Some(_), None) => true,
+            (Some(version), Some(next)) => version != b"00" && *next == b'-',
+        };
+        let dashes = [2, 35, 52];
+        if !whole || dashes.iter().any(|at| bytes.get(*at) != Some(&b'-')) {
+            return Err(BadTraceContext);
+        }
+        let [_version] = hex(&bytes[..2])?;
+        let trace_id = hex(&bytes[3..35])?;
+        let span_id = hex(&bytes[36..52])?;
+        let [flags] = hex(bytes.get(53..LENGTH).ok_or(BadTraceContext)?)?;
+        if trace_id == [0; 16] || span_id == [0; 8] {
+            return Err(BadTraceContext);
+        }
+        Ok(Self {
+            trace_id,
+            span_id,
+            sampled: flags & 1 == 1,
+        })
+    }
+}
+
+/// Exactly `N` bytes from lower-case digits.
+fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], BadTraceContext> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(BadTraceContext),
+    };
+    if digits.len() != 2 * N {
+        return Err(BadTraceContext);
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Ok(bytes)
+}
+
+struct Hex<const N: usize>([u8; N]);
+
+impl<const N: usize> fmt::Display for Hex<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = u8::from(self.sampled);
+        write!(
+            f,
+            "00-{}-{}-{flags:02x}",
+            Hex(self.trace_id),
+            Hex(self.span_id)
+        )
+    }
+}
+
+impl fmt::Debug for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TraceContext({self})")
+    }
+}

@@ -1,0 +1,143 @@
+//! Downloads: entity tags, ranges, names, and what happens to a file that was tampered with.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use atelier_proto::{
+    RequestId,
+    http::ErrorBody,
+    job::{JobKind, Think},
+    object_key,
+};
+use atelier_tests::{Api, Sandbox, prompt, sha256};
+use reqwest::{Method, Response, StatusCode};
+
+use crate::hand::Hand;
+
+/// A request that ended with a picture.
+async fn drawn(sandbox: &Sandbox, api: &Api) -> Result<RequestId> {
+    let hand = Hand::new(sandbox).await?;
+    let mut wanted = prompt("a cat");
+    wanted.think = Think::Off;
+    let request = api.submit(&wanted).await?;
+    let job = hand.next(JobKind::Render).await?;
+    hand.finish(job, hand.rendered(1).await?).await?;
+    api.succeeded(request.id, Duration::from_secs(10)).await?;
+    Ok(request.id)
+}
+
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    let value = answer.headers().get(name);
+    value.and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_and_traces_come_whole_in_parts_or_not_again() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let id = drawn(&sandbox, api).await?;
+    for (what, media_type, name) in [
+        ("image", "image/png", format!("atelier-{id}.png")),
+        ("trace", "application/json", format!("atelier-{id}.json")),
+    ] {
+        let path = format!("/v1/requests/{id}/{what}");
+        let get = async |name: &str, value: &str| {
+            let call = api.call(Method::GET, &path).header(name, value);
+            call.send().await
+        };
+        let whole = api.get(&path).await?;
+        assert_eq!(whole.status(), StatusCode::OK);
+        assert_eq!(header(&whole, "content-type"), media_type);
+        assert_eq!(header(&whole, "accept-ranges"), "bytes");
+        let disposition = header(&whole, "content-disposition");
+        assert_eq!(disposition, format!("inline; filename=\"{name}\""));
+        let tag = header(&whole, "etag").to_owned();
+        let bytes = whole.bytes().await?;
+        assert_eq!(tag, format!("\"{}\"", sha256(&bytes)));
+
+        let head = api.call(Method::HEAD, &path).send().await?;
+        assert_eq!(head.status(), StatusCode::OK);
+        assert_eq!(header(&head, "content-length"), bytes.len().to_string());
+        assert_eq!(
+            (header(&head, "etag"), header(&head, "content-type")),
+            (&*tag, media_type)
+        );
+        assert!(head.bytes().await?.is_empty());
+
+        let known = get("if-none-match", &format!("\"other\", W/{tag}")).await?;
+        assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(header(&known, "etag"), tag);
+        assert!(known.bytes().await?.is_empty());
+        assert_eq!(
+            get("if-none-match", "\"other\"").await?.status(),
+            StatusCode::OK
+        );
+
+        let part = get("range", "bytes=1-3").await?;
+        assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+        assert_eq!(
+            header(&part, "content-range"),
+            format!("bytes 1-3/{}", bytes.len())
+        );
+        assert_eq!(part.bytes().await?, bytes.slice(1..4));
+        let end = get("range", "bytes=-5").await?;
+        assert_eq!(end.bytes().await?, bytes.slice(bytes.len() - 5..));
+        let several = get("range", "bytes=0-1,3-4").await?;
+        assert_eq!(
+            (several.status(), several.bytes().await?),
+            (StatusCode::OK, bytes.clone())
+        );
+
+        let beyond = get("range", &format!("bytes={}-", bytes.len())).await?;
+        assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+        assert_eq!(
+            header(&beyond, "content-range"),
+            format!("bytes */{}", bytes.len())
+        );
+        let refused: ErrorBody = beyond.json().await?;
+        assert_eq!(refused.error.code, "range_not_satisfiable");
+
+        // A part counts only of the file that the caller has the rest of.
+        for (same, status) in [
+            (&*tag, StatusCode::PARTIAL_CONTENT),
+            ("\"other\"", StatusCode::OK),
+        ] {
+            let call = api.call(Method::GET, &path).header("range", "bytes=0-0");
+            assert_eq!(call.header("if-range", same).send().await?.status(), status);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_what_its_name_says_is_not_given_out() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let id = drawn(&sandbox, api).await?;
+    let image = api.view(id).await?.image.context("it has a picture")?;
+    let file = sandbox
+        .folder()
+        .join("objects")
+        .join(object_key::artifact(image.sha256, image.media_type));
+    let good = std::fs::read(&file)?;
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    let path = format!("/v1/requests/{id}/image");
+    for damage in [bad, good[..good.len() - 1].to_vec(), Vec::new()] {
+        std::fs::write(&file, &damage)?;
+        for range in ["bytes=0-", "bytes=0-0"] {
+            let call = api.call(Method::GET, &path).header("range", range);
+            let answer = call.send().await?;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(answer.json::<ErrorBody>().await?.error.code, "damaged");
+        }
+    }
+    std::fs::remove_file(&file)?;
+    let answer = api.get(&path).await?;
+    assert_eq!(answer.json::<ErrorBody>().await?.error.code, "damaged");
+    std::fs::write(&file, &good)?;
+    assert_eq!(api.picture(id).await?, good);
+    Ok(())
+}
