@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use atelier_proto::{
-    JobId, RequestId,
+    JobId, RequestId, decode,
     envelope::VERSION,
     http::{ErrorBody, MAX_PROMPT_BYTES, RequestState, SubmitRequest},
     job::{JobKind, Priority, Think},
     object_key,
     plan::{Plan, Stage, StageOp},
     report::{Outcome, ReportAnswer},
+    signal::Heartbeat,
     subject::Names,
 };
 use atelier_tests::{Api, Sandbox, Worker, prompt};
+use futures::StreamExt;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -399,11 +401,17 @@ async fn bytes_on_every_subject() -> Result<()> {
         std::fs::read(folder.join(format!("{name}.msgpack")))
     };
     let request = RequestId::from_uuid(Uuid::now_v7());
+    let mut heartbeats = client.subscribe(names.all_heartbeats()).await?;
+    let heard = tokio::time::timeout(SOON, heartbeats.next()).await?;
+    let heard = heard.context("heartbeats end")?;
+    let worker = decode::<Heartbeat>(&heard.payload)?.body.worker;
+    drop(heartbeats);
     // Signals are not answered: those that cannot be read change nothing.
     for (subject, good) in [
         (names.progress(request), golden("progress")?),
         (names.heartbeat(hand.id), golden("heartbeat")?),
         (names.cancel(), golden("cancel")?),
+        (names.quarantine(worker), golden("quarantine")?),
     ] {
         for message in spoiled(&good) {
             client.publish(subject.clone(), message.into()).await?;
@@ -416,7 +424,7 @@ async fn bytes_on_every_subject() -> Result<()> {
             let answer = client
                 .request(names.report(kind), message.clone().into())
                 .await?;
-            let answer = atelier_proto::decode::<ReportAnswer>(&answer.payload)?.body;
+            let answer = decode::<ReportAnswer>(&answer.payload)?.body;
             assert_eq!(answer, ReportAnswer::Refused);
         }
     }
@@ -424,7 +432,7 @@ async fn bytes_on_every_subject() -> Result<()> {
     let answer = client
         .request(names.report(JobKind::Render), report.into())
         .await?;
-    let answer = atelier_proto::decode::<ReportAnswer>(&answer.payload)?.body;
+    let answer = decode::<ReportAnswer>(&answer.payload)?.body;
     assert_ne!(answer, ReportAnswer::Committed);
     // An offer that cannot be read leaves the stream; one of a newer release is left to a newer worker.
     let jetstream = async_nats::jetstream::new(client.clone());
@@ -581,6 +589,14 @@ async fn artifacts_in_reports_and_reports_of_others() -> Result<()> {
         fed.api().view(request.id).await?.state,
         RequestState::Active
     );
+    let counted = fed.api().get("/metrics").await?.text().await?;
+    for answer in ["refused", "superseded"] {
+        let counter = format!("atelier_reports_total{{answer=\"{answer}\",kind=\"render\"}}");
+        assert!(
+            counted.contains(&counter),
+            "{answer} is not counted:\n{counted}"
+        );
+    }
     hand.finish(job, good).await?;
     fed.api().succeeded(request.id, SOON).await?;
     fed.draws().await
