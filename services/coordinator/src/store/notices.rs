@@ -59,7 +59,12 @@ impl Store {
         .bind(APPLICATION)
         .fetch_one(&self.pool)
         .await?;
-        self.others.store(coordinators != 1, Ordering::Relaxed);
+        let alone = coordinators == 1;
+        if alone && self.others() {
+            // What others changed before they went is not what is in memory, and from now on memory is believed.
+            self.recent.clear();
+        }
+        self.others.store(!alone, Ordering::Relaxed);
         Ok(())
     }
 }

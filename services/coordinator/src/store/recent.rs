@@ -69,6 +69,13 @@ impl Recent {
         }
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        inner.known.clear();
+        inner.order.clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing under the lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
