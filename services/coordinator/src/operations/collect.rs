@@ -75,6 +75,7 @@ async fn save(
         match commit(farm, touched, unit).await {
             Ok(()) => return Ok(answers),
             Err(error) if error.is_overtaken() => {}
+            Err(error) if error.is_violation() => farm.store.forget(touched.iter().copied()),
             Err(error) => return Err(error),
         }
     }

@@ -33,4 +33,9 @@ impl SaveError {
     pub fn is_overtaken(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_overtaken())
     }
+
+    /// Whether what was to be written breaks a rule. Of what was taken from memory that says nothing: memory may be out of date in parts.
+    pub fn is_violation(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Violation { .. }))
+    }
 }

@@ -150,19 +150,27 @@ impl Store {
     /// Remembers of requests in memory that these jobs were dispatched.
     pub(super) fn note_claimed(&self, claimed: &[Claimed]) {
         let now = self.clock.now().unwrap_or_default();
+        let mut outdated = Vec::new();
         for Claimed { offer, .. } in claimed {
             self.recent.change(offer.request, |loaded| {
                 let jobs = &mut loaded.request.jobs;
-                if let Some(job) = jobs.iter_mut().find(|job| job.id == offer.job) {
-                    job.attempt = offer.attempt;
-                    job.state = JobState::Dispatched {
-                        lease_until: now + offer.lease_ms,
-                        worker: None,
-                        begun: false,
-                    };
-                }
+                let ready = |job: &&mut Job| {
+                    job.id == offer.job && matches!(job.state, JobState::Ready { .. })
+                };
+                // Somebody else made it ready: then more has changed than this job.
+                let Some(job) = jobs.iter_mut().find(ready) else {
+                    outdated.push(offer.request);
+                    return;
+                };
+                job.attempt = offer.attempt;
+                job.state = JobState::Dispatched {
+                    lease_until: now + offer.lease_ms,
+                    worker: None,
+                    begun: false,
+                };
             });
         }
+        self.recent.forget(outdated);
     }
 
     /// What others changed must be read again.
