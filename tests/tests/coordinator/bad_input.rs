@@ -313,6 +313,13 @@ async fn headers_paths_and_queries() -> Result<()> {
         fed.refuses(("get", "/v1/requests"), call, refusal, query)
             .await?;
     }
+    let image = "/v1/requests/{id}/image";
+    for query in ["redirect=yes", "redirect=256", "size=2"] {
+        let called = image.replace("{id}", &nobody.to_string());
+        let call = get(&format!("{called}?{query}"));
+        fed.refuses(("get", image), call, (400, "invalid_query"), query)
+            .await?;
+    }
     // Without a key of this farm nothing is said about anything.
     let other = format!("atl_{}", "A".repeat(43));
     for key in [

@@ -9,7 +9,7 @@ use atelier_proto::{
 use serde_json::{Map, Value, json};
 
 use super::{Types, codes::meaning};
-use crate::http::requests::list::Page;
+use crate::http::requests::{image, list::Page};
 
 /// One method of one path.
 pub struct Operation {
@@ -168,16 +168,24 @@ fn files(types: &mut Types) -> Vec<Operation> {
             ..Draft::default()
         }
     };
-    let picture = json!({ "type": "string", "contentMediaType": "image/png" });
+    let png = json!({ "type": "string", "contentMediaType": "image/png" });
     let trace = types.of::<Trace>();
+    let mut picture = file(
+        "The picture; while the request is worked on, the best so far.",
+        "image/png",
+        png,
+        &["no_image", "invalid_query"],
+    );
+    picture.parameters.extend(types.query::<image::Wanted>());
+    picture.answers.push((
+        307,
+        json!({
+            "description": "Asked for by `redirect`, where the store signs URLs: the picture is there.",
+            "headers": { "location": header("A URL that is good for some minutes, without a key.") },
+        }),
+    ));
     vec![
-        file(
-            "The picture; while the request is worked on, the best so far.",
-            "image/png",
-            picture,
-            &["no_image"],
-        )
-        .at("get", "/v1/requests/{id}/image", "image"),
+        picture.at("get", "/v1/requests/{id}/image", "image"),
         file(
             "Everything that led to the result.",
             "application/json",

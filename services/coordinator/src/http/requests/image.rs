@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::{
@@ -20,7 +21,7 @@ use super::super::{
 const SIGNED_FOR: Duration = Duration::from_secs(300);
 
 /// How the picture is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// 1: where the store signs URLs, a redirect to one instead of the bytes, so that they do not pass through the coordinator.
