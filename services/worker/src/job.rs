@@ -172,7 +172,7 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
     shared.hands.release(job, answer.is_some());
     if let Some(answer) = answer {
         shared.metrics.answer(answer);
-        tracing::debug!(?answer, device_ms = report.device_ms, "reported");
+        tracing::info!(?answer, device_ms = report.device_ms, "reported");
     } else {
         tracing::warn!("stopped before anybody answered the report: the job will come again");
     }
