@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -44,7 +44,7 @@ const LAST_TRIES: Duration = Duration::from_secs(30);
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let seed = options.seed.unwrap_or_else(drawn_seed);
+    let seed = options.seed;
     match run(&options, seed).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -145,10 +145,4 @@ fn own_folder(seed: u64) -> Result<PathBuf> {
     let folder = std::env::temp_dir().join(name);
     fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
     Ok(folder)
-}
-
-/// A short number that nobody chose.
-fn drawn_seed() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(1, |since| u64::from(since.subsec_nanos())) % 1_000_000
 }

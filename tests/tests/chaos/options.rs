@@ -10,9 +10,9 @@ use crate::schedule::Kind;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "deploy/test chaos")]
 pub struct Options {
-    /// Requests, faults and their times follow from it; a new one is drawn and printed unless given
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    /// Requests, faults and their times follow from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 
     /// Faults to inject
     #[arg(long, value_name = "N", default_value_t = 66)]
