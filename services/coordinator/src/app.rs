@@ -8,6 +8,7 @@ use atelier_platform::{
     telemetry::{self, Metrics as Registry},
 };
 use atelier_proto::subject::check_token;
+use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc, watch},
@@ -148,6 +149,12 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen {}", config.listen))?;
     let address = listener.local_addr()?;
+    // Events are small writes: held back until the last one is acknowledged, each would cost 40 ms.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a caller's events may be late");
+        }
+    });
     let router = http::router(farm, registry, stop.clone());
     life.spawn("http", async move {
         let result = axum::serve(listener, router)
