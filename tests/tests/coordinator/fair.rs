@@ -58,8 +58,8 @@ async fn five_requests_do_not_wait_for_three_hundred_of_another_tenant() -> Resu
     submit(&coordinator.api, 300).await?;
     let few = submit(&small, 5).await?;
     let hand = Hand::new(&sandbox).await?;
-    // Turn by turn: two of the five may come after one of the many each.
-    let drawn = draw(&hand, AHEAD + 10).await?;
+    // Turn by turn: each of the five may come after one of the many; and as many again may have gone out before them.
+    let drawn = draw(&hand, 2 * AHEAD + 10).await?;
     assert_eq!(count(&drawn, &few), 5, "{drawn:?}");
     Ok(())
 }
@@ -174,9 +174,9 @@ async fn shares_go_on_over_a_restart_and_with_another_coordinator() -> Result<()
     let two = sandbox.coordinator("two", &[])?;
     // A tenant that was idle starts where the others are, neither before nor behind all of them.
     let few = submit(&two.api.with_key(Some(&small))?, 5).await?;
-    let drawn = draw(&hand, AHEAD + 10).await?;
+    // Of 35 jobs that are left; both coordinators may have published some of the many before they heard of the few.
+    let drawn = draw(&hand, 2 * AHEAD + 10).await?;
     assert_eq!(count(&drawn, &few), 5, "{drawn:?}");
-    assert!(count(&drawn[AHEAD..], &few) < 10, "{drawn:?}");
     Ok(())
 }
 
