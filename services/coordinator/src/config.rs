@@ -73,7 +73,7 @@ pub struct Config {
     pub keep_days: Option<u32>,
 
     /// Age in seconds at which an object that nothing points at is deleted; longer than workers may keep a report, and at least an hour and a half
-    #[arg(long, env = "ATELIER_SWEEP_AGE_S", default_value_t = 86_400)]
+    #[arg(long, env = "ATELIER_SWEEP_AGE_S", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(5_400..))]
     pub sweep_age_s: u64,
 
     /// Seconds between two looks for what may be deleted

@@ -1,4 +1,4 @@
-//! Everything that comes over NATS. Samples are the golden messages of all versions.
+//! Everything that comes over NATS. Samples are the golden messages of version 1.
 
 use atelier_proto::{
     decode, encode,

@@ -38,7 +38,7 @@ const AT_ONCE: usize = 12;
 /// How long after a cancel was answered a worker may still be heard: the signal's way and one step, on a machine that is busy.
 const STOPPED_WITHIN: Duration = Duration::from_millis(800 + LONG_STEP.as_millis() as u64);
 
-/// What the promises are, in DESIGN's order.
+/// What the promises are, numbered as the report prints them.
 pub const PROMISES: [&str; 6] = [
     "what was acknowledged is there",
     "every request ends in exactly one state and is delivered once",

@@ -260,7 +260,7 @@ fn ids(home: &Home) -> Result<()> {
         let view: RequestView = home.json(&["status", part])?;
         ensure!(view.id.to_string() == id, "{part}");
     }
-    // All ids of a day begin alike.
+    // All ids of the same hours begin alike.
     let (_, said) = home.expect(2, &["status", &id[..6]])?;
     says(&said, &["may be any of", "give more of the id"])?;
     let other = if id.ends_with('0') { "1" } else { "0" };

@@ -631,6 +631,5 @@ async fn inputs_of_workers_that_were_tampered_with() -> Result<()> {
     assert_eq!(view.state, RequestState::Failed);
     let reason = view.reason.unwrap_or_default();
     assert!(reason.contains("damaged"), "{reason}");
-    // The same prompt again stores its plan anew where the bytes differ in length, and is never drawn from wrong ones.
     fed.draws().await
 }

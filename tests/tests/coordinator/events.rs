@@ -90,7 +90,7 @@ async fn tells_state_progress_and_the_end_then_closes() -> Result<()> {
     Ok(())
 }
 
-/// The first block of a stream, and the answer's status.
+/// The first block of a stream.
 async fn first_block(answer: &mut reqwest::Response) -> Result<String> {
     let mut text = String::new();
     while !text.contains("\n\n") {

@@ -174,8 +174,19 @@ async fn whoever_gets_a_begun_job_a_second_time_does_not_hide_who_died_of_it() -
     coordinator.api.submit(&direct()).await?;
     let job = dead.next(JobKind::Render).await?;
     dead.beat(&[&job.offer]).await?;
-    // Until it is written down.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut database = sandbox.database().await?;
+    let written = async {
+        while sqlx::query_scalar::<_, i32>("SELECT begun_attempt FROM jobs WHERE id = $1")
+            .bind(job.offer.job.as_uuid())
+            .fetch_one(&mut database)
+            .await?
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await??;
     // As the stream does by itself when it hears nothing for long.
     job.delivery.give_back(None).await;
     let again = heir.next(JobKind::Render).await?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_method_of_every_path_is_described_and_no_other() -> Result<()> {
+async fn every_described_path_takes_the_described_methods_and_no_other() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &[])?;
     let document: Value = coordinator.api.get("/openapi.json").await?.json().await?;

@@ -46,10 +46,14 @@ async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<
             .succeeded(id, Duration::from_secs(5))
             .await?;
     }
+    // The advice came at the last report, if both had been heard lately by then; else a sign of life brings it.
+    good.beat(&[]).await?;
+    bad.beat(&[]).await?;
     let first = advised().await?;
     assert_eq!(first.kind, JobKind::Render);
     assert!((1..=30_000).contains(&first.for_ms), "{}", first.for_ms);
     // Its next sign of life does not show it, so that it is told again.
+    good.beat(&[]).await?;
     bad.beat(&[]).await?;
     let second = advised().await?;
     assert!(second.for_ms <= first.for_ms);

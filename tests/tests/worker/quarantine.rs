@@ -16,8 +16,8 @@ async fn a_worker_takes_none_of_what_it_is_kept_from_until_the_time_is_over() ->
     let _one = sandbox.worker("one", &["--heartbeat-ms", "60000"])?;
     let one = desk.heartbeat().await?.worker;
     let render = desk.render("a cat", 1).await?;
-    advise(&desk, one, TIME).await?;
     let start = Instant::now();
+    advise(&desk, one, TIME).await?;
     // It says so at once.
     while desk.heartbeat().await?.kept_from != [JobKind::Plan] {}
     desk.offer(&offer(plan_work("a dog"))).await?;

@@ -110,7 +110,7 @@ fn priority() -> impl Strategy<Value = Priority> {
 }
 
 proptest! {
-    /// Theorem 1 of the paper: whatever else happens, while two tenants have work waiting, what they are given differs by at most one
+    /// Theorem 1 of Goyal, Vin, Cheng 1996 (see `fair`): whatever else happens, while two tenants have work waiting, what they are given differs by at most one
     /// request of each, in proportion to their weights.
     #[test]
     fn tenants_that_wait_share_by_weight(weights in weights(), ops in ops()) {

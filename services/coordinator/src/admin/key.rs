@@ -59,7 +59,9 @@ pub async fn run(command: KeyCommand) -> anyhow::Result<()> {
             if !open(&database)?.revoke_key(id).await.map_err(explained)? {
                 bail!("there is no key {id}: 'atelier-coordinator key list' shows them");
             }
-            say(&format!("{id} is refused from now on"))
+            say(&format!(
+                "{id} is revoked; coordinators refuse it within 30 seconds"
+            ))
         }
     }
 }

@@ -49,11 +49,16 @@ impl Workers {
     pub fn heard(&self, heartbeat: Heartbeat) -> bool {
         let mut inner = self.lock();
         let known = inner.heard.get(&heartbeat.worker);
+        let stranger = known.is_none();
         let new = known.is_none_or(|(old, _)| {
             old.roles != heartbeat.roles
                 || old.draining != heartbeat.draining
                 || old.kept_from != heartbeat.kept_from
         });
+        if stranger {
+            // Ids are new at every start, so that those of the dead would pile up.
+            inner.heard.retain(|_, (_, at)| at.elapsed() < self.silence);
+        }
         inner
             .heard
             .insert(heartbeat.worker, (heartbeat, Instant::now()));

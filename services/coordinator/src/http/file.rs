@@ -4,7 +4,7 @@
 
 use std::{convert::Infallible, ops::Range};
 
-use atelier_platform::{Artifacts, artifacts::MAX_ARTIFACT_BYTES};
+use atelier_platform::{ArtifactError, Artifacts, artifacts::MAX_ARTIFACT_BYTES};
 use atelier_proto::ArtifactRef;
 use axum::{
     extract::FromRequestParts,
@@ -51,7 +51,7 @@ pub async fn answer(
     file: &ArtifactRef,
     name: &str,
     asked: &Asked,
-) -> Result<Response, ApiError> {
+) -> Result<Response, ArtifactError> {
     // The digest of the bytes, so that equal tags are equal bytes.
     let tag = format!("\"{}\"", file.sha256);
     let shared = AppendHeaders([

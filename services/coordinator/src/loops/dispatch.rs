@@ -22,11 +22,10 @@ pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
         }
         loop {
             pulse.beat();
-            let epoch = *farm.stream.borrow();
             // Without a stream jobs stay ready: nothing is gained by marking them.
-            if epoch == 0 || !farm.bus.is_connected() || stop.is_cancelled() {
+            let Some(epoch) = farm.epoch().filter(|_| !stop.is_cancelled()) else {
                 break;
-            }
+            };
             match dispatch::claim(&farm, epoch).await {
                 Ok(publishing) if publishing.len() == 0 => {
                     if let Err(error) = dispatch::look(&farm).await {

@@ -49,15 +49,16 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             }
             farm.metrics.committed("intake", submissions.len(), started);
             let new = |accepted: &&Accepted| matches!(accepted, Accepted::New(_));
-            farm.metrics
-                .requests_accepted
-                .inc_by(accepted.iter().filter(new).count() as u64);
+            let made = accepted.iter().filter(new).count() as u64;
+            farm.metrics.requests_accepted.inc_by(made);
             let refused = |accepted: &&Accepted| matches!(accepted, Accepted::QueueFull { .. });
             farm.metrics
                 .submits_refused
                 .inc_by(accepted.iter().filter(refused).count() as u64);
-            farm.pass.wait();
-            farm.ready.notify_one();
+            if made > 0 {
+                farm.pass.wait();
+                farm.ready.notify_one();
+            }
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.
                 let _ = answer.send(Answer { accepted, at });

@@ -47,9 +47,9 @@ fn spare_the_last(farm: &Farm, offer: &mut JobOffer) {
 
 /// Looks at what is left waiting, so that what becomes ready later knows whether it may pass.
 pub async fn look(farm: &Farm) -> Result<(), StoreError> {
+    let room = farm.workers.room();
     for backlog in farm.store.backlog().await? {
-        let room = farm.workers.room().of(backlog.kind);
-        farm.pass.renew(backlog, room);
+        farm.pass.renew(backlog, room.of(backlog.kind));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Deleting what nobody keeps: old requests, and objects that nothing points at (outputs of attempts that were superseded, pictures of submits
 //! that failed, everything of requests that were deleted).
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use atelier_platform::{Clock, artifacts::Stored};
 use futures::TryStreamExt;
@@ -49,7 +49,7 @@ pub async fn sweep(farm: &Farm, clock: &impl Clock, grace: Duration) -> Result<u
         }
         let digests: Vec<_> = batch.iter().filter_map(Stored::sha256).collect();
         if !digests.is_empty() {
-            let unnamed = farm.store.unnamed(&digests).await?;
+            let unnamed: HashSet<_> = farm.store.unnamed(&digests).await?.into_iter().collect();
             for stored in &batch {
                 if stored
                     .sha256()

@@ -1,10 +1,9 @@
 //! Writing the traces of requests that ended: rows and artifacts become one JSON document each beside the picture.
 
-use atelier_platform::{ArtifactError, artifacts::MAX_ARTIFACT_BYTES};
+use atelier_platform::ArtifactError;
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, WorkerId, job::JobKind, report::Thought, trace::Trace,
 };
-use bytes::Bytes;
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
@@ -34,48 +33,36 @@ pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
     let ended = rows
         .into_iter()
         .filter(|rows| rows.trace.state.is_terminal());
-    let stored = try_join_all(ended.map(|rows| async {
-        let id = rows.trace.request;
-        let bytes = json(&compose(farm, rows).await?);
-        // Rows and other artifacts tell all that is in it.
-        let artifact = farm.artifacts.put_derived(bytes, MediaType::Json).await?;
-        Ok::<_, TraceError>((id, artifact))
-    }))
-    .await?;
-    let first = farm.store.record_traces(&stored).await?;
-    farm.metrics.traces_stored.inc_by(first.len() as u64);
-    Ok(())
+    let stored = try_join_all(ended.map(|rows| store(farm, rows))).await?;
+    record(farm, &stored).await
 }
 
-/// Where the trace of an ended request is: `stored`, or a new one where there is none or it is lost; none when there is no such request.
-pub async fn find_or_make(
-    farm: &Farm,
-    id: RequestId,
-    stored: Option<ArtifactRef>,
-) -> Result<Option<ArtifactRef>, TraceError> {
-    if let Some(stored) = stored {
-        match farm.artifacts.get(&stored, MAX_ARTIFACT_BYTES).await {
-            Err(error @ (ArtifactError::Missing(_) | ArtifactError::Damaged { .. })) => {
-                tracing::warn!(request = %id, %error, "made a trace again");
-            }
-            Err(error) => return Err(error.into()),
-            Ok(_) => return Ok(Some(stored)),
-        }
-    }
+/// Makes and stores the trace of an ended request; none when there is no such request.
+pub async fn make(farm: &Farm, id: RequestId) -> Result<Option<ArtifactRef>, TraceError> {
     let Some(rows) = farm.store.trace_rows(&[id]).await?.pop() else {
         return Ok(None);
     };
-    let bytes = json(&compose(farm, rows).await?);
-    let artifact = farm.artifacts.put_derived(bytes, MediaType::Json).await?;
-    let first = farm.store.record_traces(&[(id, artifact)]).await?;
-    farm.metrics.traces_stored.inc_by(first.len() as u64);
-    Ok(Some(artifact))
+    let stored = store(farm, rows).await?;
+    record(farm, &[stored]).await?;
+    Ok(Some(stored.1))
 }
 
-fn json(trace: &Trace) -> Bytes {
-    serde_json::to_vec(trace)
-        .expect("a trace holds nothing that JSON cannot")
-        .into()
+/// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.
+async fn store(farm: &Farm, rows: TraceRows) -> Result<(RequestId, ArtifactRef), TraceError> {
+    let id = rows.trace.request;
+    let trace = compose(farm, rows).await?;
+    let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
+    let artifact = farm
+        .artifacts
+        .put_derived(bytes.into(), MediaType::Json)
+        .await?;
+    Ok((id, artifact))
+}
+
+async fn record(farm: &Farm, stored: &[(RequestId, ArtifactRef)]) -> Result<(), TraceError> {
+    let first = farm.store.record_traces(stored).await?;
+    farm.metrics.traces_stored.inc_by(first.len() as u64);
+    Ok(())
 }
 
 async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {

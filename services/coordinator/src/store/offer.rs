@@ -55,7 +55,7 @@ pub(super) fn offer(
             request: request.id,
             lease_ms,
             avoid: job.failed_on.clone(),
-            alone: job.failures > 0,
+            alone: !job.failed_on.is_empty(),
             work,
         },
     })

@@ -39,8 +39,6 @@ impl Store {
             .application_name(&format!("{APPLICATION} {:016x}", rand::random::<u64>()))
             // A coordinator that hangs in a transaction must not keep others out for ever.
             .options([
-                // A connection keeps its plans: one that was made while a table was small must not read all of it once it is large.
-                ("enable_seqscan", "off"),
                 ("idle_in_transaction_session_timeout", "10000"),
                 ("statement_timeout", "20000"),
                 ("lock_timeout", "10000"),

@@ -1,7 +1,7 @@
 //! Requests as this coordinator last saw or wrote them. Only fresher than asking, never needed: whatever is saved from here is fenced by version.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,6 +21,9 @@ struct Inner {
     known: HashMap<RequestId, Arc<Loaded>>,
     /// In the order they came; may name some that are gone.
     order: VecDeque<RequestId>,
+    /// Requests that ended lately, so that whoever is late with an older state of one does not bring it back.
+    ended: HashSet<RequestId>,
+    ended_order: VecDeque<RequestId>,
 }
 
 impl Recent {
@@ -29,10 +32,14 @@ impl Recent {
         self.lock().known.get(&id).cloned()
     }
 
-    /// Remembers a request; the oldest make room.
+    /// Remembers a request, unless a later state of it is known; the oldest make room.
     pub fn put(&self, loaded: Arc<Loaded>) {
         let id = loaded.request.id;
         let mut inner = self.lock();
+        let later = |known: &Arc<Loaded>| known.version > loaded.version;
+        if inner.ended.contains(&id) || inner.known.get(&id).is_some_and(later) {
+            return;
+        }
         if inner.known.insert(id, loaded).is_none() {
             inner.order.push_back(id);
         }
@@ -49,8 +56,12 @@ impl Recent {
         let mut inner = self.lock();
         if inner.known.len() < LIMIT / 2 {
             let loaded = loaded();
-            inner.order.push_back(loaded.request.id);
-            inner.known.insert(loaded.request.id, Arc::new(loaded));
+            let id = loaded.request.id;
+            if inner.ended.contains(&id) || inner.known.contains_key(&id) {
+                return;
+            }
+            inner.order.push_back(id);
+            inner.known.insert(id, Arc::new(loaded));
         }
     }
 
@@ -61,7 +72,21 @@ impl Recent {
         }
     }
 
-    /// Forgets requests: somebody else changed them, or they ended.
+    /// Forgets a request that ended, for good.
+    pub fn end(&self, id: RequestId) {
+        let mut inner = self.lock();
+        inner.known.remove(&id);
+        if inner.ended.insert(id) {
+            inner.ended_order.push_back(id);
+        }
+        if inner.ended_order.len() > LIMIT
+            && let Some(oldest) = inner.ended_order.pop_front()
+        {
+            inner.ended.remove(&oldest);
+        }
+    }
+
+    /// Forgets requests: somebody else changed them.
     pub fn forget(&self, ids: impl IntoIterator<Item = RequestId>) {
         let mut inner = self.lock();
         for id in ids {

@@ -357,8 +357,13 @@ impl Unit {
                     violation,
                 })?;
             touched.push(*id);
-            let changed = delta.changed.iter().map(|job| &job.job);
-            for job in changed.chain(&delta.made) {
+            // Begun by this unit; another one's lease may only have been extended.
+            let begun = delta
+                .changed
+                .iter()
+                .filter(|changed| changed.job.attempt > changed.from_attempt)
+                .map(|changed| &changed.job);
+            for job in begun.chain(&delta.made) {
                 let JobState::Dispatched { lease_until, .. } = job.state else {
                     continue;
                 };
@@ -403,12 +408,11 @@ impl Unit {
         for (id, held) in self.held {
             places.extend(held.before.places.iter().map(|(job, place)| (*job, *place)));
             if held.after.state != State::Active {
-                self.store.forget([id]);
-            } else if changed.contains(&id) || held.fresh {
-                let version = held.before.version + i64::from(changed.contains(&id));
+                self.store.recent.end(id);
+            } else if changed.contains(&id) {
                 self.store.recent.put(Arc::new(Loaded {
                     request: held.after,
-                    version,
+                    version: held.before.version + 1,
                     rank: held.before.rank,
                     spec: held.before.spec.clone(),
                     tenant: held.before.tenant,

@@ -35,7 +35,7 @@ pub struct Filter {
     pub before: Option<RequestId>,
 }
 
-/// A request that ended, as far as its files are concerned.
+/// Where a request stands, and its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Where it stands.

@@ -4,9 +4,13 @@
 
 use std::{
     fs::{self, File},
+    hash::{BuildHasher, Hasher, RandomState},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -77,10 +81,12 @@ impl Folder {
 /// Beside its place first, so that no reader ever sees half of it. Only what is acknowledged is named to readers.
 fn write(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    /// Processes in containers may all have the same id; what one left when it was killed must not be in another's way.
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut beside = path.as_os_str().to_owned();
     // A name with `#` and a number is what object_store takes for an upload under way, and never lists.
-    beside.push(format!("#{}{count:010}", std::process::id()));
+    beside.push(format!("#{}{count:010}", *PROCESS));
     let beside = PathBuf::from(beside);
     let create = || File::options().write(true).create_new(true).open(&beside);
     let mut file = match create() {

@@ -57,5 +57,5 @@ pub async fn handler(
         return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
     }
     let name = format!("atelier-{id}.png");
-    file::answer(&api.farm.artifacts, &image, &name, &asked).await
+    Ok(file::answer(&api.farm.artifacts, &image, &name, &asked).await?)
 }
