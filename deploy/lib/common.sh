@@ -1,7 +1,8 @@
 # Shared by the scripts of deploy/ and .ci/: sourced, never run. Leaves the caller in the
-# checkout's root. No shebang: it is no program.
+# checkout's root; CALLER is where that was called from. No shebang: it is no program.
 # shellcheck shell=bash
 
+CALLER=$PWD
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cd -- "$ROOT" || exit
 
@@ -30,6 +31,20 @@ need_cargo() {
     have=$(cargo --version | sed 's/^cargo \([0-9.]*\).*/\1/')
     at_least "$have" "$want" ||
         die "Rust $want or later is needed, cargo here is $have: run 'rustup update stable'"
+}
+
+# from_caller PATH: the path as the caller meant it, absolute.
+from_caller() {
+    case $1 in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s\n' "$CALLER/$1" ;;
+    esac
+}
+
+# build_farm [CARGO_OPTIONS]: the programs of a farm. Of the whole workspace, as deploy/test does: features follow
+# from the packages that are named, and a choice of them would compile a third of the dependencies for both.
+build_farm() {
+    cargo build --release --locked "$@" --workspace --bin atelier --bin atelier-coordinator --bin atelier-worker
 }
 
 # took SECONDS_AT_START: the time since, for people.

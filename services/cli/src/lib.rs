@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod exit;
 pub mod farm;
+mod random;
 pub mod servers;
 mod show;
 

@@ -139,6 +139,84 @@ fn a_full_queue_is_waited_out_and_a_refused_line_is_a_result() -> Result<()> {
 }
 
 #[test]
+fn a_farm_that_is_away_or_cannot_just_now_is_not_called_full() -> Result<()> {
+    let home = Home::new()?;
+    let stub = Stub::start(|_, before| match before {
+        0 => (0, "", String::new()),
+        1 => (
+            503,
+            "retry-after: 0\r\n",
+            refusal("unavailable", "the database is away"),
+        ),
+        _ => (422, "", refusal("invalid", "not such a size")),
+    })?;
+    let (_, said) = home.feed(
+        1,
+        &["batch", "-", "--out", "cats", "--url", &stub.url],
+        "{\"prompt\":\"a cat\"}\n",
+    )?;
+    says(
+        &said,
+        &[
+            "the farm does not answer: waiting for 1 s",
+            "the farm cannot take requests just now: waiting for 1 s",
+        ],
+    )?;
+    ensure!(!said.contains("full"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_lost_picture_of_a_line_that_was_tried_again_is_that_of_the_second_request() -> Result<()> {
+    let home = Home::new()?;
+    let (first, second) = (
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        "01890a5d-ac96-774b-bcce-b302099a8058",
+    );
+    let view = |id: &str, state: &str| {
+        serde_json::json!({
+            "id": id, "prompt": "a cat", "state": state, "seed": 1, "round": 1, "jobs": [],
+            "created_at": "2026-01-01T00:00:00Z",
+        })
+        .to_string()
+    };
+    let stub = Stub::start(move |call, _| match call.target.as_str() {
+        "POST /v1/requests" => (201, "", view(first, "failed")),
+        target if target == format!("POST /v1/requests/{first}/retry") => {
+            (201, "", view(second, "succeeded"))
+        }
+        target if target == format!("GET /v1/requests/{second}") => {
+            (200, "", view(second, "succeeded"))
+        }
+        target if target == format!("GET /v1/requests/{second}/image") => {
+            (200, "", "a picture".into())
+        }
+        _ => (404, "", refusal("not_found", "no such thing")),
+    })?;
+    fs::write(home.path("cats.jsonl"), "{\"prompt\":\"a cat\"}\n")?;
+    let batch = ["batch", "cats.jsonl", "--url", &stub.url];
+    home.expect(1, &batch)?;
+    home.ok(&[&batch[..], &["--retry-failed"]].concat())?;
+    for again in [&[][..], &["--retry-failed"]] {
+        fs::remove_file(home.path("cats/0001.png"))?;
+        home.ok(&[&batch[..], again].concat())?;
+        assert_eq!(fs::read(home.path("cats/0001.png"))?, b"a picture");
+        let result = &results(&home)?[0];
+        assert_eq!(
+            (&result["id"], &result["state"]),
+            (&second.into(), &"succeeded".into())
+        );
+    }
+    let calls = stub.calls();
+    let sent = calls
+        .iter()
+        .filter(|call| call.target.starts_with("POST"))
+        .count();
+    assert_eq!(sent, 2, "{calls:#?}");
+    Ok(())
+}
+
+#[test]
 fn what_is_wrong_for_all_lines_ends_the_batch() -> Result<()> {
     let home = Home::new()?;
     let stub = Stub::start(|_, _| (401, "", refusal("unauthorized", "no key")))?;

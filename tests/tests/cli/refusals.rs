@@ -3,6 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::Result;
+use atelier_cli::farm::FarmInfo;
 
 use crate::{
     home::{Home, check, says},
@@ -73,12 +74,28 @@ fn the_key_is_sent_and_never_shown() -> Result<()> {
     let sent = format!("authorization: bearer {key}");
     assert!(stub.calls().iter().all(|call| call.headers.contains(&sent)));
 
-    // The key of the farm in the data folder is for that farm only.
+    // The key of the farm in the data folder is for that farm only,
     fs::create_dir(home.path("farm"))?;
     fs::rename(home.path("key"), home.path("farm/key"))?;
     home.expect(4, &["list", "--url", &stub.url])?;
+    // and while it runs: afterwards its port may be anybody's.
+    home.farm()?.write_info(&FarmInfo {
+        url: stub.url.clone(),
+        pid: std::process::id(),
+        http_ports: Vec::new(),
+        postgres_port: 1,
+        nats_port: 2,
+        workers: 1,
+        ready_at: String::new(),
+    })?;
+    home.expect(4, &["list", "--url", &stub.url])?;
+    for call in &stub.calls()[2..] {
+        assert!(!call.headers.contains("authorization"), "{call:?}");
+    }
+    let _lock = home.farm()?.lock()?;
+    home.expect(4, &["list", "--url", &stub.url])?;
     let last = stub.calls().pop();
-    assert!(last.is_some_and(|call| !call.headers.contains("authorization")));
+    assert!(last.is_some_and(|call| call.headers.contains(&sent)));
     Ok(())
 }
 
@@ -101,6 +118,18 @@ fn completions_are_scripts_and_the_version_is_a_document() -> Result<()> {
     says(
         &home.ok(&["version"])?,
         &["atelier ", "messages of version 1"],
+    )
+}
+
+#[test]
+fn an_empty_list_says_of_which_state() -> Result<()> {
+    let home = Home::new()?;
+    let stub = Stub::start(|_, _| (200, "", "{\"requests\":[]}".into()))?;
+    let out = home.ok(&["list", "--state", "failed", "--url", &stub.url])?;
+    assert_eq!(out, "no requests that are failed\n");
+    says(
+        &home.ok(&["list", "--url", &stub.url])?,
+        &["no requests: atelier submit"],
     )
 }
 

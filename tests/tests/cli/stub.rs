@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::Result;
 
-/// One call as it arrived: its headers as text in lower case.
+/// One call as it arrived: method and path, and its headers as text in lower case.
 #[derive(Clone, Debug)]
 pub struct Call {
+    pub target: String,
     pub headers: String,
 }
 
@@ -52,7 +53,9 @@ fn serve(
     answer: &impl Fn(&Call, usize) -> Answer,
 ) -> Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    reader.read_line(&mut String::new())?;
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let target = first.rsplit_once(' ').map_or("", |(target, _)| target);
     let mut headers = String::new();
     loop {
         let mut line = String::new();
@@ -67,7 +70,10 @@ fn serve(
         .find_map(|line| line.strip_prefix("content-length:"));
     let length: u64 = length.map_or(Ok(0), |length| length.trim().parse())?;
     std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-    let call = Call { headers };
+    let call = Call {
+        target: target.to_owned(),
+        headers,
+    };
     let before = {
         let mut calls = calls.lock().expect("nobody panics here");
         calls.push(call.clone());

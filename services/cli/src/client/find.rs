@@ -5,7 +5,6 @@ use atelier_proto::{
     RequestId,
     http::{RequestSummary, RequestView},
 };
-use reqwest::StatusCode;
 
 use super::{Client, LONGEST_PAGE, Refused, Wanted};
 use crate::{exit::Usage, show};
@@ -94,9 +93,7 @@ fn candidate(request: &RequestSummary) -> String {
 
 fn is_unknown(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<Refused>();
-    refused.is_some_and(|refused| {
-        refused.status == StatusCode::NOT_FOUND && refused.code == "not_found"
-    })
+    refused.is_some_and(Refused::is_unknown)
 }
 
 /// Whether this may be a piece of an id.

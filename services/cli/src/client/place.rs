@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::key::ApiKey;
+use super::{Client, key::ApiKey};
 use crate::{
     exit::{Unreachable, Usage},
     farm::DataDir,
@@ -71,6 +71,11 @@ impl FarmArgs {
         self.url.as_deref().filter(|url| !url.is_empty())
     }
 
+    /// A client of the farm that is meant; an error with advice when there is none.
+    pub fn client(&self) -> Result<Client> {
+        Client::new(self.place()?)
+    }
+
     /// Finds the farm that is meant; an error with advice when there is none.
     pub fn place(&self) -> Result<Place> {
         let data = DataDir::at(&self.data.data)?;
@@ -79,9 +84,11 @@ impl FarmArgs {
             None => self.local(&data)?,
         };
         let mut key = ApiKey::named(self.key_file.as_deref())?;
-        // The folder's key goes to the folder's own farm and to nobody else.
-        let own = || data.info().is_some_and(|info| info.url == url);
-        if key.is_none() && data.key_file().is_file() && own() {
+        // The folder's key goes to the folder's own farm and to nobody else: not to who has its port after it.
+        if key.is_none()
+            && data.key_file().is_file()
+            && data.running()?.is_some_and(|info| info.url == url)
+        {
             key = Some(ApiKey::in_file(&data.key_file())?);
         }
         Ok(Place { url, key, hint })
@@ -102,13 +109,13 @@ impl FarmArgs {
                 reached: false,
             })
         };
-        match (data.runner()?, data.info()) {
-            (None, _) => Err(nothing("none runs here")),
-            (Some(pid), Some(info)) if info.pid == pid => Ok((
+        match data.running()? {
+            Some(info) => Ok((
                 info.url,
                 format!("It runs, but does not answer; see the logs in {folder}/logs."),
             )),
-            (Some(_), _) => Err(nothing("it is just starting")),
+            None if data.runner()?.is_some() => Err(nothing("it is just starting")),
+            None => Err(nothing("none runs here")),
         }
     }
 }

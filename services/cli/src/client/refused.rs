@@ -85,6 +85,11 @@ impl Refused {
         self
     }
 
+    /// Whether there is no such request, as opposed to no such farm.
+    pub fn is_unknown(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && self.code == "not_found"
+    }
+
     /// Whether asking again in a moment may help.
     pub fn is_passing(&self) -> bool {
         matches!(

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use super::{follow::unless_interrupted, options::Urgency};
 use crate::{
-    client::{Client, FarmArgs},
+    client::FarmArgs,
     exit::{self, Usage},
     show::{self, OutputArgs},
 };
@@ -54,7 +54,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<ExitCode> {
     let folder = folder(&args)?;
     let lines = lines::read(&args.file, args.priority.into())?;
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let mut results = Results::open(&folder)?;
     let total = lines.len();
     let run = Run {

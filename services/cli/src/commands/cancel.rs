@@ -5,30 +5,21 @@ use std::process::ExitCode;
 use anyhow::Result;
 use atelier_proto::http::RequestState;
 
-use super::request::RequestId;
-use crate::{
-    client::{Client, FarmArgs},
-    exit,
-    show::{self, OutputArgs},
-};
+use super::request::RequestOfFarm;
+use crate::{exit, show};
 
 /// Stop a request
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    request: RequestId,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    farm: FarmArgs,
+    request: RequestOfFarm,
 }
 
 /// Cancels the request. What ended before stays as it ended: exit status 1.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
-    let found = client.find(&args.request.id).await?;
+    let (client, found) = args.request.find().await?;
     let view = client.cancel(found.id).await?;
-    if args.output.is_json() {
+    if args.request.output.is_json() {
         show::json(&view)?;
     } else {
         show::print(&format!("{} {}\n", view.id, show::state(view.state)))?;

@@ -51,13 +51,13 @@ impl DatabaseArgs {
             return Ok(url.clone());
         }
         let data = DataDir::at(&self.data.data)?;
-        match (data.runner()?, data.info()) {
-            (Some(pid), Some(info)) if info.pid == pid => Ok(Postgres::url_of(
+        match data.running()? {
+            Some(info) => Ok(Postgres::url_of(
                 &data.postgres(),
                 info.postgres_port,
                 "postgres",
             )?),
-            _ => Err(Unreachable {
+            None => Err(Unreachable {
                 url: data.folder().display().to_string(),
                 reason: "its database runs only while the farm does".into(),
                 hint: format!(

@@ -12,7 +12,7 @@ use super::{
     request::RequestId,
 };
 use crate::{
-    client::{Client, FarmArgs},
+    client::FarmArgs,
     show::{self, OutputArgs},
 };
 
@@ -35,7 +35,7 @@ pub struct Args {
 
 /// Saves the picture and says where it is; the best so far of a request that is still worked on.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let view = client.find(&args.request.id).await?;
     if view.image.is_none() {
         let (id, state) = (view.id, view.state.as_str());

@@ -30,7 +30,7 @@ enum Action {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// List the keys, not what opens the farm
+    /// List the keys by their ids; a key itself is shown only when it is made
     List {
         #[command(flatten)]
         output: OutputArgs,

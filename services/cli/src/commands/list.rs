@@ -10,7 +10,7 @@ use atelier_proto::{
 use clap::ValueEnum;
 
 use crate::{
-    client::{Client, FarmArgs, LONGEST_PAGE, Wanted},
+    client::{FarmArgs, LONGEST_PAGE, Wanted},
     show::{self, OutputArgs, Table},
 };
 
@@ -66,7 +66,7 @@ fn whole_id(text: &str) -> Result<RequestId, String> {
 
 /// Prints as many pages as it takes.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let state = args.state.map(RequestState::from);
     let mut left = if args.all { u32::MAX } else { args.limit };
     let mut list = RequestList {
@@ -92,7 +92,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         show::json(&list)?;
         return Ok(ExitCode::SUCCESS);
     }
-    show::print(&table(&list.requests))?;
+    let none = state.map(|state| format!("no requests that are {}\n", state.as_str()));
+    match none {
+        Some(none) if list.requests.is_empty() => show::print(&none)?,
+        _ => show::print(&table(&list.requests))?,
+    }
     if let Some(next) = list.next {
         let state = state.map(|state| format!(" --state {}", state.as_str()));
         show::note(&format!(

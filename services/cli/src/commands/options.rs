@@ -164,13 +164,6 @@ fn size(text: &str) -> Result<Size, String> {
     }
 }
 
-/// A word that no other call uses: a submit that is sent twice stays one request.
-pub fn fresh_key() -> Result<String> {
-    let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,15 +2,39 @@
 
 use std::fmt::Write as _;
 
+use anyhow::Result;
 use atelier_proto::http::RequestView;
 
-use crate::show;
+use crate::{
+    client::{Client, FarmArgs},
+    show::{self, OutputArgs},
+};
 
 /// Which request.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RequestId {
     /// Id of the request, its first or last characters (4 or more), or `last`
     pub id: String,
+}
+
+/// A request of a farm, for commands that have no further options.
+#[derive(clap::Args, Clone, Debug)]
+pub struct RequestOfFarm {
+    #[command(flatten)]
+    request: RequestId,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    farm: FarmArgs,
+}
+
+impl RequestOfFarm {
+    /// A client of the farm, and the request as it stands.
+    pub async fn find(&self) -> Result<(Client, RequestView)> {
+        let client = self.farm.client()?;
+        let view = client.find(&self.request.id).await?;
+        Ok((client, view))
+    }
 }
 
 /// Where a request stands, in lines.

@@ -6,13 +6,9 @@ use anyhow::Result;
 
 use super::{
     deliver::{DeliveryArgs, deliver},
-    options::fresh_key,
     request::RequestId,
 };
-use crate::{
-    client::{Client, FarmArgs},
-    show,
-};
+use crate::{client::FarmArgs, random::random_word, show};
 
 /// Try a failed or canceled request again, as a new one
 #[derive(clap::Args)]
@@ -28,9 +24,9 @@ pub struct Args {
 /// Makes the new request, follows it, saves what it made.
 pub async fn run(args: Args) -> Result<ExitCode> {
     args.delivery.check(1)?;
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let old = client.find(&args.request.id).await?;
-    let view = client.retry(old.id, &fresh_key()?).await?;
+    let view = client.retry(old.id, &random_word()?).await?;
     if args.delivery.is_shown() {
         show::note(&format!("request {} again", old.id));
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{list, request::describe, workers};
 use crate::{
-    client::{Client, FarmArgs, Wanted},
+    client::{FarmArgs, Wanted},
     show::{self, OutputArgs},
 };
 
@@ -26,7 +26,7 @@ const NEWEST: u32 = 10;
 
 /// Prints one request, or the overview.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     if let Some(id) = &args.id {
         let view = client.find(id).await?;
         match args.output.is_json() {

@@ -7,9 +7,9 @@ use atelier_proto::http::RequestView;
 
 use super::{
     deliver::{DeliveryArgs, deliver},
-    options::{RequestArgs, fresh_key},
+    options::RequestArgs,
 };
-use crate::client::{Client, FarmArgs};
+use crate::{client::FarmArgs, random::random_word};
 
 /// Draw a picture and watch it come about
 #[derive(clap::Args)]
@@ -40,10 +40,11 @@ Examples:
 pub async fn run(args: Args) -> Result<ExitCode> {
     let body = args.request.body()?;
     args.delivery.check(args.number as usize)?;
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let word = match args.idempotency_key {
         Some(word) => word,
-        None => fresh_key()?,
+        // No other call uses it: a submit that is sent twice stays one request.
+        None => random_word()?,
     };
     let mut views = Vec::new();
     for number in 0..args.number {

@@ -5,29 +5,21 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use atelier_proto::trace::Trace;
 
-use super::request::RequestId;
-use crate::{
-    client::{Client, FarmArgs},
-    show::{self, OutputArgs},
-};
+use super::request::RequestOfFarm;
+use crate::show;
 
 /// Tell how a picture came about: thought, plan, stages, checks, rounds, end
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    request: RequestId,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    farm: FarmArgs,
+    request: RequestOfFarm,
 }
 
 /// Tells the story, or prints the document as it is.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
-    let id = client.find(&args.request.id).await?.id;
-    let document = client.trace(id).await?;
-    if args.output.is_json() {
+    let (client, view) = args.request.find().await?;
+    let document = client.trace(view.id).await?;
+    if args.request.output.is_json() {
         let value: serde_json::Value =
             serde_json::from_slice(&document).context("the trace is no JSON")?;
         show::json(&value)?;

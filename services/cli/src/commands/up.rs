@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::DataArgs,
     exit::Usage,
-    farm::{DataDir, Farm, FarmInfo, FarmOptions},
+    farm::{DataDir, Farm, FarmOptions},
     servers::Parts,
     show::OutputArgs,
 };
@@ -144,17 +144,16 @@ async fn stay(args: Args, data: &DataDir) -> Result<ExitCode> {
 
 /// The sentence that refuses a second farm in one folder.
 fn runs_already(data: &DataDir) -> Result<String> {
-    let (folder, pid) = (data.folder().display(), data.runner()?);
-    let running = |info: &FarmInfo| Some(info.pid) == pid;
-    Ok(match (pid, data.info().filter(running)) {
-        (Some(pid), Some(info)) => format!(
-            "a farm runs in {folder} already, at {} (process {pid}, ready since {}): 'atelier down' stops it, --data DIR puts another one elsewhere",
-            info.url, info.ready_at
+    let folder = data.folder().display();
+    Ok(match (data.running()?, data.runner()?) {
+        (Some(info), _) => format!(
+            "a farm runs in {folder} already, at {} (process {}, ready since {}): 'atelier down' stops it, --data DIR puts another one elsewhere",
+            info.url, info.pid, info.ready_at
         ),
-        (Some(pid), None) => format!(
+        (None, Some(pid)) => format!(
             "a farm is being started in {folder} just now (process {pid}): 'atelier down' stops it, --data DIR puts another one elsewhere"
         ),
-        (None, _) => format!("a farm in {folder} has just been stopped: try again"),
+        (None, None) => format!("a farm in {folder} has just been stopped: try again"),
     })
 }
 

@@ -7,37 +7,32 @@ use atelier_proto::http::RequestState;
 
 use super::{
     follow,
-    request::{RequestId, describe},
+    request::{RequestOfFarm, describe},
 };
 use crate::{
-    client::{Client, FarmArgs},
     exit,
-    show::{self, Board, OutputArgs},
+    show::{self, Board},
 };
 
 /// Follow a request to its end
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    request: RequestId,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    farm: FarmArgs,
+    request: RequestOfFarm,
 }
 
 /// Shows progress, then how the request ended. Exit status 1 unless there is a picture.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
-    let found = client.find(&args.request.id).await?;
+    let (client, found) = args.request.find().await?;
     let id = found.id;
-    let mut lane = Board::new(args.output.is_json()).lane(None);
+    let json = args.request.output.is_json();
+    let mut lane = Board::new(json).lane(None);
     let goes_on = format!("; the request goes on: 'atelier cancel {id}' stops it");
     let work = follow::to_the_end(&client, found, &mut lane);
     let view = follow::unless_interrupted(work, &goes_on).await;
     lane.finish("");
     let view = view?;
-    if args.output.is_json() {
+    if json {
         show::json(&view)?;
     } else {
         show::print(&describe(&view))?;

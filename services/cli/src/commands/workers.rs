@@ -6,7 +6,7 @@ use anyhow::Result;
 use atelier_proto::{http::WorkerView, job::JobKind};
 
 use crate::{
-    client::{Client, FarmArgs},
+    client::FarmArgs,
     show::{self, OutputArgs, Table},
 };
 
@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Prints who was heard in the last seconds.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let workers = client.workers().await?;
     match args.output.is_json() {
         true => show::json(&serde_json::json!({ "workers": workers }))?,

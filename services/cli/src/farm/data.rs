@@ -156,7 +156,13 @@ impl DataDir {
         }
     }
 
-    /// What the last farm that was ready left here.
+    /// The farm that runs on this folder and was ready; none while it is starting.
+    pub fn running(&self) -> Result<Option<FarmInfo>> {
+        let runner = self.runner()?;
+        Ok(self.info().filter(|info| Some(info.pid) == runner))
+    }
+
+    /// What the last farm that was ready left here; it may be long gone, and its ports somebody else's.
     pub fn info(&self) -> Option<FarmInfo> {
         serde_json::from_slice(&fs::read(self.info_file()).ok()?).ok()
     }
@@ -184,8 +190,28 @@ mod tests {
         assert!(lock.is_some());
         assert!(data.lock().unwrap().is_none(), "taken twice");
         assert_eq!(data.runner().unwrap(), Some(std::process::id()));
+        let mut info = FarmInfo {
+            url: "http://127.0.0.1:1".into(),
+            pid: 1,
+            http_ports: vec![1],
+            postgres_port: 2,
+            nats_port: 3,
+            workers: 1,
+            ready_at: String::new(),
+        };
+        data.write_info(&info).unwrap();
+        assert_eq!(
+            data.running().unwrap(),
+            None,
+            "word of the one before while this one starts"
+        );
+        info.pid = std::process::id();
+        data.write_info(&info).unwrap();
+        assert_eq!(data.running().unwrap().as_ref(), Some(&info));
         drop(lock);
         assert_eq!(data.runner().unwrap(), None);
+        assert_eq!(data.running().unwrap(), None, "what it left is no farm");
+        assert_eq!(data.info(), Some(info));
         assert!(data.lock().unwrap().is_some(), "free again");
     }
 }

@@ -26,7 +26,7 @@ pub struct Ports {
 
 impl Ports {
     /// The ports of the last time where they are free, free ones for what is new. One that was recorded and is taken is
-    /// an error, unless `any` allows another one. `http` names the port of the first coordinator.
+    /// an error, unless `any` allows another one. `http` names the port of the first coordinator; the others keep theirs.
     pub fn choose(
         last: Option<&FarmInfo>,
         coordinators: u32,
@@ -38,8 +38,10 @@ impl Ports {
         let mut taken = vec![postgres, nats];
         let mut recorded = last.map(|info| info.http_ports.clone()).unwrap_or_default();
         if let Some(named) = http {
-            if recorded.first() != Some(&named) {
-                recorded = vec![named];
+            match recorded.iter().position(|port| *port == named) {
+                Some(index) => recorded.swap(0, index),
+                None if recorded.is_empty() => recorded.push(named),
+                None => recorded[0] = named,
             }
             if free_port(Some(named))? != named {
                 bail!("port {named} is taken: name another one with --port");
@@ -69,10 +71,7 @@ fn port(whose: &str, recorded: Option<u16>, any: bool) -> Result<u16> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let free = free_port(Some(recorded))?;
-        if free == recorded {
-            return Ok(free);
-        }
-        if any {
+        if free == recorded || any {
             return Ok(free);
         }
         if Instant::now() > deadline {
@@ -112,6 +111,11 @@ mod tests {
             (again.postgres, &again.http[..]),
             (first.postgres, &first.http[..1])
         );
+        let named = free_port(None).unwrap();
+        let moved = Ports::choose(Some(&info), 2, Some(named), false).unwrap();
+        assert_eq!(moved.http, [named, first.http[1]], "the second stays");
+        let turned = Ports::choose(Some(&info), 2, Some(first.http[1]), false).unwrap();
+        assert_eq!(turned.http, [first.http[1], first.http[0]]);
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first.nats)).unwrap();
         let error = Ports::choose(Some(&info), 1, None, false).unwrap_err();
         assert!(error.to_string().contains("--free-ports"), "{error}");

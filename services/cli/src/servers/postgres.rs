@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Read,
     net::Ipv4Addr,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -15,6 +14,7 @@ use super::{
     Identity, ServerError, log_tail,
     unprivileged::{copy_for_all, outside},
 };
+use crate::random::random_word;
 
 /// What a commit has survived when it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,9 @@ impl Postgres {
         fs::write(&secret, "").map_err(ServerError::file("write", &secret))?;
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))
             .map_err(ServerError::file("change", &secret))?;
-        fs::write(&secret, random_word()?).map_err(ServerError::file("write", &secret))?;
+        random_word()
+            .and_then(|word| fs::write(&secret, word))
+            .map_err(ServerError::file("write", &secret))?;
         if let Some(identity) = self.identity {
             identity.give(&half)?;
             identity.give(&secret)?;
@@ -268,14 +270,4 @@ fn create_open(folder: &Path) -> Result<(), ServerError> {
     fs::create_dir(folder).map_err(ServerError::file("create", folder))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
         .map_err(ServerError::file("change", folder))
-}
-
-/// 32 hexadecimal digits from the kernel.
-fn random_word() -> Result<String, ServerError> {
-    let source = Path::new("/dev/urandom");
-    let mut bytes = [0; 16];
-    fs::File::open(source)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(ServerError::file("read", source))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -75,9 +75,7 @@ fn line(name: &str, number: usize, text: &str, priority: Priority) -> Result<Lin
     let mut digest = Sha256::new();
     digest.update(format!("{name}\n{number}\n"));
     digest.update(serde_json::to_vec(&body)?);
-    let digest = digest.finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let key = format!("batch-{hex}");
+    let key = format!("batch-{}", atelier_proto::Sha256(digest.finalize().into()));
     Ok(Line { number, key, body })
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::Write,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,8 @@ use crate::{commands::files::write_whole, exit::Usage};
 
 /// Name of the file.
 pub const NAME: &str = "results.jsonl";
+/// What the file is called once a new one took its place because some of its lines could not be read.
+const ODD: &str = "results.jsonl.unread";
 /// Name of the file that is locked while a batch writes into the folder.
 const LOCK: &str = ".batch.lock";
 
@@ -69,7 +71,8 @@ pub struct Results {
 }
 
 impl Results {
-    /// Opens or makes the folder. A line that was being written when a run was killed is left out.
+    /// Opens or makes the folder. The line that was being written when a run was killed is left out; a file that has
+    /// others which are no results is kept beside the new one.
     pub fn open(folder: &Path) -> Result<Self> {
         let cannot = |what: &str| format!("cannot {what} {}", folder.display());
         fs::create_dir_all(folder).with_context(|| cannot("make the folder"))?;
@@ -79,10 +82,13 @@ impl Results {
             return Err(Usage(message).into());
         }
         let path = folder.join(NAME);
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let mut known = BTreeMap::new();
-        for result in text.lines().flat_map(serde_json::from_str::<LineResult>) {
-            known.insert(result.line, result);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            read => read.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let (known, odd) = parse(&bytes);
+        if odd {
+            write_whole(&folder.join(ODD), &bytes)?;
         }
         write_whole(&path, &lines(&known)?)?;
         let file = File::options()
@@ -110,8 +116,14 @@ impl Results {
         picture.is_some_and(|picture| self.folder.join(picture).is_file())
     }
 
-    /// Appends the result of a line that has just ended.
+    /// Appends the result of a line that has just ended, as one write. A line that had its picture keeps that word when
+    /// the picture could not be had again.
     pub fn add(&mut self, result: LineResult) -> Result<()> {
+        let known = self.known.get(&result.line);
+        let had = known.is_some_and(|known| known.key == result.key && known.picture.is_some());
+        if had && result.picture.is_none() {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec(&result)?;
         text.push(b'\n');
         self.file
@@ -125,6 +137,20 @@ impl Results {
     pub fn sort(&self) -> Result<()> {
         write_whole(&self.folder.join(NAME), &lines(&self.known)?)
     }
+}
+
+/// The results in the file, the last of each line; and whether a whole line was none.
+fn parse(bytes: &[u8]) -> (BTreeMap<usize, LineResult>, bool) {
+    let (mut known, mut odd) = (BTreeMap::new(), false);
+    for text in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice::<LineResult>(text) {
+            Ok(result) => {
+                known.insert(result.line, result);
+            }
+            Err(_) => odd |= text.ends_with(b"\n") && !text.trim_ascii().is_empty(),
+        }
+    }
+    (known, odd)
 }
 
 fn lines(known: &BTreeMap<usize, LineResult>) -> Result<Vec<u8>> {
@@ -188,5 +214,40 @@ mod tests {
         assert!(results.has_picture(&line(2, "key-2")));
         let numbers: Vec<usize> = results.known.keys().copied().collect();
         assert_eq!(numbers, [1, 2]);
+        assert!(!folder.path().join(ODD).exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_wiped() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(NAME);
+        let mut bytes = serde_json::to_vec(&result(1, Some("0001.png"))).unwrap();
+        bytes.extend(b"\n\xff\xfe no text\n");
+        fs::write(&file, &bytes).unwrap();
+        let results = Results::open(folder.path()).unwrap();
+        assert_eq!(results.known[&1], result(1, Some("0001.png")));
+        assert_eq!(fs::read(folder.path().join(ODD)).unwrap(), bytes);
+        drop(results);
+
+        // A folder in its place cannot be read, by root neither.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        let error = Results::open(folder.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("cannot read"), "{error:#}");
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_had_again_leaves_the_result_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = Results::open(folder.path()).unwrap();
+        results.add(result(1, Some("0001.png"))).unwrap();
+        results.add(result(1, None)).unwrap();
+        assert_eq!(results.known[&1], result(1, Some("0001.png")));
+        let mut changed = result(1, None);
+        changed.key = "changed".into();
+        results.add(changed.clone()).unwrap();
+        assert_eq!(results.known[&1], changed, "another request");
+        let text = fs::read_to_string(folder.path().join(NAME)).unwrap();
+        assert_eq!(text.lines().count(), 2);
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 use atelier_proto::http::{RequestState, RequestView};
 use indicatif::ProgressBar;
+use reqwest::StatusCode;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
@@ -29,7 +30,7 @@ use crate::{
 /// How long the farm may be away before the batch gives up. What was sent goes on there.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// First pause before a line is sent again, unless the farm says how long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause, whatever the farm says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -48,8 +49,8 @@ pub struct Run {
 /// What a line tells on its way.
 enum News {
     Ended(Box<LineResult>),
-    /// The farm takes no more for so long.
-    Full(Duration),
+    /// It is sent again after so long, and why.
+    Waits(&'static str, Duration),
 }
 
 /// A line that is to be sent, and how it ended before.
@@ -84,8 +85,8 @@ impl Run {
         // Ends when every sender has: their tasks end with this call, whatever happens.
         while let Some(news) = heard.recv().await {
             match news {
-                News::Full(pause) => {
-                    let words = format!("the farm is full: waiting for {} s", pause.as_secs());
+                News::Waits(why, pause) => {
+                    let words = format!("{why}: waiting for {} s", pause.as_secs());
                     if board.is_lines() {
                         board.say(&words);
                     }
@@ -178,46 +179,59 @@ impl Run {
         Ok(result)
     }
 
-    /// Sends a line until the farm takes it, or says why it never will.
+    /// Sends a line until the farm takes it, or says why it never will. What it became in an earlier run is looked at
+    /// instead: its key still names the first request of several, when it was tried again.
     async fn send(
         &self,
         line: &Line,
         before: Option<LineResult>,
         tell: &mpsc::Sender<News>,
     ) -> Result<RequestView> {
-        let again = before.filter(|_| self.retry_failed);
-        let again = again.and_then(|result| result.id.filter(|_| result.picture.is_none()));
+        let again = before
+            .as_ref()
+            .is_some_and(|result| self.retry_failed && result.picture.is_none());
+        let mut known = before.and_then(|result| result.id);
         let (mut away_since, mut pause) = (None, FIRST_PAUSE);
         loop {
-            let answer = match again {
+            let answer = match known {
                 // A new key for each request that is tried again, the same whenever this line is.
-                Some(id) => {
+                Some(id) if again => {
                     let key = format!("{}-after-{id}", line.key);
                     self.client.retry_once(id, &key).await
                 }
+                Some(id) => self.client.view(id).await,
                 None => self.client.submit_once(&line.body, &line.key).await,
             };
             let error = match answer {
                 Ok(view) => return Ok(view),
                 Err(error) => error,
             };
-            let wait = match error.downcast_ref::<Refused>() {
+            let (why, wait) = match error.downcast_ref::<Refused>() {
+                // The farm keeps no request for ever.
+                Some(refused) if refused.is_unknown() && known.is_some() => {
+                    known = None;
+                    continue;
+                }
                 Some(refused) if refused.is_passing() => {
                     away_since = None;
-                    refused.retry_after.unwrap_or(pause)
+                    let why = match refused.status {
+                        StatusCode::TOO_MANY_REQUESTS => "the farm is full",
+                        _ => "the farm cannot take requests just now",
+                    };
+                    (why, refused.retry_after.unwrap_or(pause))
                 }
                 None if error.is::<Unreachable>() => {
                     let since = *away_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > PATIENCE {
                         return Err(error);
                     }
-                    pause
+                    ("the farm does not answer", pause)
                 }
                 _ => return Err(error),
             };
             let wait = wait.clamp(FIRST_PAUSE, LONGEST_PAUSE);
             // Only a word on the board: nobody misses it.
-            let _ = tell.try_send(News::Full(wait));
+            let _ = tell.try_send(News::Waits(why, wait));
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

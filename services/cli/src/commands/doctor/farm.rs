@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use atelier_proto::job::JobKind;
+use atelier_proto::{http::WorkerView, job::JobKind};
 
 use super::Finding;
 use crate::{
@@ -70,22 +70,62 @@ async fn roles(client: &Client) -> Result<String, String> {
             .workers()
             .await
             .map_err(|error| format!("{error:#}"))?;
-        let nobody = |kind: &&JobKind| !workers.iter().any(|worker| worker.roles.contains(kind));
-        let missing: Vec<&str> = JobKind::ALL
-            .iter()
-            .filter(nobody)
-            .map(|kind| kind.as_str())
-            .collect();
+        let missing = missing(&workers);
         if missing.is_empty() {
             let devices: Vec<String> = workers.into_iter().map(|worker| worker.device).collect();
             return Ok(format!("{} ({})", devices.len(), devices.join(", ")));
         }
         if before.elapsed() > FIRST_WORD {
-            return Err(format!(
-                "nobody does {}: start a worker with these roles",
-                missing.join(", ")
-            ));
+            return Err(missing.join("; "));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What nobody does, and what to do about it, a sentence a kind. Who is kept from a kind does it no more than who never did.
+fn missing(workers: &[WorkerView]) -> Vec<String> {
+    let sentence = |kind: &JobKind| {
+        let mut able = workers
+            .iter()
+            .filter(|worker| worker.roles.contains(kind))
+            .peekable();
+        let name = kind.as_str();
+        if able.peek().is_none() {
+            return Some(format!(
+                "nobody does {name}: start a worker with --roles {name}"
+            ));
+        }
+        able.all(|worker| worker.kept_from.contains(kind))
+            .then(|| format!("whoever does {name} keeps failing it: see the logs of the workers"))
+    };
+    JobKind::ALL.iter().filter_map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(roles: &[JobKind], kept_from: &[JobKind]) -> WorkerView {
+        WorkerView {
+            name: "w".into(),
+            roles: roles.to_vec(),
+            model: "m".into(),
+            device: "cpu".into(),
+            kept_from: kept_from.to_vec(),
+            busy: 0,
+            seen_ms_ago: 1,
+        }
+    }
+
+    #[test]
+    fn who_is_kept_from_a_kind_does_not_do_it() {
+        use JobKind::{Critique, Plan, Render};
+        let mut workers = vec![worker(&[Plan, Render], &[Render])];
+        let said = missing(&workers);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("does render keeps failing"), "{said:?}");
+        assert!(said[1].contains("nobody does critique"), "{said:?}");
+        workers.push(worker(&[Render, Critique], &[]));
+        assert_eq!(missing(&workers), [""; 0]);
     }
 }
