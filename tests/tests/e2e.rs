@@ -3,6 +3,7 @@
 use std::{io::Cursor, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use atelier_pictures::{Parameters, Provenance};
 use atelier_proto::{
     ArtifactRef,
     http::{ErrorBody, Event, RequestState, RequestView, SubmitRequest, UploadedReference},
@@ -43,6 +44,7 @@ async fn check_result(api: &Api, view: &RequestView, trace: &Trace) -> Result<()
         "the picture's length is wrong"
     );
     image::load_from_memory_with_format(&picture, image::ImageFormat::Png)?;
+    check_label(&picture, trace)?;
     ensure!(
         trace.image == Some(named),
         "the trace names another picture"
@@ -53,6 +55,31 @@ async fn check_result(api: &Api, view: &RequestView, trace: &Trace) -> Result<()
         "{:#?}",
         trace.jobs
     );
+    Ok(())
+}
+
+/// What the picture's file says of itself is what the trace says.
+fn check_label(picture: &[u8], trace: &Trace) -> Result<()> {
+    let texts = atelier_pictures::texts(picture)?;
+    let text = |keyword: &str| {
+        let found = texts.iter().find(|text| text.keyword == keyword);
+        found.with_context(|| format!("the picture has no text {keyword}"))
+    };
+    let made = Provenance::parse(&text(Provenance::KEYWORD)?.text)?;
+    let drawn = |job: &&atelier_proto::trace::TraceJob| {
+        job.kind == JobKind::Render && job.artifact == trace.image
+    };
+    let job = trace.jobs.iter().find(drawn).context("it was drawn")?;
+    ensure!(
+        made.model == trace.model
+            && Some(made.seed) == job.seed
+            && Some(&made.stage) == job.stage.as_ref()
+            && Some(&made.op) == job.op.as_ref()
+            && Some(made.steps) == job.steps,
+        "the picture says {made:?}, the trace {job:?}"
+    );
+    let parameters = Parameters::parse(&text(Parameters::KEYWORD)?.text);
+    ensure!(parameters.prompt == made.prompt.trim(), "{parameters:?}");
     Ok(())
 }
 

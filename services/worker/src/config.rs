@@ -75,6 +75,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_BATCH", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub batch: Option<u64>,
 
+    /// Leave out of pictures' files what they were made with: prompt, plan, model, seed (`atelier inspect` reads it back)
+    #[arg(long, env = "ATELIER_BARE_PICTURES")]
+    pub bare_pictures: bool,
+
     /// Milliseconds without a step after which the device counts as hung: the attempt fails and the worker ends with exit code 3
     #[arg(long, env = "ATELIER_STEP_TIMEOUT_MS", default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     pub step_timeout_ms: u64,

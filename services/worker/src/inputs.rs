@@ -1,12 +1,13 @@
 //! Inputs of jobs: fetched from the store, compared with their names, decoded within bounds.
 
-use std::{io::Cursor, time::Duration};
+use std::time::Duration;
 
 use atelier_engine::Reference;
+use atelier_pictures::Bounds;
 use atelier_platform::{ArtifactError, Artifacts};
 use atelier_proto::{ArtifactRef, job::NamedReference, plan::Plan};
 use bytes::Bytes;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, RgbImage};
 
 /// Longest plan in bytes.
 const MAX_PLAN_BYTES: u64 = 1 << 20;
@@ -14,10 +15,12 @@ const MAX_PLAN_BYTES: u64 = 1 << 20;
 const MAX_PICTURE_BYTES: u64 = 32 << 20;
 /// Pictures of so few pixels are decoded here and now: another thread would take longer to wake up.
 const SMALL: u64 = 1 << 15;
-/// Longest edge of a picture in pixels.
-const MAX_EDGE: u32 = 8_192;
-/// Most memory that decoding a picture may take, in bytes.
-const MAX_DECODED: u64 = 256 << 20;
+/// The same in pixels and memory.
+const BOUNDS: Bounds = Bounds {
+    side: 8_192,
+    file: MAX_PICTURE_BYTES as usize,
+    memory: 256 << 20,
+};
 /// How long fetching is tried while the store is away. The device works on others meanwhile.
 const FETCH_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -97,17 +100,10 @@ fn is_small(png: &[u8]) -> bool {
     pixels.is_some_and(|pixels| pixels <= SMALL)
 }
 
-/// Reads a PNG within bounds.
+/// Reads a picture within bounds.
 pub fn read_picture(bytes: &[u8]) -> Result<DynamicImage, InputError> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_EDGE);
-    limits.max_image_height = Some(MAX_EDGE);
-    limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits);
-    reader
-        .decode()
-        .map_err(|error| InputError::Invalid(format!("the picture cannot be read: {error}")))
+    atelier_pictures::read(bytes, &BOUNDS)
+        .map_err(|error| InputError::Invalid(format!("the picture {error}")))
 }
 
 /// Tries again while the store is away; what was stored once will be there again.

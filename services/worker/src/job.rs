@@ -15,7 +15,7 @@ use crate::{
     outbox,
     progress::{self, Steps},
     shared::Shared,
-    stages::{self, StageError},
+    stages::{self, Label, StageError},
 };
 
 /// Works on a job until its report is answered.
@@ -95,6 +95,10 @@ async fn attempt(
         () = job.stopping() => return Err(StageError::Stopped),
         task = stages::prepare(&shared.artifacts, &job.offer.work) => task?,
     };
+    let label = shared
+        .labels
+        .then(|| Label::of(&shared.about.model, &job.offer.work, &task))
+        .flatten();
     let done = compute(shared, job, task).await;
     // From here on the device is free for the next one.
     shared.hands.computed(job);
@@ -105,7 +109,7 @@ async fn attempt(
     tokio::select! {
         biased;
         () = job.unwanted() => Err(StageError::Stopped),
-        outcome = stages::finish(&shared.artifacts, made) => outcome,
+        outcome = stages::finish(&shared.artifacts, made, label) => outcome,
     }
 }
 

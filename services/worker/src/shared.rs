@@ -53,6 +53,8 @@ pub struct Shared {
     pub artifacts: Artifacts,
     /// The way to the engine.
     pub device: Device,
+    /// Whether pictures say what they were made with.
+    pub labels: bool,
     /// A device that makes no step for this long hangs.
     pub step_timeout: Duration,
     /// Jobs in hands.
@@ -82,6 +84,7 @@ impl Shared {
             bus: parts.bus,
             artifacts: parts.artifacts,
             device,
+            labels: !config.bare_pictures,
             step_timeout: config.step_timeout(),
             hands: Arc::new(hands),
             kept: Kept::default(),

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use atelier_coordinator::pictures::{MAX_SIDE, to_png};
+use atelier_pictures::{Format, MAX_TEXT, Parameters, Provenance, Text, texts, write};
 use atelier_worker::inputs::read_picture;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use image::{DynamicImage, ImageFormat, RgbaImage};
@@ -47,4 +48,28 @@ target!(
     stored_picture,
     vec![file(ImageFormat::Png)],
     |bytes: &[u8]| read_picture(bytes).ok()
+);
+target!(
+    picture_texts,
+    vec![
+        write(
+            &DynamicImage::new_rgb8(2, 2),
+            Format::Png,
+            &[
+                Text::new("parameters", "a cat\nSteps: 4, Seed: 7, Size: 2x2"),
+                Text::new("atelier", "{\"cat\": \"\u{732b}\"}"),
+            ],
+        )
+        .expect("a small picture can be written")
+    ],
+    |bytes: &[u8]| {
+        let texts = texts(bytes).ok()?;
+        for text in &texts {
+            assert!(text.text.len() <= MAX_TEXT);
+            let read = Parameters::parse(&text.text);
+            assert_eq!(Parameters::parse(&read.to_text().text), read);
+            let _ = Provenance::parse(&text.text);
+        }
+        Some(())
+    }
 );

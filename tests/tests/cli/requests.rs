@@ -66,6 +66,16 @@ fn one_picture(home: &Home) -> Result<()> {
     let out = home.ok(&["download", "last", "--out", "again.png", "--trace"])?;
     ensure!(out == "again.png\nagain.trace.json\n", "{out}");
     ensure!(fs::read(home.path("again.png"))? == fs::read(home.path("cat.png"))?);
+    let told: serde_json::Value = home.json(&["inspect", "again.png"])?;
+    ensure!(
+        told["atelier"]["stage"] == "out" && told["parameters"]["settings"]["Seed"].is_string(),
+        "{told}"
+    );
+    ensure!(home.ok(&["inspect", "again.png"])?.contains("\nplan  "));
+    home.ok(&["download", &id, "--out", "again.jpg", "--quality", "70"])?;
+    ensure!(fs::read(home.path("again.jpg"))?.starts_with(&[0xFF, 0xD8]));
+    let (_, said) = home.expect(1, &["inspect", "again.jpg"])?;
+    ensure!(said.contains("is not a PNG"), "{said}");
     let raw = home.command(&["download", &id, "--out", "-"]).output()?;
     ensure!(raw.stdout == fs::read(home.path("cat.png"))?);
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::{
-    files::{default_picture, numbered, trace_beside, write_whole},
+    files::{PictureArgs, default_picture, numbered, trace_beside, write_whole},
     follow,
 };
 use crate::{
@@ -24,9 +24,12 @@ use crate::{
 #[derive(clap::Args, Clone, Debug)]
 pub struct DeliveryArgs {
     /// Where the picture goes, - is stdout; without it, atelier-XXXXXXXX.png in this folder. The trace goes beside it,
-    /// as NAME.trace.json. Several pictures are NAME-1.png, NAME-2.png, ..
+    /// as NAME.trace.json. Several pictures are NAME-1.png, NAME-2.png, .. A name that ends in .jpg or .webp gets such a
+    /// file, without what the PNG says of itself
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    picture: PictureArgs,
     /// Return as soon as the request is accepted: `atelier watch ID` follows it, `atelier download ID` gets the picture
     #[arg(long, conflicts_with = "out")]
     detach: bool,
@@ -153,7 +156,7 @@ async fn follow_all(
         let (client, args) = (client.clone(), args.clone());
         running.spawn(async move {
             let place = args.place(&view, index + 1, of);
-            let outcome = one(&client, view, &mut lane, &place).await;
+            let outcome = one(&client, view, &mut lane, &place, args.picture).await;
             let words = match &outcome {
                 Ok(outcome) => brief(outcome),
                 Err(error) => show::line(&format!("{error:#}")),
@@ -171,7 +174,13 @@ async fn follow_all(
 }
 
 /// Follows one request and saves what it made.
-async fn one(client: &Client, view: RequestView, lane: &mut Lane, place: &Path) -> Result<Outcome> {
+async fn one(
+    client: &Client,
+    view: RequestView,
+    lane: &mut Lane,
+    place: &Path,
+    saved: PictureArgs,
+) -> Result<Outcome> {
     let view = follow::to_the_end(client, view, lane).await?;
     let mut outcome = Outcome {
         view,
@@ -187,7 +196,7 @@ async fn one(client: &Client, view: RequestView, lane: &mut Lane, place: &Path) 
         show::print_raw(&picture)?;
         return Ok(outcome);
     }
-    write_whole(place, &picture)?;
+    write_whole(place, &saved.file(place, picture.into())?)?;
     outcome.picture_file = Some(place.to_owned());
     let beside = trace_beside(place);
     write_whole(&beside, &patiently(|| client.trace(id)).await?)?;

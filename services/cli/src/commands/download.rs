@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::{
-    files::{default_picture, trace_beside, write_whole},
+    files::{PictureArgs, default_picture, trace_beside, write_whole},
     request::RequestId,
 };
 use crate::{
@@ -21,9 +21,12 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     request: RequestId,
-    /// Where the picture goes, - is stdout; without it, atelier-XXXXXXXX.png in this folder
+    /// Where the picture goes, - is stdout; without it, atelier-XXXXXXXX.png in this folder. A name that ends in .jpg or .webp gets such
+    /// a file, without what the PNG says of itself
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    picture: PictureArgs,
     /// Save the trace beside it as well, as NAME.trace.json
     #[arg(long)]
     trace: bool,
@@ -54,7 +57,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         show::print_raw(&picture)?;
         return Ok(ExitCode::SUCCESS);
     }
-    write_whole(&out, &picture)?;
+    write_whole(&out, &args.picture.file(&out, picture.into())?)?;
     let mut files = vec![("picture_file", out.clone())];
     if args.trace {
         let trace = trace_beside(&out);

@@ -6,7 +6,36 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use atelier_pictures::{Bounds, Format, read, write};
 use atelier_proto::RequestId;
+
+/// What the farm draws is within these.
+const BOUNDS: Bounds = Bounds::of(16_384, 1 << 30);
+
+/// How a picture is saved.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct PictureArgs {
+    /// Quality of a JPEG, 1 (smallest) to 100 (best)
+    #[arg(long, value_name = "N", default_value_t = Format::QUALITY, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+}
+
+impl PictureArgs {
+    /// The farm's PNG as the file that `path` names: a JPEG or WebP by its ending, else as it is, with all that it says of itself.
+    pub fn file(self, path: &Path, png: Vec<u8>) -> Result<Vec<u8>> {
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        let format = match Format::of_ending(&ending) {
+            None | Some(Format::Png) => return Ok(png),
+            Some(Format::Jpeg { .. }) => Format::Jpeg {
+                quality: self.quality,
+            },
+            Some(other) => other,
+        };
+        let picture =
+            read(&png, &BOUNDS).map_err(|error| anyhow::anyhow!("the farm's picture {error}"))?;
+        Ok(write(&picture, format, &[])?)
+    }
+}
 
 /// Writes a file beside its final place first, so that nobody finds half of it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -53,6 +82,25 @@ mod tests {
         ] {
             assert_eq!(numbered(Path::new(file), 2), Path::new(second));
         }
+    }
+
+    #[test]
+    fn the_ending_says_what_is_written() {
+        let png = write(&image::DynamicImage::new_rgb8(5, 3), Format::Png, &[]).unwrap();
+        let args = PictureArgs { quality: 80 };
+        for (name, format) in [
+            ("cat.png", image::ImageFormat::Png),
+            ("cat", image::ImageFormat::Png),
+            ("cat.JPG", image::ImageFormat::Jpeg),
+            ("cat.webp", image::ImageFormat::WebP),
+        ] {
+            let file = args.file(Path::new(name), png.clone()).unwrap();
+            assert_eq!(image::guess_format(&file).unwrap(), format, "{name}");
+        }
+        assert!(
+            args.file(Path::new("cat.jpg"), b"no picture".to_vec())
+                .is_err()
+        );
     }
 
     #[test]

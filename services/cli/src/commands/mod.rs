@@ -10,6 +10,7 @@ pub mod down;
 pub mod download;
 mod files;
 mod follow;
+pub mod inspect;
 pub mod key;
 pub mod list;
 pub mod migrate;

@@ -1,18 +1,14 @@
 //! Pictures that users send: decoded once, so that nothing but a picture of bounded size ever reaches a worker.
 
-use std::io::Cursor;
-
+use atelier_pictures::{Bounds, Format, format_of, read, write};
+use atelier_proto::http::MAX_REFERENCE_BYTES;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use image::{ImageFormat, ImageReader, Limits};
-
-use atelier_proto::http::MAX_REFERENCE_BYTES;
 
 /// Longest side of a picture, in pixels.
 pub const MAX_SIDE: u32 = 4_096;
 
-/// Memory that decoding may take, in bytes: a picture of the longest sides with 16 bits a channel.
-const MAX_DECODED_BYTES: u64 = 4_096 * 4_096 * 8;
+const BOUNDS: Bounds = Bounds::of(MAX_SIDE, MAX_REFERENCE_BYTES);
 
 /// Why something is no picture for us; sentences for people.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +19,12 @@ pub enum PictureError {
     /// The file is too long.
     #[error("has {0} bytes, at most {MAX_REFERENCE_BYTES} are allowed")]
     TooLong(usize),
-    /// It is some other file.
-    #[error("is not a PNG, JPEG or WebP picture")]
-    Format,
-    /// It claims to be a picture but is damaged or has too many pixels.
-    #[error("cannot be decoded within {MAX_SIDE} x {MAX_SIDE} pixels: {0}")]
-    Decode(#[from] image::ImageError),
+    /// The file is some other one, damaged, or has too many pixels.
+    #[error(transparent)]
+    Picture(#[from] atelier_pictures::PictureError),
+    /// It cannot be written anew.
+    #[error(transparent)]
+    Write(#[from] atelier_pictures::WriteError),
 }
 
 /// Turns the base64 text of a picture file into a PNG file. Takes processor time; call it where blocking is allowed.
@@ -37,29 +33,18 @@ pub fn to_png(base64: &str) -> Result<Bytes, PictureError> {
         return Err(PictureError::TooLong(base64.len() / 4 * 3));
     }
     let file = BASE64_STANDARD.decode(base64)?;
-    if file.len() > MAX_REFERENCE_BYTES {
-        return Err(PictureError::TooLong(file.len()));
-    }
-    let mut reader = ImageReader::new(Cursor::new(&file))
-        .with_guessed_format()
-        .map_err(|_| PictureError::Format)?;
-    let format = reader.format().ok_or(PictureError::Format)?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let picture = reader.decode()?;
-    if format == ImageFormat::Png {
+    let picture = read(&file, &BOUNDS)?;
+    if format_of(&file) == Some(image::ImageFormat::Png) {
         return Ok(file.into());
     }
-    let mut png = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut png), ImageFormat::Png)?;
-    Ok(png.into())
+    Ok(write(&picture, Format::Png, &[])?.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::ImageFormat;
     use proptest::prelude::*;
 
     use super::*;
@@ -85,7 +70,13 @@ mod tests {
     #[test]
     fn too_many_pixels_are_refused() {
         let error = to_png(&file(ImageFormat::Png, MAX_SIDE + 1)).unwrap_err();
-        assert!(matches!(error, PictureError::Decode(_)), "{error}");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "has {} x 4 pixels, at most {MAX_SIDE} on a side are read",
+                MAX_SIDE + 1
+            )
+        );
         let error = to_png(&"A".repeat(MAX_REFERENCE_BYTES * 2)).unwrap_err();
         assert!(matches!(error, PictureError::TooLong(_)), "{error}");
     }

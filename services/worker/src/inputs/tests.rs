@@ -1,4 +1,6 @@
-use image::{Rgba, RgbaImage};
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgba, RgbaImage};
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! The three kinds of jobs: each builds the engine's input from an offer, and a report's outcome from the engine's output.
 
 pub mod critique;
+mod label;
 pub mod plan;
 pub mod render;
 
@@ -14,6 +15,8 @@ use atelier_proto::{
     report::{Outcome, Thought},
 };
 use bytes::Bytes;
+
+pub use label::Label;
 
 use crate::{
     device::{DeviceError, Made, Task},
@@ -88,11 +91,15 @@ pub async fn prepare(artifacts: &Artifacts, work: &Work) -> Result<Task, StageEr
     }
 }
 
-/// Stores what was made and says what to report.
-pub async fn finish(artifacts: &Artifacts, made: Made) -> Result<Outcome, StageError> {
+/// Stores what was made, a picture with its label, and says what to report.
+pub async fn finish(
+    artifacts: &Artifacts,
+    made: Made,
+    label: Option<Label>,
+) -> Result<Outcome, StageError> {
     match made {
         Made::Plan(made) => plan::finish(artifacts, *made).await,
-        Made::Picture(made) => render::finish(artifacts, made).await,
+        Made::Picture(made) => render::finish(artifacts, made, label).await,
         Made::Review(review) => critique::finish(artifacts, review).await,
     }
 }

@@ -1,17 +1,16 @@
 //! Render jobs: a plan and the pictures that its stage reads in, a picture out.
 
-use std::io::Cursor;
-
 use atelier_engine::{RenderInput, RenderOutput};
+use atelier_pictures::{Format, Text};
 use atelier_platform::Artifacts;
 use atelier_proto::{
     MediaType,
     job::{RenderWork, Size},
     report::Outcome,
 };
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 
-use super::{StageError, store};
+use super::{Label, StageError, store};
 use crate::{
     device::Task,
     inputs::{self, InputError},
@@ -49,18 +48,25 @@ pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<
     })))
 }
 
+/// Stores the picture with what it says of itself.
 pub(super) async fn finish(
     artifacts: &Artifacts,
     made: RenderOutput,
+    label: Option<Label>,
 ) -> Result<Outcome, StageError> {
     let size = Size {
         width: made.image.width(),
         height: made.image.height(),
     };
-    let png = if made.image.as_raw().len() <= SMALL {
-        png(&made.image)?
+    let texts = match label {
+        Some(label) => label.texts(&made)?,
+        None => Vec::new(),
+    };
+    let image = made.image;
+    let png = if image.as_raw().len() <= SMALL {
+        png(image, &texts)?
     } else {
-        tokio::task::spawn_blocking(move || png(&made.image))
+        tokio::task::spawn_blocking(move || png(image, &texts))
             .await
             .map_err(|error| StageError::Output(error.to_string()))??
     };
@@ -73,10 +79,7 @@ pub(super) async fn finish(
     })
 }
 
-fn png(image: &RgbImage) -> Result<Vec<u8>, StageError> {
-    let mut bytes = Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|error| StageError::Output(error.to_string()))?;
-    Ok(bytes.into_inner())
+fn png(image: RgbImage, texts: &[Text]) -> Result<Vec<u8>, StageError> {
+    atelier_pictures::write(&image.into(), Format::Png, texts)
+        .map_err(|error| StageError::Output(error.to_string()))
 }

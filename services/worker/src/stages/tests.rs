@@ -44,8 +44,9 @@ async fn device() -> Device {
 async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
     let run = async {
         let task = prepare(artifacts, &work).await?;
+        let label = Label::of("test", &work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
-        finish(artifacts, done.made?).await
+        finish(artifacts, done.made?, label).await
     };
     let ended: Result<Outcome, StageError> = run.await;
     ended.unwrap_or_else(|error| error.outcome())
