@@ -187,4 +187,7 @@ pub enum EngineError {
     /// Something went wrong on the way; another attempt may do better.
     #[error("{0}")]
     Failed(String),
+    /// The device has no room for it, also by itself; the engine is as good as before. A worker with more memory may do better.
+    #[error("{0}")]
+    OutOfMemory(String),
 }

@@ -1,11 +1,15 @@
 //! Devices: what was found, and which one is used. One build serves hosts with and without a GPU.
 
+mod memory;
+
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use tch::{Cuda, Device};
+
+pub use memory::{Memory, memory, resident};
 
 /// The GPU half of libtorch, beside the CPU half where it is installed.
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";

@@ -2,6 +2,7 @@
 //!
 //! Synchronous: no async runtime and no network in here, and no tensor leaves the crate except towards the trainer.
 
+pub mod checkpoint;
 pub mod critic;
 pub mod device;
 pub mod language;
@@ -9,7 +10,8 @@ pub mod nn;
 pub mod planner;
 pub mod props;
 pub mod renderer;
+pub mod residency;
 mod torch_engine;
 pub mod weights;
 
-pub use torch_engine::{LoadError, Manifest, ManifestError, TorchEngine};
+pub use torch_engine::{LoadError, Manifest, ManifestError, Sources, TorchEngine};

@@ -8,7 +8,7 @@ use atelier_engine::{
     double::{DoubleEngine, DoubleOptions},
 };
 
-use atelier_models::TorchEngine;
+use atelier_models::{Sources, TorchEngine};
 
 use crate::config::{Config, EngineKind};
 
@@ -38,7 +38,11 @@ fn load_torch(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
     if let Some(threads) = config.threads {
         atelier_models::device::set_threads(threads);
     }
-    let engine = TorchEngine::load(&config.model, language, &config.roles, &config.device)?;
+    let sources = Sources {
+        model: config.model.clone(),
+        language: language.to_owned(),
+    };
+    let engine = TorchEngine::load(&sources, &config.roles, &config.device)?;
     Ok(Box::new(engine))
 }
 

@@ -86,13 +86,6 @@ impl LanguageModel {
         device: Device,
     ) -> Result<Self, LanguageError> {
         let config = DecoderConfig::from_json(&dir.join("config.json"))?;
-        let jinja = dir.join("chat_template.jinja");
-        let template = if jinja.exists() {
-            Some(text(&jinja)?)
-        } else {
-            json::<TokenizerConfig>(&dir.join("tokenizer_config.json"))?
-                .and_then(|config| config.chat_template)
-        };
         let generation = match json::<Generation>(&dir.join("generation_config.json"))? {
             Some(Generation {
                 eos_token_id: Some(ends),
@@ -102,7 +95,7 @@ impl LanguageModel {
             }
         };
         Ok(Self {
-            chat: template.as_deref().map(ChatTemplate::new).transpose()?,
+            chat: ChatTemplate::of_dir(dir)?,
             ends: match generation {
                 Some(Ends::One(end)) => vec![end],
                 Some(Ends::Many(ends)) => ends,
@@ -116,6 +109,20 @@ impl LanguageModel {
                 device,
             )?,
         })
+    }
+}
+
+impl ChatTemplate {
+    /// The template of a Hugging Face folder: a file of its own, or a part of the tokenizer's configuration.
+    pub fn of_dir(dir: &Path) -> Result<Option<Self>, LanguageError> {
+        let jinja = dir.join("chat_template.jinja");
+        let template = if jinja.exists() {
+            Some(text(&jinja)?)
+        } else {
+            json::<TokenizerConfig>(&dir.join("tokenizer_config.json"))?
+                .and_then(|config| config.chat_template)
+        };
+        template.as_deref().map(Self::new).transpose()
     }
 }
 

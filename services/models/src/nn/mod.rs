@@ -40,6 +40,16 @@ impl Linear {
         Self::load(weights, name, input, output)
     }
 
+    /// A convolution whose kernel is its stride, as a linear layer of flattened patches: `name.weight` of `shape` (output first) and
+    /// `name.bias`, which must be there.
+    pub fn load_flat(weights: &Weights, name: &str, shape: &[i64]) -> Result<Self, WeightsError> {
+        let weights = weights.sub(name);
+        Ok(Self {
+            weight: weights.get_shaped("weight", shape)?.flatten(1, -1),
+            bias: Some(weights.get_shaped("bias", &shape[..1])?),
+        })
+    }
+
     /// `(.., input)` to `(.., output)`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, self.bias.as_ref())
@@ -80,6 +90,36 @@ pub fn layer_norm(x: &Tensor, eps: f64) -> Tensor {
     x.to_kind(Kind::Float)
         .layer_norm([size], None::<&Tensor>, None::<&Tensor>, eps, false)
         .to_kind(x.kind())
+}
+
+/// Layer norm with weights over the last dimension.
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// Reads `name.weight` and `name.bias`, both `(size)`.
+    pub fn load(weights: &Weights, name: &str, size: i64, eps: f64) -> Result<Self, WeightsError> {
+        let weights = weights.sub(name);
+        Ok(Self {
+            weight: weights.get_shaped("weight", &[size])?,
+            bias: weights.get_shaped("bias", &[size])?,
+            eps,
+        })
+    }
+
+    /// `(.., size)` to the same.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(
+            self.weight.size(),
+            Some(&self.weight),
+            Some(&self.bias),
+            self.eps,
+            false,
+        )
+    }
 }
 
 /// Group norm with weights; its statistics are computed in f32 whatever the kind.

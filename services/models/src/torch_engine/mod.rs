@@ -1,10 +1,12 @@
 //! The engine on libtorch: glue between the seam and the networks, no arithmetic of its own.
 
+mod guard;
+mod load;
 mod manifest;
 mod render;
 mod words;
 
-use std::{path::Path, rc::Rc, sync::Arc};
+use std::sync::Arc;
 
 use atelier_engine::{
     Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
@@ -13,16 +15,17 @@ use atelier_engine::{
 use atelier_proto::{job::JobKind, report::Thought, review::Review};
 use tch::Device;
 
+use guard::{guarded, halving};
+pub use load::{LoadError, Sources};
 pub use manifest::{Manifest, ManifestError};
 
 use crate::{
     critic::DetectorCritic,
     device,
-    language::{Decoder, DecoderConfig, LanguageError, TextStates, Tokenizer, kind_for},
+    language::TextStates,
     planner::{Planner, PlannerError},
     props::{PropLibrary, StandIns},
     renderer::Renderer,
-    weights::gguf::Gguf,
 };
 
 /// Everything that was loaded for a worker's roles. One thread owns it.
@@ -31,7 +34,7 @@ pub struct TorchEngine {
     device: Device,
     roles: Vec<JobKind>,
     props: Arc<PropLibrary>,
-    text: TextStates,
+    text: Option<TextStates>,
     /// Finds the thing that may stand for another, for planning.
     stand_ins: Option<StandIns>,
     planner: Option<Planner>,
@@ -39,123 +42,13 @@ pub struct TorchEngine {
     critic: Option<DetectorCritic>,
 }
 
-/// Why a model is not usable, as one chain of causes.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot load {part}: {reason}")]
-pub struct LoadError {
-    part: String,
-    reason: String,
-}
-
-impl LoadError {
-    fn of<'a, E: std::fmt::Display>(part: &'a Path) -> impl FnOnce(E) -> Self + 'a {
-        move |reason| Self {
-            part: part.display().to_string(),
-            reason: reason.to_string(),
-        }
-    }
-}
-
 impl TorchEngine {
-    /// Loads what `roles` need of the model in `dir`, with the language model file that it was trained on. `device` is `auto`, `cpu` or
-    /// `cuda:N`.
-    pub fn load(
-        dir: &Path,
-        language: &Path,
-        roles: &[JobKind],
-        device: &str,
-    ) -> Result<Self, LoadError> {
-        let manifest = Manifest::read(dir).map_err(LoadError::of(dir))?;
-        let device = device::open(device).map_err(LoadError::of(Path::new(device)))?;
-        let has = |role| roles.contains(&role);
-        let props_dir = dir.join("props");
-        let props = Arc::new(PropLibrary::open(&props_dir).map_err(LoadError::of(&props_dir))?);
-        let LanguageParts {
-            text,
-            stand_ins,
-            planner,
-        } = language_parts(
-            dir,
-            language,
-            &manifest.text_taps,
-            has(JobKind::Plan).then_some(&*props),
-            device,
-        )?;
-        let part = |name: &str| dir.join(name);
-        let renderer = has(JobKind::Render)
-            .then(|| {
-                Renderer::load(&part("renderer"), device).map_err(LoadError::of(&part("renderer")))
-            })
-            .transpose()?;
-        // Drawing needs the critic's words too: which things have which colour of their own.
-        let critic = (has(JobKind::Critique) || has(JobKind::Render))
-            .then(|| {
-                let dir = part("detector");
-                DetectorCritic::load(&dir, props.clone(), device).map_err(LoadError::of(&dir))
-            })
-            .transpose()?;
-        Ok(Self {
-            manifest,
-            device,
-            roles: roles.to_vec(),
-            stand_ins,
-            props,
-            text,
-            planner,
-            renderer,
-            critic,
-        })
-    }
-
     fn lacks(&self, role: JobKind) -> EngineError {
         EngineError::Impossible(format!(
             "this worker has not loaded what {} jobs need",
             role.as_str()
         ))
     }
-}
-
-/// What reads and writes words, all on one copy of the language model's weights.
-struct LanguageParts {
-    text: TextStates,
-    stand_ins: Option<StandIns>,
-    planner: Option<Planner>,
-}
-
-/// The text encoder and, where planning is wanted, the planner and what it looks the library's things up with.
-fn language_parts(
-    dir: &Path,
-    language: &Path,
-    taps: &[usize],
-    planning: Option<&PropLibrary>,
-    device: Device,
-) -> Result<LanguageParts, LoadError> {
-    let open = || {
-        let file = Gguf::open(language)?;
-        let config = DecoderConfig::from_gguf(&file)?;
-        let weights = file.weights(kind_for(device))?.to_device(device);
-        Ok::<_, LanguageError>((config, weights, Rc::new(Tokenizer::from_gguf(&file)?)))
-    };
-    let (config, weights, tokenizer) = open().map_err(LoadError::of(language))?;
-    let decoder = Decoder::load(config.clone(), &weights, None).map_err(LoadError::of(language))?;
-    let decoder = Rc::new(decoder);
-    let text = TextStates::new(decoder.clone(), tokenizer.clone(), taps)
-        .map_err(LoadError::of(language))?;
-    let stand_ins = planning
-        .map(|props| StandIns::new(decoder, tokenizer.clone(), props))
-        .transpose()
-        .map_err(LoadError::of(language))?;
-    let adapter = dir.join("planner");
-    let planner = planning
-        .map(|_| {
-            Planner::new(config, &weights, tokenizer, &adapter).map_err(LoadError::of(&adapter))
-        })
-        .transpose()?;
-    Ok(LanguageParts {
-        text,
-        stand_ins,
-        planner,
-    })
 }
 
 impl Engine for TorchEngine {
@@ -180,14 +73,16 @@ impl Engine for TorchEngine {
         let Some(planner) = &mut self.planner else {
             return Err(lacking);
         };
-        let drafted = planner.draft(&input.prompt, input.seed, &mut |tokens| {
-            control.progress(tokens, 0, None);
-            !control.canceled()
-        });
-        let drafted = drafted.map_err(|error| match error {
-            PlannerError::Canceled => EngineError::Canceled,
-            PlannerError::NoWords => EngineError::Impossible(error.to_string()),
-            other => EngineError::Failed(other.to_string()),
+        let drafted = guarded(|| {
+            let drafted = planner.draft(&input.prompt, input.seed, &mut |tokens| {
+                control.progress(tokens, 0, None);
+                !control.canceled()
+            });
+            drafted.map_err(|error| match error {
+                PlannerError::Canceled => EngineError::Canceled,
+                PlannerError::NoWords => EngineError::Impossible(error.to_string()),
+                other => EngineError::Failed(other.to_string()),
+            })
         })?;
         let prop_of = |noun: &str| self.props.find(noun).map(|prop| prop.name.clone());
         let stand_in = |noun: &str| {
@@ -223,15 +118,32 @@ impl Engine for TorchEngine {
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError> {
         let lacking = self.lacks(JobKind::Render);
-        let (Some(renderer), Some(critic)) = (&mut self.renderer, &self.critic) else {
+        let (Some(renderer), Some(critic), Some(text)) =
+            (&mut self.renderer, &self.critic, &self.text)
+        else {
             return Err(lacking);
         };
         let words = words::Words {
-            text: &self.text,
+            text,
             props: &self.props,
             critic,
         };
-        render::render(renderer, &words, input, control)
+        guarded(|| render::render(renderer, &words, input, control))
+    }
+
+    /// One by one where all at once do not fit into the device's memory.
+    fn render_batch(
+        &mut self,
+        inputs: &[&RenderInput],
+        controls: &mut [&mut dyn Control],
+    ) -> Vec<Result<RenderOutput, EngineError>> {
+        let mut pairs: Vec<_> = inputs.iter().zip(controls).collect();
+        halving(&mut pairs, &mut |pairs| {
+            let made = pairs
+                .iter_mut()
+                .map(|(input, control)| self.render(input, **control));
+            made.collect()
+        })
     }
 
     fn critique(
@@ -246,6 +158,6 @@ impl Engine for TorchEngine {
         if control.canceled() {
             return Err(EngineError::Canceled);
         }
-        Ok(critic.review(&input.plan, &input.image))
+        guarded(|| Ok(critic.review(&input.plan, &input.image)))
     }
 }

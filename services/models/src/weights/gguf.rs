@@ -106,6 +106,15 @@ impl Gguf {
             .map(|entry| entry.shape.as_slice())
     }
 
+    /// Every tensor by the file's own name: how many numbers, in which format.
+    pub fn stored(&self) -> impl Iterator<Item = (&str, u64, String)> {
+        self.header.tensors.iter().map(|(name, entry)| {
+            let numbers = entry.shape.iter().map(|side| side.unsigned_abs()).product();
+            let format = format!("{:?}", entry.format).to_lowercase();
+            (name.as_str(), numbers, format)
+        })
+    }
+
     /// A tensor by the file's own name, dequantised to `kind`, on the CPU.
     pub fn tensor(&self, name: &str, kind: Kind) -> Result<Tensor, WeightsError> {
         let entry = self

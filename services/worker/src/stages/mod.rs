@@ -68,7 +68,7 @@ impl StageError {
             | Self::Device(DeviceError::Engine(EngineError::Impossible(_))) => false,
             Self::Input(InputError::Store(_))
             | Self::Device(
-                DeviceError::Engine(EngineError::Failed(_))
+                DeviceError::Engine(EngineError::Failed(_) | EngineError::OutOfMemory(_))
                 | DeviceError::Panicked(_)
                 | DeviceError::Hung(_),
             )

@@ -1,0 +1,230 @@
+//! From a model's folder to an engine: what is needed is counted first, compared with what is free, then loaded part by part.
+
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use atelier_proto::job::JobKind;
+use tch::{Device, Kind};
+
+use super::{Manifest, TorchEngine};
+use crate::{
+    checkpoint::{Checkpoint, CheckpointError},
+    critic::DetectorCritic,
+    device,
+    language::{Decoder, DecoderConfig, LanguageError, TextStates, Tokenizer, kind_for},
+    planner::Planner,
+    props::{PropLibrary, StandIns},
+    renderer::Renderer,
+    residency::{Residency, Resident, size},
+    weights::gguf::Gguf,
+};
+
+/// Where the parts of a model are.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The model's folder.
+    pub model: PathBuf,
+    /// The language model file that it was trained on.
+    pub language: PathBuf,
+}
+
+/// Why a model is not usable, as one chain of causes.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot load {part}: {reason}")]
+pub struct LoadError {
+    part: String,
+    reason: String,
+}
+
+impl LoadError {
+    fn of<'a, E: std::fmt::Display>(part: &'a Path) -> impl FnOnce(E) -> Self + 'a {
+        move |reason| Self {
+            part: part.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl TorchEngine {
+    /// Loads what `roles` need. `device` is `auto`, `cpu` or `cuda:N`. What does not fit into the device's memory is refused before any
+    /// tensor is read.
+    pub fn load(sources: &Sources, roles: &[JobKind], device: &str) -> Result<Self, LoadError> {
+        let dir = &sources.model;
+        let manifest = Manifest::read(dir).map_err(LoadError::of(dir))?;
+        let device = device::open(device).map_err(LoadError::of(Path::new(device)))?;
+        let residency = residency(sources, device).map_err(LoadError::of(dir))?;
+        for line in residency.lines(roles) {
+            tracing::info!("{line}");
+        }
+        residency.check(roles).map_err(LoadError::of(dir))?;
+
+        let start = Instant::now();
+        let has = |role| roles.contains(&role);
+        let props_dir = dir.join("props");
+        let props = Arc::new(PropLibrary::open(&props_dir).map_err(LoadError::of(&props_dir))?);
+        let words = (has(JobKind::Plan) || has(JobKind::Render)).then(|| {
+            timed("language model", || {
+                language_parts(
+                    dir,
+                    &sources.language,
+                    &manifest.text_taps,
+                    has(JobKind::Plan).then_some(&*props),
+                    device,
+                )
+            })
+        });
+        let words = words.transpose()?;
+        let part = |name: &str| dir.join(name);
+        let renderer = has(JobKind::Render).then(|| {
+            let dir = part("renderer");
+            timed("renderer", || {
+                Renderer::load(&dir, device).map_err(LoadError::of(&dir))
+            })
+        });
+        // Drawing needs the critic's words too: which things have which colour of their own.
+        let critic = (has(JobKind::Critique) || has(JobKind::Render)).then(|| {
+            let dir = part("detector");
+            timed("detector", || {
+                DetectorCritic::load(&dir, props.clone(), device).map_err(LoadError::of(&dir))
+            })
+        });
+        let (text, stand_ins, planner) = match words {
+            Some(words) => (Some(words.text), words.stand_ins, words.planner),
+            None => (None, None, None),
+        };
+        let engine = Self {
+            manifest,
+            device,
+            roles: roles.to_vec(),
+            stand_ins,
+            props,
+            text,
+            planner,
+            renderer: renderer.transpose()?,
+            critic: critic.transpose()?,
+        };
+        let free = device::memory(device).map(|memory| size(memory.free));
+        tracing::info!(
+            load_ms = start.elapsed().as_millis() as u64,
+            free = free.unwrap_or_default(),
+            "the model is loaded"
+        );
+        Ok(engine)
+    }
+}
+
+/// Loads a part and says how long it took.
+fn timed<T>(part: &str, load: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    let start = Instant::now();
+    let loaded = load()?;
+    tracing::info!(part, load_ms = start.elapsed().as_millis() as u64, "loaded");
+    Ok(loaded)
+}
+
+/// What would be on the device, from headers alone.
+fn residency(sources: &Sources, device: Device) -> Result<Residency, CheckpointError> {
+    use JobKind::{Critique, Plan, Render};
+    let dir = &sources.model;
+    let networks = [
+        (
+            "language model",
+            sources.language.clone(),
+            // Its states are what every role but looking reads.
+            &[Plan, Render][..],
+            kind_for(device),
+            "planner and text encoder share one copy",
+        ),
+        (
+            "adapter of the planner",
+            dir.join("planner"),
+            &[Plan],
+            kind_for(device),
+            "merged for planning",
+        ),
+        (
+            "transformer",
+            dir.join("renderer/transformer"),
+            &[Render],
+            kind_for(device),
+            "it draws",
+        ),
+        (
+            "autoencoder",
+            dir.join("renderer/vae"),
+            &[Render],
+            kind_for(device),
+            "it decodes pictures",
+        ),
+        (
+            "detector",
+            dir.join("detector"),
+            &[Render, Critique],
+            Kind::Float,
+            "it looks at pictures, and knows colours for drawing",
+        ),
+    ];
+    let resident = |(name, path, roles, kind, why): (&str, PathBuf, &[JobKind], Kind, _)| {
+        let checkpoint = Checkpoint::open(&path)?;
+        Ok(Resident {
+            name: name.to_owned(),
+            bytes: checkpoint.bytes(kind.elt_size_in_bytes() as u64),
+            roles: roles.to_vec(),
+            why,
+        })
+    };
+    Ok(Residency {
+        device: device::name(device),
+        free: device::memory(device).map(|memory| memory.free),
+        residents: networks
+            .into_iter()
+            .map(resident)
+            .collect::<Result<_, CheckpointError>>()?,
+    })
+}
+
+/// What reads and writes words, all on one copy of the language model's weights.
+struct LanguageParts {
+    text: TextStates,
+    stand_ins: Option<StandIns>,
+    planner: Option<Planner>,
+}
+
+/// The text encoder and, where planning is wanted, the planner and what it looks the library's things up with.
+fn language_parts(
+    dir: &Path,
+    language: &Path,
+    taps: &[usize],
+    planning: Option<&PropLibrary>,
+    device: Device,
+) -> Result<LanguageParts, LoadError> {
+    let open = || {
+        let file = Gguf::open(language)?;
+        let config = DecoderConfig::from_gguf(&file)?;
+        let weights = file.weights(kind_for(device))?.to_device(device);
+        Ok::<_, LanguageError>((config, weights, Rc::new(Tokenizer::from_gguf(&file)?)))
+    };
+    let (config, weights, tokenizer) = open().map_err(LoadError::of(language))?;
+    let decoder = Decoder::load(config.clone(), &weights, None).map_err(LoadError::of(language))?;
+    let decoder = Rc::new(decoder);
+    let text = TextStates::new(decoder.clone(), tokenizer.clone(), taps)
+        .map_err(LoadError::of(language))?;
+    let stand_ins = planning
+        .map(|props| StandIns::new(decoder, tokenizer.clone(), props))
+        .transpose()
+        .map_err(LoadError::of(language))?;
+    let adapter = dir.join("planner");
+    let planner = planning
+        .map(|_| {
+            Planner::new(config, &weights, tokenizer, &adapter).map_err(LoadError::of(&adapter))
+        })
+        .transpose()?;
+    Ok(LanguageParts {
+        text,
+        stand_ins,
+        planner,
+    })
+}
