@@ -207,7 +207,7 @@ impl Sandbox {
     }
 
     /// The key of the tenant `test`, made when it is first needed.
-    fn own_key(&self) -> Result<String> {
+    pub fn own_key(&self) -> Result<String> {
         let mut own = self.key.lock().expect("nobody panics while holding it");
         if let Some(key) = &*own {
             return Ok(key.clone());

@@ -1,15 +1,16 @@
 //! Downloads: entity tags, ranges, names, and what happens to a file that was tampered with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use atelier_platform::Artifacts;
 use atelier_proto::{
     RequestId,
     http::ErrorBody,
     job::{JobKind, Think},
     object_key,
 };
-use atelier_tests::{Api, Sandbox, prompt, sha256};
+use atelier_tests::{Api, Options, Sandbox, prompt, sha256};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::hand::Hand;
@@ -148,5 +149,94 @@ async fn a_file_that_is_not_what_its_name_says_is_not_given_out() -> Result<()> 
     assert_eq!(answer.json::<ErrorBody>().await?.error.code, "damaged");
     std::fs::write(&file, &good)?;
     assert_eq!(api.picture(id).await?, good);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_is_lost_is_made_again_and_named_anew() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let id = drawn(&sandbox, api).await?;
+    let path = format!("/v1/requests/{id}/trace");
+    let tag = header(&api.get(&path).await?, "etag").to_owned();
+    // What was written with the name of a worker that is gone by now has another digest.
+    let mut database = sandbox.database().await?;
+    let lost = "UPDATE requests SET trace_sha256 = sha256('lost'), trace_bytes = 4 WHERE id = $1";
+    sqlx::query(lost)
+        .bind(id.as_uuid())
+        .execute(&mut database)
+        .await?;
+    let again = api.get(&path).await?;
+    assert_eq!(
+        (again.status(), header(&again, "etag")),
+        (StatusCode::OK, &*tag)
+    );
+    let named = "SELECT encode(trace_sha256, 'hex') FROM requests WHERE id = $1";
+    let named: String = sqlx::query_scalar(named)
+        .bind(id.as_uuid())
+        .fetch_one(&mut database)
+        .await?;
+    assert_eq!(format!("\"{named}\""), tag);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_url_gives_out_the_picture_until_it_expires() -> Result<()> {
+    let sandbox = Sandbox::with(Options {
+        s3: true,
+        ..Options::default()
+    })
+    .await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let id = drawn(&sandbox, api).await?;
+    let image = api.view(id).await?.image.context("it has a picture")?;
+
+    // Without a key: the URL is one.
+    let anybody = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let url = format!("{}/v1/requests/{id}/image?redirect=1", api.base());
+    assert_eq!(
+        anybody.get(&url).send().await?.status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let key = sandbox.own_key()?;
+    let sent = anybody.get(&url).bearer_auth(key).send().await?;
+    assert_eq!(sent.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(header(&sent, "cache-control"), "no-store");
+    let signed = header(&sent, "location").to_owned();
+    let answer = anybody.get(&signed).send().await?;
+    assert_eq!(
+        (answer.status(), header(&answer, "content-type")),
+        (StatusCode::OK, "image/png")
+    );
+    assert_eq!(sha256(&answer.bytes().await?), image.sha256);
+
+    // The signature covers the whole URL.
+    let other = object_key::artifact(sha256(b"another"), image.media_type);
+    let own = object_key::artifact(image.sha256, image.media_type);
+    assert!(signed.contains(&own), "{signed}");
+    for forged in [
+        signed.replace(&own, &other),
+        signed.replace("X-Amz-Expires=300", "X-Amz-Expires=3000"),
+    ] {
+        assert_ne!(forged, signed);
+        assert_eq!(
+            anybody.get(&forged).send().await?.status(),
+            StatusCode::FORBIDDEN
+        );
+    }
+    let artifacts = Artifacts::open_with(&sandbox.store_url, &sandbox.environment)?;
+    let short = artifacts.presigned(&image, Duration::from_secs(2)).await?;
+    let short = short.context("a bucket signs")?;
+    assert_eq!(anybody.get(&short).send().await?.status(), StatusCode::OK);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while anybody.get(&short).send().await?.status() != StatusCode::FORBIDDEN {
+        ensure!(Instant::now() < deadline, "it is good for ever");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     Ok(())
 }

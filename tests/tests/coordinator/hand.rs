@@ -59,7 +59,7 @@ impl Hand {
             outage: false,
             draining: false,
             kept_from: Vec::new(),
-            artifacts: Artifacts::open(&sandbox.store_url)?,
+            artifacts: Artifacts::open_with(&sandbox.store_url, &sandbox.environment)?,
         })
     }
 

@@ -7,7 +7,7 @@ use atelier_proto::http::{Health, PartState, Readiness};
 use atelier_tests::{Api, Sandbox};
 use reqwest::StatusCode;
 
-const LOOPS: [&str; 9] = [
+const LOOPS: [&str; 10] = [
     "collect",
     "dispatch",
     "intake",
@@ -16,6 +16,7 @@ const LOOPS: [&str; 9] = [
     "queue",
     "reconcile",
     "registry",
+    "retire",
     "traces",
 ];
 

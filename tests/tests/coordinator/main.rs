@@ -17,5 +17,6 @@ mod many;
 mod openapi;
 mod outage;
 mod quarantine;
+mod retire;
 mod tenants;
 mod trace_context;

@@ -22,6 +22,6 @@ pub use event::{Event, NotApplied, Outcome};
 pub use graph::{Graph, GraphError, StageNode};
 pub use job::{Job, JobState, Output};
 pub use policy::{Millis, Policy};
-pub use quarantine::{Quarantine, QuarantineRules};
+pub use quarantine::Quarantine;
 pub use request::{Best, NewRequest, PlanInUse, Request, State};
 pub use seed::{job_id, stage_seed};

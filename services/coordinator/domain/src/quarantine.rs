@@ -12,20 +12,20 @@ use crate::Millis;
 
 /// When a worker is kept from a kind of job, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuarantineRules {
+struct Rules {
     /// Jobs that failed in a row and that others then did.
-    pub proved: u32,
+    proved: u32,
     /// Different jobs that failed in a row, whoever is at fault.
-    pub suspected: u32,
+    suspected: u32,
     /// Length of the first quarantine, in milliseconds; doubles with each one until a success.
-    pub first_ms: u64,
+    first_ms: u64,
     /// Longest quarantine, in milliseconds.
-    pub longest_ms: u64,
+    longest_ms: u64,
     /// A worker of which nothing was heard for this long after its quarantine is forgotten, in milliseconds.
-    pub forget_ms: u64,
+    forget_ms: u64,
 }
 
-impl Default for QuarantineRules {
+impl Default for Rules {
     fn default() -> Self {
         Self {
             proved: 3,
@@ -40,7 +40,7 @@ impl Default for QuarantineRules {
 /// What is known of the workers' failures, by kind of job.
 #[derive(Clone, Debug, Default)]
 pub struct Quarantine {
-    rules: QuarantineRules,
+    rules: Rules,
     records: BTreeMap<(WorkerId, JobKind), Record>,
 }
 
@@ -60,14 +60,6 @@ struct Record {
 }
 
 impl Quarantine {
-    /// Nothing known yet.
-    pub fn new(rules: QuarantineRules) -> Self {
-        Self {
-            rules,
-            records: BTreeMap::new(),
-        }
-    }
-
     /// `job` failed on `worker`; `before` are the workers that it had failed on before.
     pub fn failed(
         &mut self,
@@ -133,7 +125,7 @@ impl Quarantine {
 }
 
 impl Record {
-    fn judge(&mut self, rules: &QuarantineRules, now: Millis) {
+    fn judge(&mut self, rules: &Rules, now: Millis) {
         if now < self.until {
             // What was begun before it.
             return;

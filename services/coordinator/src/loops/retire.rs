@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_platform::SystemClock;
+use atelier_platform::{Pulse, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use super::pause;
@@ -19,29 +19,40 @@ pub struct Keep {
     pub every: Duration,
 }
 
+/// A step that takes longer hangs: asking which of some thousand objects no row names may take ten minutes, one deletion half a minute.
+const LONGEST_STEP: Duration = Duration::from_secs(900);
+
 /// Runs until `stop`.
 pub async fn run(farm: Farm, keep: Keep, stop: CancellationToken) {
+    let pulse = farm.pulses.watch("retire", LONGEST_STEP);
     // Coordinators that were started together do not look together.
     let share = f64::from(rand::random::<u16>()) / f64::from(u16::MAX);
     let mut wait = keep.every.mul_f64(share);
-    while pause(&stop, wait).await {
+    while pulse.idle(pause(&stop, wait)).await {
         wait = keep.every;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = turn(&farm, keep) => {}
+            () = turn(&farm, keep, &pulse) => {}
         }
     }
 }
 
-async fn turn(farm: &Farm, keep: Keep) {
+async fn turn(farm: &Farm, keep: Keep, pulse: &Pulse) {
     if let Some(days) = keep.days {
-        match retire::retire(farm, days).await {
+        match retire::retire(&farm.store, days, pulse).await {
             Ok(0) => {}
             Ok(requests) => tracing::info!(requests, days, "deleted old requests"),
             Err(error) => tracing::warn!(%error, "retire"),
         }
     }
-    match retire::sweep(farm, &SystemClock, keep.grace).await {
+    let swept = retire::sweep(
+        &farm.store,
+        &farm.artifacts,
+        &SystemClock,
+        keep.grace,
+        pulse,
+    );
+    match swept.await {
         Ok(objects) => {
             farm.metrics.objects_swept.inc_by(objects);
             if objects > 0 {

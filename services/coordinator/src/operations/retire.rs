@@ -3,11 +3,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use atelier_platform::{Clock, artifacts::Stored};
+use atelier_platform::{Artifacts, Clock, Pulse, artifacts::Stored};
 use futures::TryStreamExt;
 
 use super::error::SaveError;
-use crate::farm::Farm;
+use crate::store::Store;
 
 /// Objects that one statement asks about.
 const BATCH: usize = 20_000;
@@ -17,10 +17,11 @@ const REQUESTS: u32 = 500;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Deletes requests that ended more than `days` ago; returns how many.
-pub async fn retire(farm: &Farm, days: u32) -> Result<u64, SaveError> {
+pub async fn retire(store: &Store, days: u32, pulse: &Pulse) -> Result<u64, SaveError> {
     let mut retired = 0;
     loop {
-        let deleted = farm.store.retire(days, REQUESTS).await?;
+        pulse.beat();
+        let deleted = store.retire(days, REQUESTS).await?;
         retired += deleted;
         if deleted < u64::from(REQUESTS) {
             return Ok(retired);
@@ -33,13 +34,20 @@ pub async fn retire(farm: &Farm, days: u32) -> Result<u64, SaveError> {
 ///
 /// A younger object may belong to a report or a submit that is under way. Whoever stores what is there already writes it again when it is not
 /// young any more, so that it looks young here.
-pub async fn sweep(farm: &Farm, clock: &impl Clock, grace: Duration) -> Result<u64, SaveError> {
+pub async fn sweep(
+    store: &Store,
+    artifacts: &Artifacts,
+    clock: &impl Clock,
+    grace: Duration,
+    pulse: &Pulse,
+) -> Result<u64, SaveError> {
     let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     let oldest = |now: u64| now.cast_signed().saturating_sub(grace_ms);
     let mut swept = 0;
-    let mut listed = farm.artifacts.list();
+    let mut listed = artifacts.list();
     let mut batch: Vec<Stored> = Vec::new();
     loop {
+        pulse.beat();
         let next = listed.try_next().await?;
         let ended = next.is_none();
         let old = |stored: &Stored| stored.modified_unix_millis < oldest(clock.unix_millis());
@@ -49,12 +57,13 @@ pub async fn sweep(farm: &Farm, clock: &impl Clock, grace: Duration) -> Result<u
         }
         let digests: Vec<_> = batch.iter().filter_map(Stored::sha256).collect();
         if !digests.is_empty() {
-            let unnamed: HashSet<_> = farm.store.unnamed(&digests).await?.into_iter().collect();
+            let unnamed: HashSet<_> = store.unnamed(&digests).await?.into_iter().collect();
             for stored in &batch {
+                pulse.beat();
                 if stored
                     .sha256()
                     .is_some_and(|digest| unnamed.contains(&digest))
-                    && farm.artifacts.delete_older(stored).await?
+                    && artifacts.delete_older(stored).await?
                 {
                     swept += 1;
                 }

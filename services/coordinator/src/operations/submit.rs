@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Job, Millis, NewRequest, Request};
+use atelier_domain::{Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
-    http::{
-        JobView, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference,
-    },
+    http::{MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
     job::{NamedReference, Size, Think},
 };
 use futures::future::try_join_all;
@@ -21,7 +19,7 @@ use super::{
 };
 use crate::{
     farm::Farm,
-    store::{Accepted, StoreError, Submission, rfc3339},
+    store::{Accepted, StoreError, Submission, job_view, rfc3339},
 };
 
 /// Rounds when the request names none.
@@ -191,14 +189,6 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
 fn begun(submission: &Submission) -> RequestView {
     // Neither shows in the view: when it begins, and the ids of its jobs that depend on it.
     let request = Request::start(submission.start, 0);
-    let job = |job: &Job| JobView {
-        kind: job.kind,
-        stage: job.stage.as_ref().map(|stage| stage.id.clone()),
-        round: job.round,
-        state: job.state.as_str().to_owned(),
-        attempt: job.attempt,
-        reason: None,
-    };
     RequestView {
         id: request.id,
         prompt: submission.prompt.clone(),
@@ -208,7 +198,7 @@ fn begun(submission: &Submission) -> RequestView {
         round: request.round,
         image: None,
         score: None,
-        jobs: request.jobs.iter().map(job).collect(),
+        jobs: request.jobs.iter().map(job_view).collect(),
         waiting_for: Vec::new(),
         created_at: String::new(),
         finished_at: None,

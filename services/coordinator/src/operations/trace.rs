@@ -37,13 +37,21 @@ pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
     record(farm, &stored).await
 }
 
-/// Makes and stores the trace of an ended request; none when there is no such request.
-pub async fn make(farm: &Farm, id: RequestId) -> Result<Option<ArtifactRef>, TraceError> {
+/// Makes and stores the trace of an ended request, in the place of the one that is `lost`; none when there is no such request.
+pub async fn make(
+    farm: &Farm,
+    id: RequestId,
+    lost: Option<ArtifactRef>,
+) -> Result<Option<ArtifactRef>, TraceError> {
     let Some(rows) = farm.store.trace_rows(&[id]).await?.pop() else {
         return Ok(None);
     };
     let stored = store(farm, rows).await?;
-    record(farm, &[stored]).await?;
+    match lost {
+        None => record(farm, &[stored]).await?,
+        // Names of workers that are gone by now are not in it, so that it may be called otherwise.
+        Some(lost) => farm.store.replace_trace(id, &lost, &stored.1).await?,
+    }
     Ok(Some(stored.1))
 }
 

@@ -2,16 +2,14 @@
 
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, TraceContext, WorkerId,
-    job::{
-        CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Size, Work,
-    },
+    job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Work},
 };
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, priority},
+    request_row::{artifact, priority, size},
 };
 
 /// Most jobs of a kind that may be published without a worker's sign of life yet.
@@ -243,10 +241,7 @@ impl ClaimedRow {
                     .ok_or_else(|| self.wrong("jobs", "stage", "is null"))?,
                 seed,
                 steps: self.steps.map(i32::unsigned_abs),
-                size: self.width.zip(self.height).map(|(width, height)| Size {
-                    width: width.unsigned_abs(),
-                    height: height.unsigned_abs(),
-                }),
+                size: size(self.width, self.height),
                 inputs: self.input_pictures.0.clone(),
                 references: self.pictures.0.clone(),
             }),

@@ -10,6 +10,9 @@ use std::{
 
 use atelier_domain::Millis;
 
+/// Asks for this moment, in milliseconds since 1970.
+pub(super) const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
 /// Stands for "never heard of it".
 const UNKNOWN: i64 = i64::MIN;
 

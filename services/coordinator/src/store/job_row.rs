@@ -177,7 +177,7 @@ pub(super) struct Rank {
     pub fair_tag: Tag,
 }
 
-/// What is written of a job; also as an element of a JSON array. `from_*` are the fence, null for new ones.
+/// What is written of a job. `from_*` are the fence, none for new ones. As JSON only what a first job has.
 #[derive(Debug, Serialize)]
 pub(super) struct JobWrite {
     pub id: Uuid,
@@ -192,49 +192,53 @@ pub(super) struct JobWrite {
     pub priority: &'static str,
     pub fair_tag: Tag,
     pub state: &'static str,
+    #[serde(skip)]
     pub attempt: u32,
+    #[serde(skip)]
     pub failures: u32,
+    #[serde(skip)]
     pub dead_workers: Vec<Uuid>,
+    #[serde(skip)]
     pub losses: u32,
+    #[serde(skip)]
     pub begun: bool,
     pub input_pictures: Vec<ArtifactRef>,
     pub not_before: Option<u64>,
+    #[serde(skip)]
     pub lease_until: Option<u64>,
+    #[serde(skip)]
     pub worker_id: Option<Uuid>,
+    #[serde(skip)]
     pub reason: Option<String>,
+    #[serde(skip)]
     pub artifact_sha256: Option<Sha256>,
+    #[serde(skip)]
     pub artifact_bytes: Option<u64>,
+    #[serde(skip)]
     pub score_pass: Option<u32>,
+    #[serde(skip)]
     pub score_fail: Option<u32>,
+    #[serde(skip)]
     pub score_unknown: Option<u32>,
+    #[serde(skip)]
     pub detail: Option<serde_json::Value>,
+    #[serde(skip)]
     pub device_ms: Option<u64>,
+    #[serde(skip)]
     pub from_attempt: Option<u32>,
+    #[serde(skip)]
     pub from_state: Option<&'static str>,
 }
 
-/// Columns of a [`JobWrite`] in the JSON array `$1`.
-macro_rules! record {
-    () => {
-        "jsonb_to_recordset($1) AS n(
-            id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
-            seed bigint, priority text, fair_tag bigint, state text, attempt integer, failures integer, dead_workers uuid[], losses integer,
-            begun boolean,
-            input_pictures jsonb, not_before bigint, lease_until bigint, worker_id uuid, reason text,
-            artifact_sha256 text, artifact_bytes bigint, score_pass integer, score_fail integer, score_unknown integer,
-            detail jsonb, device_ms bigint, from_attempt integer, from_state text)"
-    };
-}
-
-/// Writes new jobs.
-pub(super) const INSERT: &str = concat!(
-    "INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state,
-                       input_pictures, not_before, ready_at)
-     SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, input_pictures,
-            to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
-     FROM ",
-    record!()
-);
+/// Writes the first jobs of new requests, [`JobWrite`]s in the JSON array `$1`.
+pub(super) const INSERT: &str = "
+    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state,
+                      input_pictures, not_before, ready_at)
+    SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, input_pictures,
+           to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
+    FROM jsonb_to_recordset($1) AS n(
+        id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
+        seed bigint, priority text, fair_tag bigint, state text, input_pictures jsonb, not_before bigint)";
 
 impl JobWrite {
     /// A job as it is in `request`.

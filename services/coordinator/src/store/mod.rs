@@ -34,7 +34,7 @@ pub use notices::Notice;
 pub use pool::StoreOptions;
 pub use trace::TraceRows;
 pub use unit::{Committed, Finding, Unit};
-pub use view::{Filter, JobCount, rfc3339};
+pub use view::{Filter, JobCount, job_view, rfc3339};
 
 /// The database.
 #[derive(Clone, Debug)]

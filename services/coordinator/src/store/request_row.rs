@@ -3,7 +3,7 @@
 use atelier_domain::{Best, PlanInUse, Request, State};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, Sha256, TraceContext,
-    job::{NamedReference, Priority, Size},
+    job::{NamedReference, Priority, Size, Think},
     review::Score,
 };
 use sqlx::{FromRow, types::Json};
@@ -69,10 +69,7 @@ impl RequestRow {
             prompt: std::mem::take(&mut self.prompt),
             priority,
             steps: self.steps.map(i32::unsigned_abs),
-            size: self.width.zip(self.height).map(|(width, height)| Size {
-                width: width.unsigned_abs(),
-                height: height.unsigned_abs(),
-            }),
+            size: size(self.width, self.height),
             pictures: std::mem::take(&mut self.pictures.0),
             brought: self
                 .traceparent
@@ -144,6 +141,22 @@ pub(super) fn score(pass: Option<i32>, fail: Option<i32>, unknown: Option<i32>) 
         fail: fail?.unsigned_abs(),
         unknown: unknown?.unsigned_abs(),
     })
+}
+
+/// A size from its two columns; none when they are null.
+pub(super) fn size(width: Option<i32>, height: Option<i32>) -> Option<Size> {
+    Some(Size {
+        width: width?.unsigned_abs(),
+        height: height?.unsigned_abs(),
+    })
+}
+
+/// How much is thought, from its column.
+pub(super) fn think(word: &str) -> Think {
+    match word {
+        "off" => Think::Off,
+        _ => Think::Fast,
+    }
 }
 
 /// The state from its word and reason.

@@ -3,7 +3,7 @@
 use atelier_proto::{RequestId, Sha256};
 use uuid::Uuid;
 
-use super::{Store, StoreError, request_row::sha256};
+use super::{Store, StoreError, clock::NOW, request_row::sha256};
 
 /// Digests of `$1` that no row names. One pass over both tables: an index on every digest would cost each job more than this costs once in a while.
 const UNNAMED: &str = "
@@ -46,10 +46,7 @@ impl Store {
 
     /// Deletes up to `limit` requests that ended more than `days` ago, oldest first, with their jobs; returns how many.
     pub async fn retire(&self, days: u32, limit: u32) -> Result<u64, StoreError> {
-        let now: i64 =
-            sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-                .fetch_one(&self.pool)
-                .await?;
+        let now: i64 = sqlx::query_scalar(NOW).fetch_one(&self.pool).await?;
         let before = now
             .unsigned_abs()
             .saturating_sub(u64::from(days) * 86_400_000);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, priority, state},
+    request_row::{artifact, priority, size, state, think},
 };
 
 /// A request as it was asked for, and where it stands.
@@ -95,17 +95,10 @@ impl AskedRow {
             state: state(&self.state, None, row)?.kind(),
             prompt: self.prompt,
             seed: self.seed.cast_unsigned(),
-            think: if self.think == "off" {
-                Think::Off
-            } else {
-                Think::Fast
-            },
+            think: think(&self.think),
             priority: priority(&self.priority, row)?,
             steps: self.steps.map(i32::unsigned_abs),
-            size: self.width.zip(self.height).map(|(width, height)| Size {
-                width: width.unsigned_abs(),
-                height: height.unsigned_abs(),
-            }),
+            size: size(self.width, self.height),
             max_rounds: u32::from(self.max_rounds.unsigned_abs()),
             pictures: self.pictures.0,
             direct_plan,

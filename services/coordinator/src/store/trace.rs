@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId,
     http::{SubmitRequest, UploadedReference},
-    job::{JobKind, NamedReference, Priority, Size, Think},
+    job::{JobKind, NamedReference, Priority},
     trace::{Trace, TraceJob},
 };
 use sqlx::{FromRow, types::Json};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, state},
+    request_row::{artifact, size, state, think},
     view::{kind, rfc3339},
 };
 
@@ -135,6 +135,25 @@ impl Store {
         Ok(ids.into_iter().map(RequestId::from_uuid).collect())
     }
 
+    /// Writes down where the trace of a request is by now, unless another one took the place of `lost` meanwhile.
+    pub async fn replace_trace(
+        &self,
+        id: RequestId,
+        lost: &ArtifactRef,
+        trace: &ArtifactRef,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE requests SET trace_sha256 = $3, trace_bytes = $4 WHERE id = $1 AND trace_sha256 = $2",
+        )
+        .bind(id.as_uuid())
+        .bind(lost.sha256.0.as_slice())
+        .bind(trace.sha256.0.as_slice())
+        .bind(trace.bytes.cast_signed())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Writes down where the traces of requests are. The first one counts; returns the requests of which these were it.
     pub async fn record_traces(
         &self,
@@ -202,17 +221,10 @@ impl HeadRow {
             submitted: SubmitRequest {
                 prompt: self.prompt,
                 seed: Some(self.seed.cast_unsigned()),
-                think: if self.think == "off" {
-                    Think::Off
-                } else {
-                    Think::Fast
-                },
+                think: think(&self.think),
                 priority,
                 steps: self.steps.map(i32::unsigned_abs),
-                size: self.width.zip(self.height).map(|(width, height)| Size {
-                    width: width.unsigned_abs(),
-                    height: height.unsigned_abs(),
-                }),
+                size: size(self.width, self.height),
                 max_rounds: Some(u32::from(self.max_rounds.unsigned_abs())),
                 references: self
                     .pictures

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Claimed, Place, Store, StoreError,
+    clock::NOW,
     job_row::{self, JobRow, JobWrite, Rank},
     notices::Told,
     offer::offer,
@@ -91,10 +92,7 @@ impl Store {
         )
         .await?;
         // After the locks, so that it is later than whatever others wrote before they released them.
-        let now: i64 =
-            sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
-                .fetch_one(&mut *transaction)
-                .await?;
+        let now: i64 = sqlx::query_scalar(NOW).fetch_one(&mut *transaction).await?;
         let now = now.unsigned_abs();
         self.clock.heard(now);
         Ok(Unit::new(
@@ -129,11 +127,7 @@ impl Store {
             )
             .await?;
             if now.is_none() {
-                let asked: i64 = sqlx::query_scalar(
-                    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-                )
-                .fetch_one(&mut *connection)
-                .await?;
+                let asked: i64 = sqlx::query_scalar(NOW).fetch_one(&mut *connection).await?;
                 self.clock.heard(asked.unsigned_abs());
                 now = Some(asked.unsigned_abs());
             }

@@ -1,6 +1,6 @@
 //! Reading requests for people.
 
-use atelier_domain::JobState;
+use atelier_domain::{Job, JobState};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, TenantId, TraceContext,
     http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
@@ -85,6 +85,21 @@ pub fn rfc3339(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         .to_string()
+}
+
+/// A job as people see it.
+pub fn job_view(job: &Job) -> JobView {
+    JobView {
+        kind: job.kind,
+        stage: job.stage.as_ref().map(|stage| stage.id.clone()),
+        round: job.round,
+        state: job.state.as_str().to_owned(),
+        attempt: job.attempt,
+        reason: match &job.state {
+            JobState::Failed { reason } => Some(reason.clone()),
+            _ => None,
+        },
+    }
 }
 
 /// A kind from its column.
@@ -252,17 +267,6 @@ impl Loaded {
     /// What the database would answer. Only active requests are in memory.
     fn view(&self) -> RequestView {
         let Self { request, spec, .. } = self;
-        let jobs = request.jobs.iter().map(|job| JobView {
-            kind: job.kind,
-            stage: job.stage.as_ref().map(|stage| stage.id.clone()),
-            round: job.round,
-            state: job.state.as_str().to_owned(),
-            attempt: job.attempt,
-            reason: match &job.state {
-                JobState::Failed { reason } => Some(reason.clone()),
-                _ => None,
-            },
-        });
         RequestView {
             id: request.id,
             prompt: spec.prompt.clone(),
@@ -272,7 +276,7 @@ impl Loaded {
             round: request.round,
             image: request.best.map(|best| best.image),
             score: request.best.and_then(|best| best.score),
-            jobs: jobs.collect(),
+            jobs: request.jobs.iter().map(job_view).collect(),
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: None,

@@ -100,7 +100,12 @@ pub const REFRESH: Duration = Duration::from_secs(3_600);
 impl Artifacts {
     /// Opens `file:///folder` (made when missing) or `s3://bucket` (with the `AWS_*` variables of the environment).
     pub fn open(url: &str) -> Result<Self, ArtifactError> {
-        open::open(url)
+        open::open(url, &[])
+    }
+
+    /// The same with `AWS_*` variables that go before those of the environment.
+    pub fn open_with(url: &str, variables: &[(String, String)]) -> Result<Self, ArtifactError> {
+        open::open(url, variables)
     }
 
     /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable.

@@ -10,7 +10,7 @@ use object_store::{
 
 use super::{ArtifactError, Artifacts, folder::Folder};
 
-pub(super) fn open(url: &str) -> Result<Artifacts, ArtifactError> {
+pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifacts, ArtifactError> {
     let bad = |reason: String| ArtifactError::Url {
         url: url.to_owned(),
         reason,
@@ -19,7 +19,7 @@ pub(super) fn open(url: &str) -> Result<Artifacts, ArtifactError> {
         Some(("file", folder)) if folder.starts_with('/') => open_folder(PathBuf::from(folder)),
         Some(("file", _)) => Err(bad("a folder is given from the root on".into())),
         Some(("s3", bucket)) if !bucket.is_empty() && !bucket.contains('/') => {
-            let store = open_bucket(bucket).map_err(|error| bad(error.to_string()))?;
+            let store = open_bucket(bucket, variables).map_err(|error| bad(error.to_string()))?;
             Ok(Artifacts {
                 signer: Some(store.clone()),
                 store,
@@ -45,8 +45,11 @@ fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
     })
 }
 
-/// Region, credentials, endpoint and `AWS_ALLOW_HTTP` come from the environment, as every S3 tool reads them.
-fn open_bucket(bucket: &str) -> Result<Arc<AmazonS3>, object_store::Error> {
+/// Region, credentials, endpoint and `AWS_ALLOW_HTTP` come from the environment, as every S3 tool reads them; `variables` go before it.
+fn open_bucket(
+    bucket: &str,
+    variables: &[(String, String)],
+) -> Result<Arc<AmazonS3>, object_store::Error> {
     // Callers retry for as long as they hold a lease, so that a single call gives up soon.
     let retry = RetryConfig {
         max_retries: 3,
@@ -54,12 +57,24 @@ fn open_bucket(bucket: &str) -> Result<Arc<AmazonS3>, object_store::Error> {
         ..RetryConfig::default()
     };
     let allow_http = |key: &str| matches!(key, "true" | "1");
-    let plain_http = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| allow_http(&value));
+    const ALLOW_HTTP: &str = "AWS_ALLOW_HTTP";
+    let given = variables.iter().find(|(name, _)| name == ALLOW_HTTP);
+    let plain_http = given
+        .map(|(_, value)| value.clone())
+        .or_else(|| std::env::var(ALLOW_HTTP).ok())
+        .is_some_and(|value| allow_http(&value));
     let options = ClientOptions::new()
         .with_timeout(Duration::from_secs(30))
         .with_connect_timeout(Duration::from_secs(5))
         .with_allow_http(plain_http);
-    let store = AmazonS3Builder::from_env()
+    let known = variables.iter().filter_map(|(name, value)| {
+        let key = name.to_ascii_lowercase().parse().ok()?;
+        Some((key, value))
+    });
+    let store = known
+        .fold(AmazonS3Builder::from_env(), |builder, (key, value)| {
+            builder.with_config(key, value)
+        })
         .with_bucket_name(bucket)
         .with_retry(retry)
         .with_client_options(options)

@@ -10,8 +10,6 @@ use super::{Bus, BusError};
 pub struct JobsStream {
     /// When it was made, milliseconds since 1970. Another value is another stream, whose sequence numbers mean something else.
     pub epoch: u64,
-    /// Messages in it.
-    pub messages: u64,
 }
 
 /// How far the workers of a role have read.
@@ -27,7 +25,6 @@ impl From<&Info> for JobsStream {
     fn from(info: &Info) -> Self {
         Self {
             epoch: u64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or(0),
-            messages: info.state.messages,
         }
     }
 }

@@ -35,7 +35,7 @@ pub async fn handler(
             answered => return Ok(answered?),
         }
     }
-    let made = trace::make(&api.farm, id).await?;
+    let made = trace::make(&api.farm, id, files.trace).await?;
     let made = made.ok_or_else(|| ApiError::no_request(id))?;
     Ok(file::answer(&api.farm.artifacts, &made, &name, &asked).await?)
 }
