@@ -4,8 +4,8 @@ Cargo resolves features for the crates that it is asked for, so `cargo test -p o
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
 after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is
-a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...); some take
-options of their own, and those in PROGRAMS run the program of their name when they get any.
+a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...), or one of
+OWN; some take options of their own, and those in PROGRAMS run the program of their name when they get any.
 """
 
 import argparse
@@ -23,6 +23,8 @@ SYSTEM_TESTS = "atelier-tests"
 # A test program that is silent for ever must not take the run along; seconds.
 LIMIT = int(os.environ.get("ATELIER_TEST_LIMIT_S", "1800"))
 CARGO = ["--release", "--locked", "--workspace"]
+# Tests of a crate that are a suite of their own, by their target.
+OWN = {"parity"}
 # Suites that are also a program with options of its own.
 PROGRAMS = {"simulate"}
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
@@ -112,7 +114,7 @@ def all_suites() -> dict:
 
 
 def suite_of(package: str, kind, target: str) -> str:
-    if package == SYSTEM_TESTS and "test" in kind:
+    if "test" in kind and (package == SYSTEM_TESTS or target in OWN):
         return target
     return package.replace("atelier-", "", 1) if package != SYSTEM_TESTS else "sandbox"
 

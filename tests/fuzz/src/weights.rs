@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use atelier_models::weights::{Weights, gguf::Gguf};
+use atelier_models::{
+    language::{ChatTemplate, DecoderConfig, Message, Tokenizer},
+    weights::{Weights, gguf::Gguf},
+};
 
 use crate::target::{checkout, target};
 
@@ -44,16 +47,23 @@ target!(gguf, vec![small_gguf()], |bytes: &[u8]| {
     let file = stored(bytes);
     let opened = Gguf::open(file.path()).ok()?;
     // A header may be sound and its tensors none of a known model.
-    let _ = opened.weights(tch::Kind::Float);
+    if let Ok(weights) = opened.weights(tch::Kind::Float) {
+        weights.tensors().ok()?;
+    }
+    let _ = DecoderConfig::from_gguf(&opened);
+    let _ = Tokenizer::from_gguf(&opened);
     Some(())
 });
 target!(
     safetensors,
     vec![
         std::fs::read(checkout(
-            "services/models/tests/fixtures/language/quant.safetensors"
+            "services/models/tests/fixtures/parity/ref/quants.safetensors"
         ))
         .expect("the checkout is whole")
     ],
-    |bytes: &[u8]| Weights::load_file(stored(bytes).path()).ok()
+    |bytes: &[u8]| Weights::load_file(stored(bytes).path())
+        .ok()?
+        .tensors()
+        .ok()
 );

@@ -25,6 +25,10 @@ pub struct Message {
 /// A checkpoint's template.
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    /// What templates call `bos_token` and `eos_token`.
+    begin: String,
+    end: String,
+    thinking: bool,
 }
 
 impl ChatTemplate {
@@ -59,10 +63,28 @@ impl ChatTemplate {
         environment
             .add_template_owned(Self::NAME, template.to_owned())
             .map_err(wrong)?;
-        Ok(Self { environment })
+        Ok(Self {
+            environment,
+            begin: String::new(),
+            end: String::new(),
+            thinking: false,
+        })
     }
 
-    /// The text of a dialog; `answer` opens the assistant's turn at its end. Where a template knows thinking, it is off.
+    /// With the tokens that begin and end texts, as they are written out.
+    pub fn with_tokens(mut self, begin: &str, end: &str) -> Self {
+        self.begin = begin.to_owned();
+        self.end = end.to_owned();
+        self
+    }
+
+    /// Whether the model thinks before it answers, where its template knows of that; it does not unless told to.
+    pub fn with_thinking(mut self, thinking: bool) -> Self {
+        self.thinking = thinking;
+        self
+    }
+
+    /// The text of a dialog; `answer` opens the assistant's turn at its end.
     pub fn render(&self, messages: &[Message], answer: bool) -> Result<String, LanguageError> {
         let length: usize = messages.iter().map(|message| message.content.len()).sum();
         if length > MAX_CONTENT {
@@ -73,8 +95,10 @@ impl ChatTemplate {
         let template = self.environment.get_template(Self::NAME).map_err(wrong)?;
         let turn = |message: &Message| context! { role => message.role, content => message.content.as_str() };
         let messages: Value = messages.iter().map(turn).collect();
-        let values =
-            context! { messages, add_generation_prompt => answer, enable_thinking => false };
+        let values = context! {
+            messages, add_generation_prompt => answer, enable_thinking => self.thinking,
+            bos_token => self.begin.as_str(), eos_token => self.end.as_str(),
+        };
         let mut text = Bounded(Vec::new());
         template
             .render_captured_to(values, &mut text)

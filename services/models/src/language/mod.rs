@@ -1,17 +1,23 @@
-//! Language models: decoder, tokenizer, chat template, and text as states for other models.
+//! Language models: decoder, tokenizer, chat template, what is written with them, and text as states for other models.
 
 mod chat;
 mod decoder;
 mod error;
+mod files;
 mod model;
+mod text_encoder;
 mod text_states;
 mod tokenizer;
 
 pub use chat::{ChatTemplate, Message};
-pub use decoder::{Adapter, Cache, Decoder, DecoderConfig, PROJECTIONS};
+pub use decoder::{
+    Adapter, Biases, Cache, Decoder, DecoderConfig, Memory, PROJECTIONS, Positions, Rope, Scaling,
+    Slots,
+};
 pub use error::LanguageError;
 pub use model::LanguageModel;
 use tch::{Device, Kind};
+pub use text_encoder::{Reading, TextEncoder};
 pub use text_states::TextStates;
 pub use tokenizer::Tokenizer;
 

@@ -1,15 +1,16 @@
 //! A whole language model as it lies on disk: a GGUF file, or a Hugging Face folder.
 
-use std::{fs, path::Path, rc::Rc};
+use std::{path::Path, rc::Rc};
 
-use serde::Deserialize;
 use tch::Device;
 
-use super::{Adapter, ChatTemplate, Decoder, DecoderConfig, LanguageError, Tokenizer, kind_for};
-use crate::weights::{Weights, gguf::Gguf};
-
-/// Largest of the small JSON files, in bytes.
-const MAX_JSON: u64 = 16 << 20;
+use super::{
+    Adapter, ChatTemplate, Decoder, DecoderConfig, LanguageError, Tokenizer, files, kind_for,
+};
+use crate::weights::{
+    Weights,
+    gguf::{Gguf, Value},
+};
 
 /// A decoder with what turns text into its tokens and back. Its parts may be shared, so that the weights are in memory once.
 pub struct LanguageModel {
@@ -23,27 +24,8 @@ pub struct LanguageModel {
     pub ends: Vec<u32>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Ends {
-    One(u32),
-    Many(Vec<u32>),
-}
-
-/// What is read of generation_config.json, and of config.json where that is missing.
-#[derive(Deserialize)]
-struct Generation {
-    eos_token_id: Option<Ends>,
-}
-
-/// What is read of tokenizer_config.json.
-#[derive(Deserialize)]
-struct TokenizerConfig {
-    chat_template: Option<String>,
-}
-
 impl LanguageModel {
-    /// Opens a GGUF file or a Hugging Face folder, with the adapter in the folder `adapter` where one is given.
+    /// Opens a GGUF file or a Hugging Face folder, with the adapter in the folder `adapter` worked into its weights where one is given.
     pub fn load(
         path: &Path,
         adapter: Option<&Path>,
@@ -64,19 +46,24 @@ impl LanguageModel {
     ) -> Result<Self, LanguageError> {
         let file = Gguf::open(path)?;
         let config = DecoderConfig::from_gguf(&file)?;
-        let template = file
+        let weights = file.weights(kind_for(device))?;
+        let tokenizer = Tokenizer::from_gguf(&file)?;
+        let end = token(&file, "tokenizer.ggml.eos_token_id")?
+            .ok_or_else(|| file.malformed("it does not say which token ends texts".into()))?;
+        let begin = token(&file, "tokenizer.ggml.bos_token_id")?;
+        let written = |id: u32| tokenizer.token(id).unwrap_or_default();
+        let chat = file
             .value("tokenizer.chat_template")
             .map(|_| file.text("tokenizer.chat_template"))
-            .transpose()?;
-        let end = file.unsigned("tokenizer.ggml.eos_token_id")?;
+            .transpose()?
+            .map(ChatTemplate::new)
+            .transpose()?
+            .map(|chat| chat.with_tokens(&begin.map(written).unwrap_or_default(), &written(end)));
         Ok(Self {
-            chat: template.map(ChatTemplate::new).transpose()?,
-            ends: vec![
-                u32::try_from(end)
-                    .map_err(|_| file.malformed(format!("texts end with token {end}")))?,
-            ],
-            tokenizer: Rc::new(Tokenizer::from_gguf(&file)?),
-            decoder: decoder(config, &file.weights(kind_for(device))?, adapter, device)?,
+            chat,
+            ends: vec![end],
+            tokenizer: Rc::new(tokenizer),
+            decoder: decoder(config, &weights, adapter, device)?,
         })
     }
 
@@ -86,43 +73,13 @@ impl LanguageModel {
         device: Device,
     ) -> Result<Self, LanguageError> {
         let config = DecoderConfig::from_json(&dir.join("config.json"))?;
-        let generation = match json::<Generation>(&dir.join("generation_config.json"))? {
-            Some(Generation {
-                eos_token_id: Some(ends),
-            }) => Some(ends),
-            _ => {
-                json::<Generation>(&dir.join("config.json"))?.and_then(|config| config.eos_token_id)
-            }
-        };
+        let weights = Weights::load_dir(dir)?.to_kind(kind_for(device));
         Ok(Self {
             chat: ChatTemplate::of_dir(dir)?,
-            ends: match generation {
-                Some(Ends::One(end)) => vec![end],
-                Some(Ends::Many(ends)) => ends,
-                None => Vec::new(),
-            },
+            ends: files::ends(dir)?,
             tokenizer: Rc::new(Tokenizer::from_json(&dir.join("tokenizer.json"))?),
-            decoder: decoder(
-                config,
-                &Weights::load_dir(dir)?.to_kind(kind_for(device)),
-                adapter,
-                device,
-            )?,
+            decoder: decoder(config, &weights, adapter, device)?,
         })
-    }
-}
-
-impl ChatTemplate {
-    /// The template of a Hugging Face folder: a file of its own, or a part of the tokenizer's configuration.
-    pub fn of_dir(dir: &Path) -> Result<Option<Self>, LanguageError> {
-        let jinja = dir.join("chat_template.jinja");
-        let template = if jinja.exists() {
-            Some(text(&jinja)?)
-        } else {
-            json::<TokenizerConfig>(&dir.join("tokenizer_config.json"))?
-                .and_then(|config| config.chat_template)
-        };
-        template.as_deref().map(Self::new).transpose()
     }
 }
 
@@ -133,30 +90,22 @@ fn decoder(
     device: Device,
 ) -> Result<Rc<Decoder>, LanguageError> {
     let weights = weights.to_device(device);
-    let embedding = weights.get("model.embed_tokens.weight")?;
-    let adapter = adapter.map(|adapter| adapter.like(&embedding));
-    Ok(Rc::new(Decoder::load(config, &weights, adapter.as_ref())?))
+    let weights = match adapter {
+        Some(adapter) => adapter.merge(&weights)?,
+        None => weights,
+    };
+    let decoder = Decoder::load(config, &weights, None)?;
+    weights.refuse_extra(|name| decoder.spares(name))?;
+    Ok(Rc::new(decoder))
 }
 
-/// A file beside the weights, when it is there.
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, LanguageError> {
-    if !path.exists() {
-        return Ok(None);
+/// A token that a file's metadata names.
+fn token(file: &Gguf, key: &str) -> Result<Option<u32>, LanguageError> {
+    match file.value(key) {
+        Some(Value::Unsigned(id)) => u32::try_from(*id)
+            .map(Some)
+            .map_err(|_| file.malformed(format!("{key} is {id}")).into()),
+        Some(other) => Err(file.malformed(format!("{key} is {other:?}")).into()),
+        None => Ok(None),
     }
-    let read = serde_json::from_str(&text(path)?);
-    read.map(Some)
-        .map_err(|error| LanguageError::Unsupported(path.to_owned(), error.to_string()))
-}
-
-fn text(path: &Path) -> Result<String, LanguageError> {
-    let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-    let size = fs::metadata(path)
-        .map_err(|error| unsupported(error.to_string()))?
-        .len();
-    if size > MAX_JSON {
-        return Err(unsupported(format!(
-            "{size} bytes, at most {MAX_JSON} are read"
-        )));
-    }
-    fs::read_to_string(path).map_err(|error| unsupported(error.to_string()))
 }

@@ -37,7 +37,9 @@ impl TextStates {
         let file = Gguf::open(gguf)?;
         let config = DecoderConfig::from_gguf(&file)?;
         let weights = file.weights(super::kind_for(device))?.to_device(device);
-        let decoder = Decoder::load(config, &weights, None)?;
+        let needed = taps.last().copied().unwrap_or(0);
+        let decoder = Decoder::load_layers(config, &weights, None, needed)?;
+        weights.refuse_extra(|name| decoder.spares(name))?;
         Self::new(
             Rc::new(decoder),
             Rc::new(Tokenizer::from_gguf(&file)?),
@@ -51,7 +53,7 @@ impl TextStates {
         tokenizer: Rc<Tokenizer>,
         taps: &[usize],
     ) -> Result<Self, LanguageError> {
-        let layers = decoder.config().layers as usize;
+        let layers = decoder.layers();
         if taps.is_empty()
             || !taps.is_sorted_by(|a, b| a < b)
             || taps.iter().any(|tap| *tap > layers)
@@ -122,7 +124,7 @@ impl TextStates {
             rows.push(self.decoder.checked(&padded, 0)?);
         }
         Ok(tch::no_grad(|| {
-            let taps = self.decoder.taps(&Tensor::cat(&rows, 0), &self.taps);
+            let taps = self.decoder.taps(&Tensor::cat(&rows, 0), &self.taps, None);
             let states = Tensor::cat(&taps, -1).to_kind(Kind::Float);
             let of = |(row, tokens): (i64, &&[u32])| {
                 states.get(row).narrow(0, 0, tokens.len() as i64).copy()

@@ -159,6 +159,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// A token as it is written in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// What a token stands for; nothing for special ones.
     pub fn bytes_of(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)

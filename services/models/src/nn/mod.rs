@@ -29,6 +29,19 @@ impl Linear {
         })
     }
 
+    /// The same without a bias; one that is there is not read.
+    pub fn load_without_bias(
+        weights: &Weights,
+        name: &str,
+        input: i64,
+        output: i64,
+    ) -> Result<Self, WeightsError> {
+        Ok(Self {
+            weight: weights.sub(name).get_shaped("weight", &[output, input])?,
+            bias: None,
+        })
+    }
+
     /// The same with a bias that must be there.
     pub fn load_with_bias(
         weights: &Weights,

@@ -86,6 +86,7 @@ impl Planner {
         let adapter = Adapter::load_dir(adapter)?.like(&like);
         let decoder =
             Decoder::load(config, weights, Some(&adapter)).map_err(LanguageError::from)?;
+        adapter.refuse_extra().map_err(LanguageError::from)?;
         let dialog = Dialog::new(tokenizer)?;
         let mut cache = Cache::default();
         let _states = decoder.forward(&dialog.before, &mut cache)?;

@@ -8,11 +8,12 @@ use std::{
     collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::{Weights, WeightsError};
+use super::{Stored, Weights, WeightsError};
 
 /// A value of a file's metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,39 @@ pub enum Value {
 /// An opened file whose header is checked.
 pub struct Gguf {
     path: PathBuf,
-    bytes: memmap2::Mmap,
+    bytes: Rc<memmap2::Mmap>,
     header: parse::Header,
+}
+
+/// A tensor that is dequantised when it is read.
+struct InFile {
+    bytes: Rc<memmap2::Mmap>,
+    entry: parse::Entry,
+    /// Heads whose rows are brought into this crate's order.
+    heads: Option<i64>,
+}
+
+impl Stored for InFile {
+    fn shape(&self) -> &[i64] {
+        &self.entry.shape
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Float
+    }
+
+    fn read(&self, kind: Kind, device: Device) -> Result<Tensor, tch::TchError> {
+        let numbers = self
+            .entry
+            .format
+            .decode(&self.bytes[self.entry.begin..self.entry.end]);
+        let tensor = Tensor::f_from_slice(&numbers)?.f_view(self.entry.shape.as_slice())?;
+        let tensor = match self.heads {
+            Some(heads) => names::by_halves(&tensor, heads)?,
+            None => tensor,
+        };
+        tensor.f_to_device_(device, kind, false, false)
+    }
 }
 
 impl Gguf {
@@ -55,7 +87,7 @@ impl Gguf {
             parse::header(&bytes).map_err(|what| WeightsError::Malformed(path.to_owned(), what))?;
         Ok(Self {
             path: path.to_owned(),
-            bytes,
+            bytes: Rc::new(bytes),
             header,
         })
     }
@@ -115,37 +147,35 @@ impl Gguf {
         })
     }
 
-    /// A tensor by the file's own name, dequantised to `kind`, on the CPU.
-    pub fn tensor(&self, name: &str, kind: Kind) -> Result<Tensor, WeightsError> {
-        let entry = self
-            .header
-            .tensors
-            .get(name)
-            .ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
-        let numbers = entry.format.decode(&self.bytes[entry.begin..entry.end]);
-        Ok(Tensor::from_slice(&numbers)
-            .view(entry.shape.as_slice())
-            .to_kind(kind))
-    }
-
-    /// All tensors of a Llama or Qwen3 model under the names and in the order of rows that Hugging Face libraries write.
+    /// All tensors of a Llama, Qwen2 or Qwen3 model under the names and in the order of rows that Hugging Face libraries write, to be
+    /// dequantised to `kind`.
     pub fn weights(&self, kind: Kind) -> Result<Weights, WeightsError> {
         let architecture = self.text("general.architecture")?;
-        let mut tensors = HashMap::new();
-        for name in self.header.tensors.keys() {
+        let mut tensors = HashMap::<String, Rc<dyn Stored>>::new();
+        for (name, entry) in &self.header.tensors {
             let known = names::hugging_face(name).ok_or_else(|| {
-                self.malformed(format!("tensor {name:?} is none of a Llama or Qwen3 model"))
+                self.malformed(format!(
+                    "tensor {name:?} is none of a Llama, Qwen2 or Qwen3 model"
+                ))
             })?;
-            let mut tensor = self.tensor(name, kind)?;
-            if let (Some(heads), "llama") = (known.rotated, architecture) {
-                let heads = self.unsigned(&format!("llama.attention.{heads}"))?;
-                tensor = names::by_halves(&tensor, heads).ok_or_else(|| {
-                    self.malformed(format!("tensor {name:?} does not fit {heads} heads"))
-                })?;
-            }
-            tensors.insert(known.name, tensor);
+            let heads = match known.rotated {
+                Some(heads) if architecture == "llama" => {
+                    let heads = self.unsigned(&format!("llama.attention.{heads}"))?;
+                    let fitting = names::fitting_heads(&entry.shape, heads).ok_or_else(|| {
+                        self.malformed(format!("tensor {name:?} does not fit {heads} heads"))
+                    })?;
+                    Some(fitting)
+                }
+                _ => None,
+            };
+            let stored = InFile {
+                bytes: Rc::clone(&self.bytes),
+                entry: entry.clone(),
+                heads,
+            };
+            tensors.insert(known.name, Rc::new(stored));
         }
-        Ok(Weights::from_map(tensors))
+        Ok(Weights::from_stored(tensors).to_kind(kind))
     }
 
     /// An error about this file.

@@ -1,3 +1,5 @@
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -67,6 +69,60 @@ fn shards_are_read_by_their_index_and_nowhere_else() {
         Weights::load_dir(dir.path()),
         Err(WeightsError::Read(..))
     ));
+    for (wrong, named) in [
+        (r#"{"a":"one.safetensors","b":"one.safetensors"}"#, "\"b\""),
+        (r#"{"b":"two.safetensors","c":"one.safetensors"}"#, "\"a\""),
+    ] {
+        fs::write(&index, format!(r#"{{"weight_map":{wrong}}}"#)).unwrap();
+        let error = Weights::load_dir(dir.path()).err().unwrap().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn what_no_network_reads_is_named() {
+    let weights = Weights::from_map(HashMap::from(
+        ["net.a", "net.b", "net.table"].map(|name| (name.to_owned(), Tensor::from(1f32))),
+    ));
+    let net = weights.sub("net");
+    let _a = net.get("a").unwrap();
+    let spared = |name: &str| name.ends_with("table");
+    assert!(
+        matches!(weights.refuse_extra(spared), Err(WeightsError::Extra(name)) if name == "net.b")
+    );
+    let _b = net.get("b").unwrap();
+    weights.refuse_extra(spared).unwrap();
+}
+
+#[test]
+fn tensors_are_read_to_the_kind_that_is_wanted_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    // A name of odd length: what follows a header need not be aligned.
+    Tensor::write_safetensors(
+        &[
+            ("a", Tensor::from_slice(&[1u8, 2, 3])),
+            ("b", Tensor::from_slice2(&[[1.5f32, 2.5], [3.5, 4.5]])),
+            ("c", Tensor::from_slice(&[7i64])),
+            ("d", Tensor::from_slice(&[0.5f32]).to_kind(Kind::BFloat16)),
+        ],
+        &path,
+    )
+    .unwrap();
+    let weights = Weights::load_file(&path).unwrap().to_kind(Kind::Half);
+    assert_eq!(weights.shape("b").unwrap(), [2, 2]);
+    let (first, again) = (weights.get("b").unwrap(), weights.get("b").unwrap());
+    assert_eq!(
+        (first.kind(), first.data_ptr()),
+        (Kind::Half, again.data_ptr())
+    );
+    assert_eq!(first.double_value(&[1, 0]), 3.5);
+    assert_eq!(weights.get("a").unwrap().kind(), Kind::Uint8);
+    assert_eq!(weights.get("c").unwrap().int64_value(&[0]), 7);
+    assert_eq!(weights.get("d").unwrap().double_value(&[0]), 0.5);
+    let wide = weights.to_kind(Kind::Double);
+    assert_eq!(wide.get("b").unwrap().kind(), Kind::Double);
+    assert_eq!(wide.get("a").unwrap().int64_value(&[2]), 3);
 }
 
 #[test]
@@ -95,9 +151,11 @@ proptest! {
         let mut damaged = good.clone();
         let at = at.min(damaged.len() - 1);
         damaged[at] = with;
-        fs::write(&path, &damaged).unwrap();
-        let _ = Weights::load_dir(dir.path());
-        fs::write(&path, &rubbish).unwrap();
-        let _ = Weights::load_dir(dir.path());
+        for bytes in [damaged, rubbish] {
+            fs::write(&path, &bytes).unwrap();
+            if let Ok(weights) = Weights::load_dir(dir.path()) {
+                let _ = weights.tensors();
+            }
+        }
     }
 }

@@ -63,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (config, mut master) = match &args.start {
         Some(dir) => {
             let (config, weights) = export::tensors(dir)?;
-            (config, trained(weights.tensors()))
+            (config, trained(weights.tensors()?))
         }
         None => {
             let config = config(&args.encoder, &args.decoder)?;
@@ -132,7 +132,7 @@ fn fresh(config: &AutoencoderConfig) -> anyhow::Result<Master> {
     let latent = config.latent_channels;
     let weights = Weights::fresh(move |name, shape| start(name, shape, latent));
     Autoencoder::load(config, &weights)?;
-    Ok(trained(weights.tensors()))
+    Ok(trained(weights.tensors()?))
 }
 
 /// All but the statistics of tokens.

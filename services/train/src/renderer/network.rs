@@ -31,7 +31,7 @@ pub fn fresh(config: &TransformerConfig) -> anyhow::Result<Master> {
     let weights = Weights::fresh(start);
     Transformer::load(config, &weights)?;
     open_gates(config, &weights)?;
-    Ok(Master::new(weights.tensors()))
+    Ok(Master::new(weights.tensors()?))
 }
 
 fn start(name: &str, shape: &[i64]) -> Tensor {

@@ -45,7 +45,7 @@ impl Phrases {
             compute(path, language, library, session)?;
         }
         let file = Weights::load_file(path)?;
-        let found = Self::of(file.tensors());
+        let found = Self::of(file.tensors()?);
         session.say(&format!("{} phrases", found.states.len()));
         Ok(found)
     }

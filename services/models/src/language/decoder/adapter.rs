@@ -1,10 +1,14 @@
 //! Low-rank adapters (LoRA, <https://arxiv.org/abs/2106.09685>) in the files that PEFT writes, and projections with them.
 
-use std::{collections::HashMap, fs, path::Path};
+mod config;
+#[cfg(test)]
+mod tests;
 
-use serde::Deserialize;
-use tch::Tensor;
+use std::{collections::BTreeSet, path::Path};
 
+use tch::{Kind, Tensor};
+
+use self::config::Config;
 use crate::{
     language::LanguageError,
     nn::Linear,
@@ -12,11 +16,7 @@ use crate::{
 };
 
 /// What stands before every name in an adapter's file.
-const PREFIX: &str = "base_model.model.";
-/// Largest adapter_config.json, in bytes.
-const MAX_CONFIG: u64 = 1 << 20;
-/// Highest rank.
-const MAX_RANK: i64 = 1 << 12;
+const PREFIX: &str = "base_model.model";
 
 /// The projections of a layer, by the last part of their names.
 pub const PROJECTIONS: [&str; 7] = [
@@ -29,30 +29,11 @@ pub const PROJECTIONS: [&str; 7] = [
     "down_proj",
 ];
 
-/// `W x` becomes `W x + alpha / rank * B (A x)` for the projections that an adapter has.
+/// `W x` becomes `W x + scale * B (A x)` for the projections that an adapter has.
 pub struct Adapter {
     /// Under the decoder's names.
     weights: Weights,
-    rank: i64,
-    scale: f64,
-    targets: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    r: i64,
-    lora_alpha: f64,
-    target_modules: Vec<String>,
-    #[serde(default)]
-    use_rslora: bool,
-    #[serde(default)]
-    use_dora: bool,
-    bias: Option<String>,
-    modules_to_save: Option<Vec<String>>,
-    #[serde(default)]
-    rank_pattern: HashMap<String, i64>,
-    #[serde(default)]
-    alpha_pattern: HashMap<String, f64>,
+    config: Config,
 }
 
 impl Adapter {
@@ -60,61 +41,38 @@ impl Adapter {
     /// `(rank, input)` and `.lora_B.weight` `(output, rank)`.
     pub fn new(weights: &Weights, rank: i64, alpha: f64) -> Self {
         Self {
-            weights: weights.sub(PREFIX.trim_end_matches('.')),
-            rank,
-            scale: alpha / rank as f64,
-            targets: PROJECTIONS.map(str::to_owned).to_vec(),
+            weights: weights.sub(PREFIX),
+            config: Config::plain(rank, alpha),
         }
     }
 
-    /// Reads `adapter_config.json` and the safetensors beside it.
+    /// Reads `adapter_config.json` and the safetensors beside it. What of PEFT is not computed here (DoRA, biases, whole modules, embeddings)
+    /// is refused, and so are tensors that the configuration does not speak of.
     pub fn load_dir(dir: &Path) -> Result<Self, LanguageError> {
         let path = dir.join("adapter_config.json");
+        let config = Config::read(&path)?;
+        let weights = Weights::load_dir(dir)?;
         let unsupported = |what: String| LanguageError::Unsupported(path.clone(), what);
-        let size = fs::metadata(&path)
-            .map_err(|error| unsupported(error.to_string()))?
-            .len();
-        if size > MAX_CONFIG {
-            return Err(unsupported(format!(
-                "{size} bytes, at most {MAX_CONFIG} are read"
-            )));
+        let mut targets = BTreeSet::new();
+        for name in weights.names() {
+            let module = module(&name)
+                .ok_or_else(|| unsupported(format!("tensor {name:?} is none of a decoder's")))?;
+            let target = config
+                .target(module)
+                .ok_or_else(|| unsupported(format!("{module} is none of its target_modules")))?;
+            targets.insert(target.to_owned());
         }
-        let bytes = fs::read(&path).map_err(|error| unsupported(error.to_string()))?;
-        let config: Config =
-            serde_json::from_slice(&bytes).map_err(|error| unsupported(error.to_string()))?;
-        if !(1..=MAX_RANK).contains(&config.r) || !config.lora_alpha.is_finite() {
-            return Err(unsupported(format!(
-                "rank {} and alpha {}",
-                config.r, config.lora_alpha
-            )));
-        }
-        let more = config.use_rslora
-            || config.use_dora
-            || config.bias.is_some_and(|bias| bias != "none")
-            || config
-                .modules_to_save
-                .is_some_and(|modules| !modules.is_empty())
-            || !config.rank_pattern.is_empty()
-            || !config.alpha_pattern.is_empty();
-        if more {
-            return Err(unsupported(
-                "only plain adapters of one rank are computed: no rsLoRA, DoRA, biases, patterns or whole modules".into(),
-            ));
-        }
-        if let Some(other) = config
-            .target_modules
+        match config
+            .targets()
             .iter()
-            .find(|name| !PROJECTIONS.contains(&name.as_str()))
+            .find(|target| !targets.contains(*target))
         {
-            return Err(unsupported(format!(
-                "{other:?} is no projection of a decoder's layer"
-            )));
+            Some(unused) => Err(unsupported(format!("it has no tensor for {unused}"))),
+            None => Ok(Self {
+                weights: weights.sub(PREFIX),
+                config,
+            }),
         }
-        let targets = config.target_modules;
-        Ok(Self {
-            targets,
-            ..Self::new(&Weights::load_dir(dir)?, config.r, config.lora_alpha)
-        })
     }
 
     /// The same in the kind and on the device of a tensor of the decoder.
@@ -124,23 +82,66 @@ impl Adapter {
                 .weights
                 .to_kind(tensor.kind())
                 .to_device(tensor.device()),
-            targets: self.targets.clone(),
-            ..*self
+            config: self.config.clone(),
         }
     }
 
-    fn delta(&self, name: &str, input: i64, output: i64) -> Result<Option<Delta>, WeightsError> {
-        let last = name.rsplit('.').next().unwrap_or(name);
-        if !self.targets.iter().any(|target| target == last) {
+    /// The weights of a decoder with the adapter worked in: nothing is left to compute beside them. Copies what changes.
+    pub fn merge(&self, weights: &Weights) -> Result<Weights, WeightsError> {
+        let mut merged = Vec::new();
+        for full in self.weights.names() {
+            let Some((module, "A")) = part(&full) else {
+                continue;
+            };
+            let name = format!("{module}.weight");
+            let base = weights.get(&name)?;
+            let shape = base.size();
+            let Some(delta) = self.delta(module, shape[1], shape[0])? else {
+                continue;
+            };
+            let wide = |tensor: &Tensor| tensor.to_kind(Kind::Float).to_device(base.device());
+            let change = wide(&delta.up).matmul(&wide(&delta.down)) * delta.scale;
+            merged.push((name, (wide(&base) + change).to_kind(base.kind())));
+        }
+        self.refuse_extra()?;
+        Ok(weights.with(merged))
+    }
+
+    /// An error that names a tensor of the adapter that no projection took.
+    pub fn refuse_extra(&self) -> Result<(), WeightsError> {
+        self.weights.refuse_extra(|_| false)
+    }
+
+    fn delta(&self, module: &str, input: i64, output: i64) -> Result<Option<Delta>, WeightsError> {
+        if self.config.target(module).is_none() {
             return Ok(None);
         }
-        let weights = self.weights.sub(name);
+        let (rank, scale) = self.config.rank_and_scale(module);
+        let weights = self.weights.sub(module);
         Ok(Some(Delta {
-            down: weights.get_shaped("lora_A.weight", &[self.rank, input])?,
-            up: weights.get_shaped("lora_B.weight", &[output, self.rank])?,
-            scale: self.scale,
+            down: weights.get_shaped("lora_A.weight", &[rank, input])?,
+            up: weights.get_shaped("lora_B.weight", &[output, rank])?,
+            scale,
         }))
     }
+}
+
+/// The module and half (`A` or `B`) that a tensor's full name in an adapter's file says: `base_model.model.MODULE.lora_A.weight`.
+fn part(name: &str) -> Option<(&str, &str)> {
+    let rest = name.strip_prefix(PREFIX)?.strip_prefix('.')?;
+    let (module, half) = rest.strip_suffix(".weight")?.rsplit_once(".lora_")?;
+    ["A", "B"].contains(&half).then_some((module, half))
+}
+
+/// The module of a tensor, when it is a projection of a decoder's layer.
+fn module(name: &str) -> Option<&str> {
+    let (module, _) = part(name)?;
+    let (layer, part) = module.strip_prefix("model.layers.")?.split_once('.')?;
+    let (block, projection) = part.split_once('.')?;
+    let known = layer.parse::<u32>().is_ok()
+        && ["self_attn", "mlp"].contains(&block)
+        && PROJECTIONS.contains(&projection);
+    known.then_some(module)
 }
 
 struct Delta {
@@ -156,17 +157,17 @@ pub(super) struct Projection {
 }
 
 impl Projection {
-    /// `name` counts from the checkpoint's root, as adapters name things.
-    pub(super) fn load(
-        weights: &Weights,
+    /// `module` is its name as adapters name things.
+    pub(super) fn new(
+        base: Linear,
         adapter: Option<&Adapter>,
-        name: &str,
+        module: &str,
         input: i64,
         output: i64,
     ) -> Result<Self, WeightsError> {
-        let delta = adapter.map(|adapter| adapter.delta(name, input, output));
+        let delta = adapter.map(|adapter| adapter.delta(module, input, output));
         Ok(Self {
-            base: Linear::load(weights, name, input, output)?,
+            base,
             delta: delta.transpose()?.flatten(),
         })
     }

@@ -1,6 +1,8 @@
-//! Keys and values of the tokens that were read so far.
+//! Keys and values of the tokens that were read so far, of one text.
 
 use tch::Tensor;
+
+use super::Memory;
 
 /// Smallest room that is made, in tokens.
 const ROOM: i64 = 256;
@@ -42,9 +44,22 @@ impl Cache {
         }
     }
 
-    /// Puts keys and values `(1, kv heads, n, head)` behind the tokens so far, and gives all of that layer. Counts once [`Cache::add`] is
-    /// called.
-    pub(super) fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
+    /// Keys and values `(1, kv heads, tokens, head)` of a layer; None before anything was read.
+    pub(super) fn layer(&self, layer: usize) -> Option<(Tensor, Tensor)> {
+        let (keys, values) = self.layers.get(layer)?;
+        let read = |all: &Tensor| all.narrow(2, 0, self.length);
+        Some((read(keys), read(values)))
+    }
+
+    /// Counts tokens whose keys and values every layer has.
+    pub(super) const fn add(&mut self, tokens: i64) {
+        self.length += tokens;
+    }
+}
+
+impl Memory for Cache {
+    /// Counts once [`Cache::add`] is called.
+    fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
         let added = k.size()[2];
         let end = self.length + added;
         if self.layers.len() <= layer {
@@ -58,11 +73,6 @@ impl Cache {
             all.narrow(2, self.length, added).copy_(new);
         }
         (keys.narrow(2, 0, end), values.narrow(2, 0, end))
-    }
-
-    /// Counts tokens whose keys and values every layer has.
-    pub(super) const fn add(&mut self, tokens: i64) {
-        self.length += tokens;
     }
 }
 

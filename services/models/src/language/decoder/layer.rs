@@ -3,12 +3,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    DecoderConfig,
+    DecoderConfig, Memory, Positions,
     adapter::{Adapter, Projection},
-    cache::Cache,
 };
 use crate::{
-    nn::RmsNorm,
+    nn::{Linear, RmsNorm},
     weights::{Weights, WeightsError},
 };
 
@@ -28,48 +27,8 @@ pub(super) struct Layer {
     down: Projection,
 }
 
-/// What all layers are told about the tokens of one pass.
-pub(super) struct Positions {
-    /// Cosines and sines `(n, head)`.
-    cos: Tensor,
-    sin: Tensor,
-    /// `(n, all)`: what each new token must not see is minus infinity. None where the kernel's own causal mask is right, or nothing is
-    /// hidden.
-    mask: Option<Tensor>,
-}
-
-impl Positions {
-    /// `new` tokens behind `past`.
-    pub(super) fn new(config: &DecoderConfig, past: i64, new: i64, like: &Tensor) -> Self {
-        let options = (Kind::Float, like.device());
-        let half = config.head / 2;
-        let exponents = Tensor::arange(half, options) * (-config.theta.ln() / half as f64);
-        let angles = Tensor::arange_start(past, past + new, options).outer(&exponents.exp());
-        let angles = Tensor::cat(&[&angles, &angles], -1);
-        let mask = (past > 0 && new > 1).then(|| {
-            Tensor::full(
-                [new, past + new],
-                f64::NEG_INFINITY,
-                (like.kind(), like.device()),
-            )
-            .triu(past + 1)
-        });
-        Self {
-            cos: angles.cos().to_kind(like.kind()),
-            sin: angles.sin().to_kind(like.kind()),
-            mask,
-        }
-    }
-
-    /// Turns `(.., n, head)`: first half and second half of a head are the two coordinates.
-    fn rotate(&self, x: &Tensor) -> Tensor {
-        let halves = x.chunk(2, -1);
-        let turned = Tensor::cat(&[&halves[1].neg(), &halves[0]], -1);
-        x * &self.cos + turned * &self.sin
-    }
-}
-
 impl Layer {
+    /// `weights` are the layer's own.
     pub(super) fn load(
         config: &DecoderConfig,
         index: usize,
@@ -78,47 +37,58 @@ impl Layer {
     ) -> Result<Self, WeightsError> {
         let (hidden, inner) = (config.hidden, config.intermediate);
         let (queries, keys) = (config.heads * config.head, config.kv_heads * config.head);
-        let name = |part: &str| format!("model.layers.{index}.{part}");
-        let projection = |part: &str, input, output| {
-            Projection::load(weights, adapter, &name(part), input, output)
+        let projection = |part: &str, [input, output]: [i64; 2], biased: bool| {
+            let base = if biased {
+                Linear::load_with_bias(weights, part, input, output)?
+            } else {
+                Linear::load_without_bias(weights, part, input, output)?
+            };
+            let full = format!("model.layers.{index}.{part}");
+            Projection::new(base, adapter, &full, input, output)
         };
-        let norm = |part: &str, size| RmsNorm::load(weights, &name(part), size, config.eps);
+        let norm = |part: &str, size| RmsNorm::load(weights, part, size, config.eps);
         let norms = config.qk_norm.then(|| {
             Ok::<_, WeightsError>((
                 norm("self_attn.q_norm", config.head)?,
                 norm("self_attn.k_norm", config.head)?,
             ))
         });
+        let biases = config.biases;
         Ok(Self {
             index,
             head: config.head,
             before_attention: norm("input_layernorm", hidden)?,
-            q: projection("self_attn.q_proj", hidden, queries)?,
-            k: projection("self_attn.k_proj", hidden, keys)?,
-            v: projection("self_attn.v_proj", hidden, keys)?,
-            o: projection("self_attn.o_proj", queries, hidden)?,
+            q: projection("self_attn.q_proj", [hidden, queries], biases.qkv)?,
+            k: projection("self_attn.k_proj", [hidden, keys], biases.qkv)?,
+            v: projection("self_attn.v_proj", [hidden, keys], biases.qkv)?,
+            o: projection("self_attn.o_proj", [queries, hidden], biases.output)?,
             norms: norms.transpose()?,
             before_mlp: norm("post_attention_layernorm", hidden)?,
-            gate: projection("mlp.gate_proj", hidden, inner)?,
-            up: projection("mlp.up_proj", hidden, inner)?,
-            down: projection("mlp.down_proj", inner, hidden)?,
+            gate: projection("mlp.gate_proj", [hidden, inner], biases.mlp)?,
+            up: projection("mlp.up_proj", [hidden, inner], biases.mlp)?,
+            down: projection("mlp.down_proj", [inner, hidden], biases.mlp)?,
         })
     }
 
-    /// `(b, n, hidden)` to the same; with a cache b is 1.
+    /// `(b, n, hidden)` to the same.
     pub(super) fn forward(
         &self,
         x: &Tensor,
         positions: &Positions,
-        cache: Option<&mut Cache>,
+        memory: Option<&mut dyn Memory>,
     ) -> Tensor {
-        let x = x + self.attention(&self.before_attention.forward(x), positions, cache);
+        let x = x + self.attention(&self.before_attention.forward(x), positions, memory);
         let h = self.before_mlp.forward(&x);
         let inner = self.gate.forward(&h).silu() * self.up.forward(&h);
         x + self.down.forward(&inner)
     }
 
-    fn attention(&self, h: &Tensor, positions: &Positions, cache: Option<&mut Cache>) -> Tensor {
+    fn attention(
+        &self,
+        h: &Tensor,
+        positions: &Positions,
+        memory: Option<&mut dyn Memory>,
+    ) -> Tensor {
         let heads = |x: Tensor| x.unflatten(-1, [-1, self.head]);
         let (mut q, mut k) = (heads(self.q.forward(h)), heads(self.k.forward(h)));
         if let Some((q_norm, k_norm)) = &self.norms {
@@ -127,11 +97,11 @@ impl Layer {
         // (b, heads, n, head)
         let [q, k] = [q, k].map(|x| positions.rotate(&x.transpose(1, 2)));
         let v = heads(self.v.forward(h)).transpose(1, 2);
-        let (k, v) = match cache {
-            Some(cache) => cache.extend(self.index, &k, &v),
+        let (k, v) = match memory {
+            Some(memory) => memory.extend(self.index, &k, &v),
             None => (k, v),
         };
-        let out = attend(&q, &k, &v, positions.mask.as_ref());
+        let out = attend(&q, &k, &v, positions.mask());
         self.o.forward(&out.transpose(1, 2).flatten(2, 3))
     }
 }
@@ -140,10 +110,14 @@ impl Layer {
 fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Tensor {
     let (new, scale) = (q.size()[2], (q.size()[3] as f64).powf(-0.5));
     if q.device() == Device::Cpu && new == 1 {
-        // One token sees everything: heads that share keys are rows of one product, five times as fast as the fused kernel in bf16.
+        // Heads that share keys are rows of one product, five times as fast as the fused kernel in bf16.
         let grouped = (q * scale).view([q.size()[0], k.size()[1], -1, q.size()[3]]);
         let logits = grouped.matmul(&k.transpose(2, 3));
-        return logits.softmax(-1, None::<Kind>).matmul(v).view_as(q);
+        let seen = match mask {
+            Some(mask) => logits + mask,
+            None => logits,
+        };
+        return seen.softmax(-1, None::<Kind>).matmul(v).view_as(q);
     }
     let slow_backward =
         q.kind() == Kind::BFloat16 && q.requires_grad() && q.device() == Device::Cpu;

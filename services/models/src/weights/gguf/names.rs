@@ -1,6 +1,6 @@
 //! Names and row orders: GGUF's own, and those of Hugging Face checkpoints, which the rest of the crate uses.
 
-use tch::Tensor;
+use tch::{TchError, Tensor};
 
 /// What a tensor is in a Hugging Face checkpoint.
 pub struct Known {
@@ -21,11 +21,18 @@ pub fn hugging_face(name: &str) -> Option<Known> {
         "token_embd.weight" => return plain("model.embed_tokens.weight"),
         "output_norm.weight" => return plain("model.norm.weight"),
         "output.weight" => return plain("lm_head.weight"),
+        // What Llama 3 files divide the frequencies of the rotation by.
+        "rope_freqs.weight" => return plain("rope_freqs.weight"),
         _ => {}
     }
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
     let layer: u32 = layer.parse().ok()?;
-    let (part, rotated) = match part.strip_suffix(".weight")? {
+    let (part, ending) = part.rsplit_once('.')?;
+    let biased = ["attn_q", "attn_k", "attn_v", "attn_output"].contains(&part);
+    if ending != "weight" && !(ending == "bias" && biased) {
+        return None;
+    }
+    let (part, rotated) = match part {
         "attn_norm" => ("input_layernorm", None),
         "attn_q" => ("self_attn.q_proj", Some("head_count")),
         "attn_k" => ("self_attn.k_proj", Some("head_count_kv")),
@@ -40,22 +47,24 @@ pub fn hugging_face(name: &str) -> Option<Known> {
         _ => return None,
     };
     Some(Known {
-        name: format!("model.layers.{layer}.{part}.weight"),
+        name: format!("model.layers.{layer}.{part}.{ending}"),
         rotated,
     })
 }
 
-/// Files of the architecture `llama` hold the rows of each head as pairs that are turned together; here a head is its first halves, then
-/// its second ones. None when the rows do not fit.
-pub fn by_halves(weight: &Tensor, heads: u64) -> Option<Tensor> {
+/// The number of heads, when a weight's or a bias' rows are so many pairs.
+pub fn fitting_heads(shape: &[i64], heads: u64) -> Option<i64> {
     let heads = i64::try_from(heads).ok().filter(|heads| *heads > 0)?;
-    let [rows, columns] = weight.size()[..] else {
-        return None;
-    };
-    (rows % (2 * heads) == 0).then(|| {
-        weight
-            .view([heads, rows / heads / 2, 2, columns])
-            .transpose(1, 2)
-            .reshape([rows, columns])
-    })
+    let rows = *shape.first()?;
+    (shape.len() <= 2 && rows % heads.checked_mul(2)? == 0).then_some(heads)
+}
+
+/// Files of the architecture `llama` hold the rows of each head as pairs that are turned together; here a head is its first halves, then
+/// its second ones. The heads must fit ([`fitting_heads`]).
+pub fn by_halves(weight: &Tensor, heads: i64) -> Result<Tensor, TchError> {
+    let shape = weight.size();
+    weight
+        .f_view([heads, shape[0] / heads / 2, 2, -1])?
+        .f_transpose(1, 2)?
+        .f_reshape(&shape)
 }

@@ -19,7 +19,7 @@ const MAX_DIMENSIONS: u32 = 4;
 const ALIGNMENT: u64 = 32;
 
 /// Where a tensor lies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Outermost dimension first.
     pub shape: Vec<i64>,

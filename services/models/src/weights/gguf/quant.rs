@@ -16,6 +16,10 @@ pub enum Format {
     Q4_0,
     /// 32 numbers of 4 bits with a scale and a minimum.
     Q4_1,
+    /// 32 numbers of 5 bits with one scale.
+    Q5_0,
+    /// 32 numbers of 5 bits with a scale and a minimum.
+    Q5_1,
     /// 32 numbers of 8 bits with one scale.
     Q8_0,
     /// 256 numbers of 4 bits, eight scales and minima.
@@ -34,6 +38,8 @@ impl Format {
             1 => Self::F16,
             2 => Self::Q4_0,
             3 => Self::Q4_1,
+            6 => Self::Q5_0,
+            7 => Self::Q5_1,
             8 => Self::Q8_0,
             12 => Self::Q4K,
             13 => Self::Q5K,
@@ -50,6 +56,8 @@ impl Format {
             Self::F16 | Self::Bf16 => (1, 2),
             Self::Q4_0 => (32, 18),
             Self::Q4_1 => (32, 20),
+            Self::Q5_0 => (32, 22),
+            Self::Q5_1 => (32, 24),
             Self::Q8_0 => (32, 34),
             Self::Q4K => (256, 144),
             Self::Q5K => (256, 176),
@@ -68,6 +76,8 @@ impl Format {
             Self::Bf16 => bf16_block,
             Self::Q4_0 => q4_0,
             Self::Q4_1 => q4_1,
+            Self::Q5_0 => q5_0,
+            Self::Q5_1 => q5_1,
             Self::Q8_0 => q8_0,
             Self::Q4K => q4_k,
             Self::Q5K => q5_k,
@@ -118,6 +128,30 @@ fn q4_0(block: &[u8], out: &mut [f32]) {
 fn q4_1(block: &[u8], out: &mut [f32]) {
     let line = (half_at(block, 0), half_at(block, 2));
     nibbles(&block[4..], out, line, line);
+}
+
+fn q5_0(block: &[u8], out: &mut [f32]) {
+    let scale = half_at(block, 0);
+    nibbles(
+        &block[6..],
+        out,
+        (scale, -16.0 * scale),
+        (scale, -16.0 * scale),
+    );
+    fifth_bits(&block[2..6], out, 16.0 * scale);
+}
+
+fn q5_1(block: &[u8], out: &mut [f32]) {
+    let line = (half_at(block, 0), half_at(block, 2));
+    nibbles(&block[8..], out, line, line);
+    fifth_bits(&block[4..8], out, 16.0 * line.0);
+}
+
+/// Adds `step` to those of 32 numbers whose bit is set, the lowest bit of the first byte first.
+fn fifth_bits(bits: &[u8], out: &mut [f32], step: f32) {
+    for (at, out) in out.iter_mut().enumerate() {
+        *out += step * f32::from((bits[at / 8] >> (at % 8)) & 1);
+    }
 }
 
 fn q8_0(block: &[u8], out: &mut [f32]) {
