@@ -4,9 +4,12 @@
 
 use std::path::Path;
 
-use atelier_models::renderer::{
-    LoadError, RenderError, RenderScene, RenderThing, Renderer, RendererConfig, noise,
-    regions::Positions,
+use atelier_models::{
+    renderer::{
+        LoadError, RenderError, RenderScene, RenderThing, Renderer, RendererConfig, noise,
+        regions::Positions,
+    },
+    weights::WeightsError,
 };
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use tch::{Device, Tensor};
@@ -41,6 +44,7 @@ fn placed() -> tempfile::TempDir {
         steps: 3,
         width: 64,
         height: 48,
+        guidance: 1.0,
     };
     with_file(RendererConfig::FILE, &serde_json::to_vec(&config).unwrap())
 }
@@ -70,6 +74,7 @@ fn scene() -> RenderScene {
                 reference: None,
             },
         ],
+        negative: None,
     }
 }
 
@@ -87,8 +92,8 @@ fn photo(width: u32, height: u32) -> RgbImage {
 fn the_same_seed_draws_the_same_picture() {
     for dir in [None, Some(placed())] {
         let dir = dir.as_ref().map_or(fixture(), |dir| dir.path());
-        let mut renderer = load(dir);
-        let mut draw = |seed| {
+        let renderer = load(dir);
+        let draw = |seed| {
             renderer
                 .render(&scene(), seed, Some(3), Some((64, 48)), &mut go_on)
                 .unwrap()
@@ -109,8 +114,8 @@ fn the_same_seed_draws_the_same_picture() {
 #[test]
 fn boxes_and_references_change_the_picture() {
     let dir = placed();
-    let mut renderer = load(dir.path());
-    let mut draw = |change: &dyn Fn(&mut RenderScene)| {
+    let renderer = load(dir.path());
+    let draw = |change: &dyn Fn(&mut RenderScene)| {
         let mut scene = scene();
         change(&mut scene);
         renderer.render(&scene, 5, None, None, &mut go_on).unwrap()
@@ -124,7 +129,7 @@ fn boxes_and_references_change_the_picture() {
 
 #[test]
 fn steps_are_told_with_small_pictures_and_can_be_stopped() {
-    let mut renderer = load(fixture());
+    let renderer = load(fixture());
     let mut told = Vec::new();
     let mut on_step = |step, total, preview: Option<RgbImage>| {
         told.push((step, total, preview.map(|picture| picture.dimensions())));
@@ -158,7 +163,7 @@ fn steps_are_told_with_small_pictures_and_can_be_stopped() {
 
 #[test]
 fn an_edit_starts_from_its_picture_as_far_as_the_strength_says() {
-    let mut renderer = load(fixture());
+    let renderer = load(fixture());
     let picture = photo(48, 32);
     let mut totals = Vec::new();
     let mut edit = |strength| {
@@ -185,7 +190,7 @@ fn an_edit_starts_from_its_picture_as_far_as_the_strength_says() {
 #[test]
 fn a_repair_leaves_every_pixel_outside_its_box() {
     for dir in [None, Some(placed())] {
-        let mut renderer = load(dir.as_ref().map_or(fixture(), |dir| dir.path()));
+        let renderer = load(dir.as_ref().map_or(fixture(), |dir| dir.path()));
         let picture = photo(64, 48);
         // 20.48..38.4 x 12..30.72 pixels: not on the token grid.
         let mended = renderer
@@ -212,8 +217,8 @@ fn a_repair_leaves_every_pixel_outside_its_box() {
 
 #[test]
 fn what_cannot_be_drawn_is_refused_with_its_reason() {
-    let mut renderer = load(fixture());
-    let mut refused = |change: &dyn Fn(&mut RenderScene), steps, size| {
+    let renderer = load(fixture());
+    let refused = |change: &dyn Fn(&mut RenderScene), steps, size| {
         let mut scene = scene();
         change(&mut scene);
         renderer
@@ -296,7 +301,7 @@ fn folders_that_are_no_renderer_are_refused() {
     let smaller = config.replace("\"num_layers\": 2", "\"num_layers\": 1");
     assert!(matches!(
         refused("transformer/config.json", smaller.as_bytes()),
-        LoadError::Surplus(_)
+        LoadError::Weights(WeightsError::Extra(_))
     ));
     let larger = config.replace("\"num_layers\": 2", "\"num_layers\": 3");
     assert!(matches!(

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use atelier_models::{
     renderer::{
+        TransformerInput,
         autoencoder::{Autoencoder, AutoencoderConfig},
+        klein::{Transformer, TransformerConfig},
         regions::{Grid, Layout, Positions, ThingTokens},
         schedule::{self, Schedule, Shift},
-        transformer::{Transformer, TransformerConfig, TransformerInput},
     },
     weights::Weights,
 };

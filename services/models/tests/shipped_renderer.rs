@@ -35,12 +35,13 @@ fn a_red_thing_in_a_box_is_drawn_the_same_again() {
                 bbox: Some([left, 0.25, left + 0.5, 0.75]),
                 reference: Some(apple.clone()),
             }],
+            negative: None,
         }
     };
     let folder = at("deploy/models/atelier-mini/renderer");
-    let mut renderer = Renderer::load(&folder, Device::Cpu).unwrap();
+    let renderer = Renderer::load(&folder, Device::Cpu).unwrap();
     let (width, height) = (renderer.config().width, renderer.config().height);
-    let mut draw = |left, seed| {
+    let draw = |left, seed| {
         renderer
             .render(&scene(left), seed, None, None, &mut |_, _, _| true)
             .unwrap()

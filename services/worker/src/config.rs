@@ -43,7 +43,7 @@ pub struct Config {
     #[arg(long, env = "ATELIER_ENGINE", default_value = "torch", value_parser = EngineKind::from_str)]
     pub engine: EngineKind,
 
-    /// Folder of the model
+    /// Folder of the model, or of a FLUX.2 klein or Z-Image pipeline (which draws: --roles render)
     #[arg(
         long,
         env = "ATELIER_MODEL",
@@ -51,7 +51,7 @@ pub struct Config {
     )]
     pub model: PathBuf,
 
-    /// Language model of the planner (GGUF)
+    /// Language model that the model was trained with (GGUF); a pipeline brings its own
     #[arg(long, env = "ATELIER_LANGUAGE")]
     pub language: Option<PathBuf>,
 

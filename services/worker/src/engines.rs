@@ -32,15 +32,12 @@ pub fn load(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
 }
 
 fn load_torch(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
-    let language = config.language.as_deref().context(
-        "--language FILE is needed: the language model that the model was trained with (GGUF)",
-    )?;
     if let Some(threads) = config.threads {
         atelier_models::device::set_threads(threads);
     }
     let sources = Sources {
         model: config.model.clone(),
-        language: language.to_owned(),
+        language: config.language.clone(),
     };
     let engine = TorchEngine::load(&sources, &config.roles, &config.device)?;
     Ok(Box::new(engine))

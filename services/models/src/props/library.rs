@@ -71,7 +71,7 @@ const fn is_true(value: &bool) -> bool {
 }
 
 /// Things with pictures, found by their words.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PropLibrary {
     dir: PathBuf,
     props: Vec<Prop>,

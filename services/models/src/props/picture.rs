@@ -70,6 +70,36 @@ pub fn reference_picture(picture: &RgbaImage, side: u32) -> RgbImage {
     )
 }
 
+/// All of a picture on white, for published checkpoints: scaled down to at most `tokens` squares of `side` pixels, then cut evenly to whole
+/// squares, as diffusers' FLUX.2 pipelines do.
+pub fn whole_picture(picture: &RgbaImage, tokens: usize, side: u32) -> RgbImage {
+    let flat = RgbImage::from_fn(picture.width().max(1), picture.height().max(1), |x, y| {
+        let Rgba([r, g, b, a]) = *picture.get_pixel_checked(x, y).unwrap_or(&Rgba([255; 4]));
+        let over = |channel: u8| {
+            ((u32::from(channel) * u32::from(a) + 255 * u32::from(255 - a) + 127) / 255) as u8
+        };
+        image::Rgb([over(r), over(g), over(b)])
+    });
+    let (w, h) = flat.dimensions();
+    let most = tokens as f64 * f64::from(side) * f64::from(side);
+    let scale = (most / (f64::from(w) * f64::from(h))).sqrt().min(1.0);
+    let whole = |length: u32| {
+        let squares = ((f64::from(length) * scale) as u32 / side) as usize;
+        squares.clamp(1, tokens) as u32 * side
+    };
+    let (width, height) = (whole(w), whole(h));
+    // What stands out on the longer sides is left out first.
+    let cover = (f64::from(width) / f64::from(w)).max(f64::from(height) / f64::from(h));
+    let kept = |length: u32, all: u32| ((f64::from(length) / cover).round() as u32).clamp(1, all);
+    let (kw, kh) = (kept(width, w), kept(height, h));
+    let cut = imageops::crop_imm(&flat, (w - kw) / 2, (h - kh) / 2, kw, kh).to_image();
+    if (kw, kh) == (width, height) {
+        cut
+    } else {
+        imageops::resize(&cut, width, height, imageops::FilterType::Lanczos3)
+    }
+}
+
 /// `picture` with a longest side of at most `side`, colours not multiplied by alpha.
 pub fn shrink(picture: &RgbaImage, side: u32) -> RgbaImage {
     if picture.width().max(picture.height()) <= side {
@@ -104,6 +134,22 @@ pub fn crop(picture: &RgbaImage) -> RgbaImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_picture_is_cut_to_squares_and_never_enlarged_beyond_them() {
+        let shown = |w, h, tokens| {
+            let picture = RgbaImage::from_fn(w, h, |x, _| Rgba([x as u8, 9, 9, 255]));
+            whole_picture(&picture, tokens, 16)
+        };
+        assert_eq!(shown(96, 64, 4096).dimensions(), (96, 64));
+        assert_eq!(shown(96, 64, 4096).get_pixel(95, 3).0, [95, 9, 9]);
+        assert_eq!(shown(100, 70, 4096).dimensions(), (96, 64));
+        assert_eq!(shown(4000, 1000, 4096).dimensions(), (2048, 512));
+        assert_eq!(shown(96, 64, 6).dimensions(), (48, 32));
+        assert_eq!(shown(1, 300, 4096).dimensions(), (16, 288));
+        let clear = whole_picture(&RgbaImage::new(16, 16), 4, 16);
+        assert_eq!(clear.get_pixel(3, 3).0, [255; 3]);
+    }
 
     #[test]
     fn a_reference_stands_on_the_bottom_edge_without_its_margin() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::regions::Positions;
+use super::{index::Pipeline, regions::Positions};
 
 /// How a checkpoint is used when a request does not say. Published checkpoints have no such file: they are used as their authors do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,21 +16,38 @@ pub struct RendererConfig {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+    /// How far the velocity goes from that of an empty text to that of the scene's; at 1 there is no guidance and one pass a step.
+    /// Z-Image's own documents count from 0 instead.
+    #[serde(default = "unguided")]
+    pub guidance: f64,
+}
+
+const fn unguided() -> f64 {
+    1.0
 }
 
 impl RendererConfig {
     /// Name of the file in the renderer's folder.
     pub const FILE: &str = "renderer.json";
-}
 
-impl Default for RendererConfig {
-    /// FLUX.2 klein as published: distilled to four steps.
-    fn default() -> Self {
+    /// As the authors of a pipeline use it.
+    pub const fn of(pipeline: Pipeline) -> Self {
+        let (positions, steps, guidance) = match pipeline {
+            Pipeline::Klein => (Positions::Family, 4, unguided()),
+            Pipeline::KleinBase => (Positions::Family, 50, 4.0),
+            Pipeline::ZImage => (Positions::Counted, 8, unguided()),
+        };
         Self {
-            positions: Positions::Family,
-            steps: 4,
+            positions,
+            steps,
             width: 1024,
             height: 1024,
+            guidance,
         }
+    }
+
+    /// Whether the velocity is guided away from that of an empty text.
+    pub fn guided(&self) -> bool {
+        self.guidance > unguided()
     }
 }

@@ -1,76 +1,94 @@
-//! Draws pictures from scenes: prepares what the transformer reads, steps from noise to latents, decodes.
+//! Draws pictures from scenes: on an empty canvas, from a picture, or in a part of one.
 
 use image::RgbImage;
 use tch::{Kind, Tensor};
 
 use super::{
+    input::Observe,
     load::Renderer,
-    pixels,
-    prepare::Prepared,
-    regions::{self, Cells, Grid},
-    scene::{MAX_STEPS, RenderError, RenderScene, check_box},
+    regions::{self, Grid},
+    repaint::{Area, Kept},
+    sample::Member,
+    scene::{MAX_STEPS, RenderError, RenderScene},
     schedule,
-    transformer::TransformerInput,
 };
 
 /// Called after every step (and before the first, as step 0) with the step, their number and sometimes a small picture of how it looks
 /// so far; false ends the work with [`RenderError::Canceled`].
 pub type OnStep<'a> = &'a mut dyn FnMut(u32, u32, Option<RgbImage>) -> bool;
 
-/// Longest side of a small picture on the way, in tokens.
-const PREVIEW_TOKENS: usize = 16;
+/// The same for each drawing of a batch; the first value is its index. False ends this drawing, the others go on.
+pub type OnDrawingStep<'a> = &'a mut dyn FnMut(usize, u32, u32, Option<RgbImage>) -> bool;
 
-/// How many small pictures one drawing gives on its way.
-const PREVIEWS: u32 = 4;
-
-/// The part of a picture that stays as it is.
-struct Kept {
-    /// Tokens `(1, N, channels)` of the picture.
-    picture: Tensor,
-    /// `(1, N, 1)`: 1 where it is repainted.
-    mask: Tensor,
+/// What a drawing starts from.
+#[derive(Clone, Copy)]
+pub enum Canvas<'a> {
+    /// Nothing: a picture of `(width, height)` pixels, the checkpoint's own where none are given.
+    Blank(Option<(u32, u32)>),
+    /// A picture that is changed: `strength` 1 is anew, small strengths keep most of it.
+    Edit {
+        /// What is changed; the new picture has its size.
+        picture: &'a RgbImage,
+        /// Above 0, at most 1.
+        strength: f32,
+    },
+    /// A picture of which a part is repainted; every pixel outside it stays as it is.
+    Repaint {
+        /// What is mended.
+        picture: &'a RgbImage,
+        /// The part.
+        area: Area<'a>,
+        /// Above 0, at most 1, as for an edit.
+        strength: f32,
+    },
 }
 
-/// One drawing.
-struct Task<'a> {
-    prepared: Prepared,
+/// What a drawing is stepped from.
+#[derive(Clone, Copy)]
+pub enum Noise<'a> {
+    /// Noise of a seed; the same seed gives the same picture.
+    Seed(u64),
+    /// Noise from elsewhere: tokens `(N, channels)`, f32, row by row.
+    Tokens(&'a Tensor),
+}
+
+/// One picture to draw.
+#[derive(Clone, Copy)]
+pub struct Drawing<'a> {
+    /// What the whole picture shows.
+    pub scene: &'a RenderScene,
+    /// What it is stepped from.
+    pub noise: Noise<'a>,
+    /// What it starts from.
+    pub canvas: Canvas<'a>,
+}
+
+/// What drawings of a batch must have in common.
+#[derive(Clone, Copy, PartialEq)]
+struct Course {
     grid: Grid,
-    /// From the first step's on.
-    sigmas: &'a [f32],
-    kept: Option<Kept>,
-    noise: Tensor,
+    /// The first of the schedule's steps that is done.
+    first: usize,
+    /// Whether a part of a picture stays.
+    keeps: bool,
 }
 
 impl Renderer {
     /// Draws a scene. `steps` and `size` (width, height) are the checkpoint's own when not given. The same seed gives the same picture.
     pub fn render(
-        &mut self,
+        &self,
         scene: &RenderScene,
         seed: u64,
         steps: Option<u32>,
         size: Option<(u32, u32)>,
         on_step: OnStep<'_>,
     ) -> Result<RgbImage, RenderError> {
-        let (width, height) = size.unwrap_or((self.config.width, self.config.height));
-        let grid = self.grid(width, height)?;
-        let sigmas = self.sigmas(steps, grid)?;
-        tch::no_grad(|| {
-            let noise = self.noise(seed, grid);
-            let task = Task {
-                prepared: self.prepare(scene, grid, None)?,
-                grid,
-                sigmas: &sigmas,
-                kept: None,
-                noise: noise.shallow_clone(),
-            };
-            let tokens = self.denoise(&task, noise, on_step)?;
-            Ok(self.decode(&tokens, grid))
-        })
+        self.draw_one(scene, seed, Canvas::Blank(size), steps, on_step)
     }
 
     /// Draws a scene from a picture: `strength` 1 is anew, small strengths keep most of it. The size is the picture's.
     pub fn edit(
-        &mut self,
+        &self,
         picture: &RgbImage,
         scene: &RenderScene,
         strength: f32,
@@ -78,31 +96,13 @@ impl Renderer {
         steps: Option<u32>,
         on_step: OnStep<'_>,
     ) -> Result<RgbImage, RenderError> {
-        if !(strength > 0.0 && strength <= 1.0) {
-            return Err(RenderError::Strength(strength));
-        }
-        let grid = self.grid(picture.width(), picture.height())?;
-        let sigmas = self.sigmas(steps, grid)?;
-        let first = schedule::first_step(sigmas.len() as u32 - 1, strength) as usize;
-        tch::no_grad(|| {
-            let source = self.encode(picture);
-            let noise = self.noise(seed, grid);
-            let task = Task {
-                prepared: self.prepare(scene, grid, Some(&source))?,
-                grid,
-                sigmas: &sigmas[first..],
-                kept: None,
-                noise: noise.shallow_clone(),
-            };
-            let start = schedule::noised(&source, &noise, sigmas[first]);
-            let tokens = self.denoise(&task, start, on_step)?;
-            Ok(self.decode(&tokens, grid))
-        })
+        let canvas = Canvas::Edit { picture, strength };
+        self.draw_one(scene, seed, canvas, steps, on_step)
     }
 
     /// Repaints one box of a picture; every pixel outside it stays as it is. The scene says what the whole picture shows.
     pub fn repair(
-        &mut self,
+        &self,
         picture: &RgbImage,
         bbox: [f32; 4],
         scene: &RenderScene,
@@ -110,36 +110,149 @@ impl Renderer {
         steps: Option<u32>,
         on_step: OnStep<'_>,
     ) -> Result<RgbImage, RenderError> {
-        check_box(bbox)?;
-        let grid = self.grid(picture.width(), picture.height())?;
-        let sigmas = self.sigmas(steps, grid)?;
-        let drawn = tch::no_grad(|| {
-            let source = self.encode(picture);
-            let noise = self.noise(seed, grid);
-            let cells = Cells::touched(bbox, grid);
-            let mask: Vec<f32> = (0..grid.tokens())
-                .map(|token| {
-                    f32::from(u8::from(
-                        cells.contains(token / grid.columns, token % grid.columns),
-                    ))
-                })
-                .collect();
-            let task = Task {
-                prepared: self.prepare(scene, grid, Some(&source))?,
-                grid,
-                sigmas: &sigmas,
-                kept: Some(Kept {
-                    picture: source,
-                    mask: Tensor::from_slice(&mask)
-                        .view([1, -1, 1])
-                        .to_device(self.device),
-                }),
-                noise: noise.shallow_clone(),
+        let canvas = Canvas::Repaint {
+            picture,
+            area: Area::Box(bbox),
+            strength: 1.0,
+        };
+        self.draw_one(scene, seed, canvas, steps, on_step)
+    }
+
+    fn draw_one(
+        &self,
+        scene: &RenderScene,
+        seed: u64,
+        canvas: Canvas<'_>,
+        steps: Option<u32>,
+        on_step: OnStep<'_>,
+    ) -> Result<RgbImage, RenderError> {
+        let drawing = Drawing {
+            scene,
+            noise: Noise::Seed(seed),
+            canvas,
+        };
+        let mut on_step = |_: usize, step: u32, total: u32, preview| on_step(step, total, preview);
+        self.draw(&[drawing], steps, &mut on_step)
+            .pop()
+            .unwrap_or(Err(RenderError::Canceled))
+    }
+
+    /// Draws pictures at once that have size, strength and the kind of their canvas in common; says of each what came of it, in their order.
+    /// A picture is the same whatever else is in the batch, up to the rounding of sums.
+    pub fn draw(
+        &self,
+        drawings: &[Drawing<'_>],
+        steps: Option<u32>,
+        on_step: OnDrawingStep<'_>,
+    ) -> Vec<Result<RgbImage, RenderError>> {
+        self.draw_observed(drawings, steps, on_step, &mut |_, _, _| {})
+    }
+
+    /// The same, showing the `velocity` and then the `tokens` of all drawings, `(B, N, channels)`, at the end of every step.
+    pub fn draw_observed(
+        &self,
+        drawings: &[Drawing<'_>],
+        steps: Option<u32>,
+        on_step: OnDrawingStep<'_>,
+        observe: Observe<'_>,
+    ) -> Vec<Result<RgbImage, RenderError>> {
+        tch::no_grad(|| {
+            let mut results: Vec<Result<RgbImage, RenderError>> = Vec::new();
+            let mut members = Vec::with_capacity(drawings.len());
+            let mut common: Option<(Course, Vec<f32>)> = None;
+            for (index, drawing) in drawings.iter().enumerate() {
+                // What a drawing that is never ended would say.
+                results.push(Err(RenderError::Canceled));
+                match self.begun(index, drawing, steps, &mut common) {
+                    Ok(member) => members.push(member),
+                    Err(error) => results[index] = Err(error),
+                }
+            }
+            let Some((course, sigmas)) = common else {
+                return results;
             };
-            let tokens = self.denoise(&task, noise, on_step)?;
-            Ok::<_, RenderError>(self.decode(&tokens, grid))
-        })?;
-        Ok(inside(picture, &drawn, bbox))
+            for (index, tokens) in self.sample(members, course.grid, &sigmas, on_step, observe) {
+                results[index] = tokens.map(|tokens| {
+                    let drawn = self.decode(&tokens, course.grid);
+                    match drawings[index].canvas {
+                        Canvas::Repaint { picture, area, .. } => area.compose(picture, &drawn),
+                        Canvas::Blank(_) | Canvas::Edit { .. } => drawn,
+                    }
+                });
+            }
+            results
+        })
+    }
+
+    /// A drawing with everything that its steps need. The first one decides what all have in `common`: their course, and its sigmas.
+    fn begun(
+        &self,
+        index: usize,
+        drawing: &Drawing<'_>,
+        steps: Option<u32>,
+        common: &mut Option<(Course, Vec<f32>)>,
+    ) -> Result<Member, RenderError> {
+        let (picture, strength) = match drawing.canvas {
+            Canvas::Blank(_) => (None, 1.0),
+            Canvas::Edit { picture, strength }
+            | Canvas::Repaint {
+                picture, strength, ..
+            } => (Some(picture), strength),
+        };
+        if !(strength > 0.0 && strength <= 1.0) {
+            return Err(RenderError::Strength(strength));
+        }
+        let (width, height) = match drawing.canvas {
+            Canvas::Blank(size) => size.unwrap_or((self.config.width, self.config.height)),
+            Canvas::Edit { picture, .. } | Canvas::Repaint { picture, .. } => picture.dimensions(),
+        };
+        if let Canvas::Repaint { picture, area, .. } = drawing.canvas {
+            area.check(picture)?;
+        }
+        let grid = self.grid(width, height)?;
+        let all = self.sigmas(steps, grid)?;
+        let first = schedule::first_step(all.len() as u32 - 1, strength) as usize;
+        let course = Course {
+            grid,
+            first,
+            keeps: matches!(drawing.canvas, Canvas::Repaint { .. }),
+        };
+        if common.as_ref().is_some_and(|(own, _)| *own != course) {
+            return Err(RenderError::Unequal);
+        }
+        let source = picture.map(|picture| self.encode(picture));
+        let scene = self.parts(drawing.scene, grid, source.as_ref())?;
+        let opposite = if self.config.guided() {
+            let opposite = drawing.scene.opposite().ok_or_else(|| {
+                RenderError::Scene(
+                    "this renderer is guided: the scene needs the states of an empty text".into(),
+                )
+            })?;
+            Some(self.parts(&opposite, grid, source.as_ref())?)
+        } else {
+            None
+        };
+        let noise = self.noise(drawing.noise, grid)?;
+        let start = match &source {
+            Some(source) => schedule::noised(source, &noise, all[first]),
+            None => noise.shallow_clone(),
+        };
+        let kept = match (drawing.canvas, source) {
+            (Canvas::Repaint { area, .. }, Some(picture)) => Some(Kept {
+                picture,
+                mask: area.tokens(grid, self.device),
+            }),
+            _ => None,
+        };
+        common.get_or_insert_with(|| (course, all[first..].to_vec()));
+        Ok(Member {
+            index,
+            scene,
+            opposite,
+            noise,
+            start,
+            kept,
+        })
     }
 
     /// Rows and columns of a picture of this size.
@@ -166,91 +279,20 @@ impl Renderer {
         Ok(self.schedule.sigmas(steps, grid.tokens() as i64))
     }
 
-    fn noise(&self, seed: u64, grid: Grid) -> Tensor {
-        super::noise::gaussian(
-            seed,
-            grid.tokens() as i64,
-            self.transformer.config().in_channels,
-            self.device,
-        )
-    }
-
-    /// Euler steps from `x` at the task's first sigma to the clean tokens.
-    fn denoise(
-        &self,
-        task: &Task<'_>,
-        mut x: Tensor,
-        on_step: OnStep<'_>,
-    ) -> Result<Tensor, RenderError> {
-        let total = task.sigmas.len() as u32 - 1;
-        let every = total.div_ceil(PREVIEWS).max(1);
-        if !on_step(0, total, None) {
-            return Err(RenderError::Canceled);
-        }
-        for (done, pair) in (1..=total).zip(task.sigmas.windows(2)) {
-            let velocity = self.transformer.forward(&TransformerInput {
-                noisy: &x,
-                reference: task.prepared.reference.as_ref(),
-                text: &task.prepared.text,
-                times: &Tensor::from_slice(&pair[..1]).to_device(self.device),
-                image_ids: &task.prepared.arranged.image_ids,
-                text_ids: &task.prepared.arranged.text_ids,
-                bias: task.prepared.arranged.bias.as_ref(),
-            });
-            let preview = (done % every == 0 && done < total)
-                .then(|| self.preview(&schedule::estimate(&x, &velocity, pair[0]), task.grid));
-            x = schedule::step(&x, &velocity, pair[0], pair[1]);
-            if let Some(kept) = &task.kept {
-                x = schedule::keep_outside(&x, &kept.picture, &task.noise, &kept.mask, pair[1]);
+    /// `(N, channels)`, f32.
+    fn noise(&self, noise: Noise<'_>, grid: Grid) -> Result<Tensor, RenderError> {
+        let (tokens, channels) = (grid.tokens() as i64, self.network.token_channels());
+        match noise {
+            Noise::Seed(seed) => {
+                Ok(super::noise::gaussian(seed, tokens, channels, self.device).squeeze_dim(0))
             }
-            if !on_step(done, total, preview) {
-                return Err(RenderError::Canceled);
+            Noise::Tokens(given) if given.size() == [tokens, channels] => {
+                Ok(given.to_device(self.device).to_kind(Kind::Float))
             }
+            Noise::Tokens(given) => Err(RenderError::Noise {
+                found: given.size(),
+                wanted: [tokens, channels],
+            }),
         }
-        Ok(x)
     }
-
-    /// Tokens `(1, N, channels)` of a picture, f32.
-    pub(super) fn encode(&self, picture: &RgbImage) -> Tensor {
-        let latents = self
-            .autoencoder
-            .encode(&pixels::to_tensor(picture, self.device));
-        regions::to_tokens(&latents).to_kind(Kind::Float)
-    }
-
-    fn decode(&self, tokens: &Tensor, grid: Grid) -> RgbImage {
-        pixels::to_picture(&self.autoencoder.decode(&regions::from_tokens(tokens, grid)))
-    }
-
-    /// A small picture of tokens: larger ones are averaged first.
-    fn preview(&self, tokens: &Tensor, grid: Grid) -> RgbImage {
-        let latents = regions::from_tokens(tokens, grid);
-        let scale = grid.rows.max(grid.columns).div_ceil(PREVIEW_TOKENS);
-        let small = |side: usize| (side / scale).max(1) as i64;
-        let latents = if scale > 1 {
-            latents.adaptive_avg_pool2d([small(grid.rows), small(grid.columns)])
-        } else {
-            latents
-        };
-        pixels::to_picture(&self.autoencoder.decode(&latents))
-    }
-}
-
-/// `picture` with the pixels of the box taken from `drawn`.
-fn inside(picture: &RgbImage, drawn: &RgbImage, bbox: [f32; 4]) -> RgbImage {
-    let (width, height) = picture.dimensions();
-    let [x0, y0, x1, y1] = bbox;
-    let span = |from: f32, to: f32, side: u32| {
-        let side = side as f32;
-        ((from * side).floor() as u32)..((to * side).ceil() as u32)
-    };
-    let (columns, rows) = (span(x0, x1, width), span(y0, y1, height));
-    RgbImage::from_fn(width, height, |x, y| {
-        let source = if columns.contains(&x) && rows.contains(&y) {
-            drawn
-        } else {
-            picture
-        };
-        *source.get_pixel(x, y)
-    })
 }

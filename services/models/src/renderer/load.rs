@@ -6,30 +6,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tch::{Device, Kind};
+use tch::Device;
 
 use super::{
     autoencoder::{Autoencoder, AutoencoderConfig},
     config::RendererConfig,
-    regions::TOKEN_SIDE,
+    index::{ModelIndex, Pipeline},
+    network::{Network, NetworkConfig, TransformerConfigError},
+    regions::{Positions, TOKEN_SIDE},
     scene::MAX_STEPS,
     schedule::{Schedule, ScheduleError},
     text_stats::TextStats,
-    transformer::{Transformer, TransformerConfig, TransformerConfigError},
 };
-use crate::weights::{Weights, WeightsError};
+use crate::{
+    language::kind_for,
+    weights::{Weights, WeightsError},
+};
 
 /// Largest JSON file that is read, in bytes.
 const MAX_JSON: u64 = 1 << 20;
 
+/// How many batches statistics were made of; says nothing to who reads them.
+const BATCHES_SEEN: &str = "bn.num_batches_tracked";
+
 /// A checkpoint that draws. One thread owns it.
 pub struct Renderer {
-    pub(super) transformer: Transformer,
+    pub(super) network: Network,
     pub(super) autoencoder: Autoencoder,
     pub(super) schedule: Schedule,
+    pub(super) pipeline: Pipeline,
     pub(super) config: RendererConfig,
     pub(super) text_stats: Option<TextStats>,
     pub(super) device: Device,
+    /// Bytes that decoding at once may take; what the device has left where it is not set.
+    pub(super) decode_memory: Option<u64>,
 }
 
 /// Why a folder is not a renderer.
@@ -50,9 +60,6 @@ pub enum LoadError {
     /// Tensors that are missing, malformed or of another shape.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// A tensor that the configuration does not know: it describes another network.
-    #[error("the transformer has a tensor {0:?} that its config.json does not account for")]
-    Surplus(String),
     /// Parts that are not of one model.
     #[error(
         "the transformer's tokens have {transformer} channels, the autoencoder's {autoencoder}"
@@ -69,17 +76,18 @@ impl Renderer {
     /// Longest side of a picture, in pixels.
     pub const MAX_SIDE: u32 = 2048;
 
-    /// Loads `dir/{transformer,vae}` with their `config.json` and safetensors; `dir/scheduler/scheduler_config.json`, `dir/renderer.json`
-    /// and `dir/text_stats.safetensors` where they are there. Computes in f32 on the CPU and in the checkpoint's kind on a GPU.
+    /// Loads `dir/{transformer,vae}` with their `config.json` and safetensors, one file or shards; `dir/scheduler/scheduler_config.json`,
+    /// `dir/model_index.json`, `dir/renderer.json` and `dir/text_stats.safetensors` where they are there. Computes in f32 on the CPU and in
+    /// bf16 on a GPU. A tensor that is missing, too much or of another shape is an error that names it.
     pub fn load(dir: &Path, device: Device) -> Result<Self, LoadError> {
-        let transformer_config =
-            TransformerConfig::from_json(&json(&dir.join("transformer/config.json"))?)?;
+        let network_config =
+            NetworkConfig::from_json(&json(&dir.join("transformer/config.json"))?)?;
         let vae_path = dir.join("vae/config.json");
         let vae_config = AutoencoderConfig::from_json(&json(&vae_path)?)
             .map_err(|reason| LoadError::Config(vae_path, reason))?;
-        if vae_config.token_channels() != transformer_config.in_channels {
+        if vae_config.token_channels() != network_config.token_channels() {
             return Err(LoadError::Parts {
-                transformer: transformer_config.in_channels,
+                transformer: network_config.token_channels(),
                 autoencoder: vae_config.token_channels(),
             });
         }
@@ -87,37 +95,52 @@ impl Renderer {
             Some(bytes) => Schedule::from_json(&bytes)?,
             None => Schedule::FAMILY,
         };
+        let pipeline = pipeline(dir, &network_config)?;
+        let config = renderer_config(dir, pipeline)?;
         let stats_path = dir.join(TextStats::FILE);
         let text_stats = stats_path
             .exists()
-            .then(|| TextStats::load(&stats_path, transformer_config.text_channels))
+            .then(|| TextStats::load(&stats_path, network_config.text_channels()))
             .transpose()?;
-
-        let weights = placed(Weights::load_dir(&dir.join("transformer"))?, device);
-        let known = transformer_config.parameters();
-        if let Some(surplus) = weights
-            .names()
-            .into_iter()
-            .find(|name| !known.iter().any(|(own, _)| own == name))
-        {
-            return Err(LoadError::Surplus(surplus));
-        }
         Ok(Self {
-            transformer: Transformer::load(&transformer_config, &weights)?,
-            autoencoder: Autoencoder::load(
-                &vae_config,
-                &placed(Weights::load_dir(&dir.join("vae"))?, device),
-            )?,
+            network: part(&dir.join("transformer"), device, |weights| {
+                network_config.network(weights)
+            })?,
+            autoencoder: part(&dir.join("vae"), device, |weights| {
+                Autoencoder::load(&vae_config, weights)
+            })?,
             schedule,
-            config: renderer_config(dir)?,
+            pipeline,
+            config,
             text_stats,
             device,
+            decode_memory: None,
         })
     }
 
     /// What it computes on.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The transformer.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The autoencoder.
+    pub fn autoencoder(&self) -> &Autoencoder {
+        &self.autoencoder
+    }
+
+    /// What it is, and how it was trained to be used.
+    pub const fn pipeline(&self) -> Pipeline {
+        self.pipeline
+    }
+
+    /// The schedule of its steps.
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
     }
 
     /// How it draws when a request does not say.
@@ -127,31 +150,55 @@ impl Renderer {
 
     /// Channels of one text state.
     pub fn text_channels(&self) -> i64 {
-        self.transformer.config().text_channels
+        self.network.text_channels()
     }
 }
 
-/// Weights in the kind that they compute in on `device`. f16 overflows in this family, bf16 does not.
-fn placed(weights: Weights, device: Device) -> Weights {
-    let is_half = |weights: &Weights| {
-        weights.names().iter().any(|name| {
-            weights
-                .get(name)
-                .is_ok_and(|tensor| tensor.kind() == Kind::Half)
-        })
-    };
-    let weights = match device {
-        Device::Cpu => weights.to_kind(Kind::Float),
-        _ if is_half(&weights) => weights.to_kind(Kind::BFloat16),
-        _ => weights,
-    };
-    weights.to_device(device)
+/// A part of the renderer from its folder, in the kind that `device` computes in; f16 overflows in these families, bf16 does not.
+/// Statistics of tokens stay in f32.
+fn part<T>(
+    dir: &Path,
+    device: Device,
+    load: impl Fn(&Weights) -> Result<T, WeightsError>,
+) -> Result<T, LoadError> {
+    let stored = Weights::load_dir(dir)?;
+    let statistics = stored.sub("bn").tensors()?;
+    let weights = stored
+        .to_kind(kind_for(device))
+        .with(statistics)
+        .to_device(device);
+    let loaded = load(&weights)?;
+    weights.refuse_extra(|name| name == BATCHES_SEEN)?;
+    Ok(loaded)
 }
 
-fn renderer_config(dir: &Path) -> Result<RendererConfig, LoadError> {
+/// What `model_index.json` says, else of the transformer's family.
+fn pipeline(dir: &Path, network: &NetworkConfig) -> Result<Pipeline, LoadError> {
+    let family = match network {
+        NetworkConfig::Klein(_) => Pipeline::Klein,
+        NetworkConfig::ZImage(_) => Pipeline::ZImage,
+    };
+    let path = dir.join(ModelIndex::FILE);
+    let Some(bytes) = optional_json(&path)? else {
+        return Ok(family);
+    };
+    let pipeline = ModelIndex::from_json(&bytes).and_then(|index| index.pipeline());
+    let pipeline = pipeline.map_err(|reason| LoadError::Config(path.clone(), reason))?;
+    if (pipeline == Pipeline::ZImage) == (family == Pipeline::ZImage) {
+        Ok(pipeline)
+    } else {
+        Err(LoadError::Config(
+            path,
+            "the pipeline is of another family than its transformer".into(),
+        ))
+    }
+}
+
+/// `renderer.json`, else what the authors of the pipeline do.
+fn renderer_config(dir: &Path, pipeline: Pipeline) -> Result<RendererConfig, LoadError> {
     let path = dir.join(RendererConfig::FILE);
     let Some(bytes) = optional_json(&path)? else {
-        return Ok(RendererConfig::default());
+        return Ok(RendererConfig::of(pipeline));
     };
     let config: RendererConfig = serde_json::from_slice(&bytes)
         .map_err(|error| LoadError::Config(path.clone(), error.to_string()))?;
@@ -166,6 +213,15 @@ fn renderer_config(dir: &Path) -> Result<RendererConfig, LoadError> {
                 Renderer::MAX_SIDE
             ),
         ));
+    }
+    if (config.positions == Positions::Counted) != (pipeline == Pipeline::ZImage) {
+        return Err(LoadError::Config(
+            path,
+            "the positions are those of another family".into(),
+        ));
+    }
+    if !(1.0..=100.0).contains(&config.guidance) {
+        return Err(LoadError::Config(path, "guidance must be 1 to 100".into()));
     }
     Ok(config)
 }

@@ -1,20 +1,37 @@
-//! The FLUX.2 klein family: transformer, autoencoder, schedule, regions, and drawing with them.
+//! Renderers: FLUX.2 klein and Z-Image as diffusers lays them out, and the small model of klein's family.
+//!
+//! [`Renderer`] prepares what a family's transformer ([`klein`], [`zimage`]) reads of scenes, steps from noise to tokens along the
+//! [`schedule`], and has the [`autoencoder`] make pictures of them.
 
+mod attention;
 pub mod autoencoder;
 pub mod blend;
 mod config;
+mod decode;
 mod draw;
+mod index;
+mod input;
+pub mod klein;
 mod load;
+mod network;
 pub mod noise;
 mod pixels;
 mod prepare;
 pub mod regions;
+mod repaint;
+mod rope;
+mod sample;
 mod scene;
 pub mod schedule;
 pub mod text_stats;
-pub mod transformer;
+mod time;
+pub mod zimage;
 
 pub use config::RendererConfig;
-pub use draw::OnStep;
+pub use draw::{Canvas, Drawing, Noise, OnDrawingStep, OnStep};
+pub use index::{ModelIndex, Pipeline};
+pub use input::{Observe, TransformerInput};
 pub use load::{LoadError, Renderer};
+pub use network::{Network, NetworkConfig, TransformerConfigError};
+pub use repaint::Area;
 pub use scene::{MAX_STEPS, MAX_TEXT, MAX_THINGS, RenderError, RenderScene, RenderThing};

@@ -1,5 +1,6 @@
 //! What the transformer reads beside the noisy tokens: text, references, positions, bias.
 
+use image::{RgbImage, RgbaImage};
 use tch::{Kind, Tensor};
 
 use super::{
@@ -7,29 +8,44 @@ use super::{
     regions::{self, Arrangement, Grid, Layout, Positions, ThingTokens},
     scene::{RenderError, RenderScene},
 };
-use crate::props::picture::reference_picture;
+use crate::props::picture::{reference_picture, whole_picture};
 
-/// Longest side of a reference that has no box, in tokens.
-const FREE_REFERENCE_TOKENS: usize = 32;
+/// Most tokens of a published checkpoint's reference that has no box: a megapixel, as its authors bound it.
+const FREE_REFERENCE_TOKENS: usize = 64 * 64;
 
-/// What the transformer reads beside the noisy tokens; the same at every step.
+/// Tokens that a reference may have whatever small box it is for.
+const BOXED_REFERENCE_TOKENS: usize = 16 * 16;
+
+/// What one scene brings.
+pub(super) struct Parts {
+    /// States of base and things, then filling: `(t, text channels)`, f32.
+    text: Tensor,
+    /// States that are no filling.
+    real: i64,
+    /// Tokens of all references, `(r, channels)`, f32.
+    reference: Tensor,
+    layout: Layout,
+}
+
+/// What the transformer reads of a batch beside the noisy tokens; the same at every step.
 pub(super) struct Prepared {
-    /// `(1, T, text channels)`.
+    /// As [`super::Network::velocity`] reads it, `(B, T, ..)`.
     pub text: Tensor,
-    /// `(1, R, channels)`.
+    /// `(B, R, channels)`.
     pub reference: Option<Tensor>,
     pub arranged: Arrangement,
 }
 
 impl Renderer {
-    /// `source`: tokens of the picture that is changed. The family reads it as its first reference; the small checkpoint never saw one.
-    pub(super) fn prepare(
+    /// `source`: tokens `(N, channels)` of the picture that is changed. Klein reads it as its first reference; the small checkpoint never
+    /// saw one.
+    pub(super) fn parts(
         &self,
         scene: &RenderScene,
         grid: Grid,
         source: Option<&Tensor>,
-    ) -> Result<Prepared, RenderError> {
-        scene.check(self.transformer.config().text_channels)?;
+    ) -> Result<Parts, RenderError> {
+        scene.check(self.network.text_channels())?;
         let mut things = Vec::new();
         let mut references = Vec::new();
         if let (Positions::Family, Some(source)) = (self.config.positions, source) {
@@ -46,21 +62,23 @@ impl Renderer {
                 reference: None,
             };
             if let Some(picture) = &thing.reference {
-                let side = self.reference_side(thing.bbox, grid);
-                let shown = reference_picture(picture, side as u32 * regions::TOKEN_SIDE);
+                if !self.network.reads_references() {
+                    return Err(RenderError::Scene(
+                        "this renderer reads no reference pictures: describe the thing in words"
+                            .into(),
+                    ));
+                }
+                let shown = self.shown(picture, thing.bbox, grid);
                 references.push(self.encode(&shown));
-                own.reference = Some(Grid {
-                    rows: side,
-                    columns: side,
-                });
+                own.reference = Some(Grid::of(shown.width(), shown.height()));
             }
             things.push(own);
         }
-        let layout = Layout {
+        let mut layout = Layout {
             base: scene.base.size()[0] as usize,
             things,
         };
-        let texts: Vec<Tensor> = std::iter::once(&scene.base)
+        let mut texts: Vec<Tensor> = std::iter::once(&scene.base)
             .chain(scene.things.iter().map(|thing| &thing.states))
             .map(|states| {
                 let states = states.to_device(self.device);
@@ -70,31 +88,79 @@ impl Renderer {
                 }
             })
             .collect();
-        Ok(Prepared {
-            text: Tensor::cat(&texts, 0)
-                .unsqueeze(0)
-                .to_kind(self.transformer.kind()),
-            reference: (!references.is_empty()).then(|| Tensor::cat(&references, 1)),
-            arranged: self
-                .config
-                .positions
-                .arrange(grid, &[layout], self.device)
-                .in_kind(self.transformer.kind()),
+        let real = layout.text_tokens();
+        let filling = real.next_multiple_of(self.network.text_multiple()) - real;
+        if filling > 0 {
+            layout.things.push(ThingTokens {
+                text: filling,
+                ..Default::default()
+            });
+            texts.push(self.empty(filling as i64, self.network.text_channels()));
+        }
+        let all = (real + filling) as i64;
+        if let Some(most) = self.network.most_text()
+            && all > most
+        {
+            return Err(RenderError::Scene(format!(
+                "{all} text states: this renderer has places for {most}"
+            )));
+        }
+        references.push(self.empty(0, self.network.token_channels()));
+        Ok(Parts {
+            text: Tensor::cat(&texts, 0),
+            real: real as i64,
+            reference: Tensor::cat(&references, 0),
+            layout,
         })
     }
 
-    /// Tokens along a side of the square that a reference is shown in.
-    fn reference_side(&self, bbox: Option<[f32; 4]>, grid: Grid) -> usize {
+    /// Scenes of one size as a batch.
+    pub(super) fn prepared(&self, scenes: &[&Parts], grid: Grid) -> Prepared {
+        let kind = self.network.kind();
+        let rows = |of: fn(&Parts) -> &Tensor| -> Vec<Tensor> {
+            scenes
+                .iter()
+                .map(|parts| of(parts).shallow_clone())
+                .collect()
+        };
+        let layouts: Vec<Layout> = scenes.iter().map(|parts| parts.layout.clone()).collect();
+        let real: Vec<i64> = scenes.iter().map(|parts| parts.real).collect();
+        let arranged = self
+            .config
+            .positions
+            .arrange(grid, &layouts, self.device)
+            .in_kind(kind);
+        let states = regions::pad(&rows(|parts| &parts.text)).expect("scenes have text");
+        Prepared {
+            text: self
+                .network
+                .text(&states, &real, &arranged.text_ids, arranged.bias.as_ref()),
+            reference: regions::pad(&rows(|parts| &parts.reference)),
+            arranged,
+        }
+    }
+
+    fn empty(&self, tokens: i64, channels: i64) -> Tensor {
+        Tensor::zeros([tokens, channels], (Kind::Float, self.device))
+    }
+
+    /// A reference as the checkpoint is shown it: the small one in a square that fills the box, published ones as it is, within bounds.
+    fn shown(&self, picture: &RgbaImage, bbox: Option<[f32; 4]>, grid: Grid) -> RgbImage {
         let positions = self.config.positions;
-        match bbox {
-            Some(bbox) => {
-                let Grid { rows, columns } = positions.cells(bbox, grid).grid();
-                rows.max(columns)
+        let cells = bbox.map(|bbox| positions.cells(bbox, grid).grid());
+        match positions {
+            Positions::Placed => {
+                let side = cells.map_or(grid.rows.min(grid.columns), |cells| {
+                    cells.rows.max(cells.columns)
+                });
+                reference_picture(picture, side as u32 * regions::TOKEN_SIDE)
             }
-            None => match positions {
-                Positions::Family => grid.rows.min(grid.columns).min(FREE_REFERENCE_TOKENS),
-                Positions::Placed => grid.rows.min(grid.columns),
-            },
+            Positions::Family | Positions::Counted => {
+                let most = cells.map_or(FREE_REFERENCE_TOKENS, |cells| {
+                    cells.tokens().max(BOXED_REFERENCE_TOKENS)
+                });
+                whole_picture(picture, most, regions::TOKEN_SIDE)
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct RenderScene {
     pub base: Tensor,
     /// Its things.
     pub things: Vec<RenderThing>,
+    /// Text states of what the picture is guided away from; read only where a checkpoint is used with guidance.
+    pub negative: Option<Tensor>,
 }
 
 /// A thing of a picture.
@@ -60,6 +62,27 @@ pub enum RenderError {
     /// A strength that changes nothing or more than everything.
     #[error("the strength {0} is not above 0 and at most 1")]
     Strength(f32),
+    /// Noise for another picture.
+    #[error("noise of shape {found:?}, this picture takes {wanted:?}")]
+    Noise {
+        /// Its shape.
+        found: Vec<i64>,
+        /// Tokens and their channels.
+        wanted: [i64; 2],
+    },
+    /// A mask of another size than its picture.
+    #[error("a mask of {mask:?} pixels for a picture of {picture:?}")]
+    Mask {
+        /// Width and height.
+        mask: (u32, u32),
+        /// Width and height.
+        picture: (u32, u32),
+    },
+    /// Drawings that cannot be made at once.
+    #[error(
+        "its size, strength or use of a picture differs from those of the drawing before it in the batch"
+    )]
+    Unequal,
     /// A number of steps that is not sensible.
     #[error("{0} steps: use 1 to {most}", most = MAX_STEPS)]
     Steps(u32),
@@ -69,11 +92,28 @@ pub enum RenderError {
 pub const MAX_STEPS: u32 = 200;
 
 impl RenderScene {
+    /// The scene that guidance goes away from: its text instead, with the same references in the same places.
+    pub(super) fn opposite(&self) -> Option<Self> {
+        let base = self.negative.as_ref()?.shallow_clone();
+        let without_text = |thing: &RenderThing| RenderThing {
+            states: base.narrow(0, 0, 0),
+            bbox: thing.bbox,
+            reference: thing.reference.clone(),
+        };
+        let things = self.things.iter().filter(|thing| thing.reference.is_some());
+        Some(Self {
+            things: things.map(without_text).collect(),
+            negative: None,
+            base,
+        })
+    }
+
     /// Checks what the caller gave against what a checkpoint of `channels` wide states can draw.
     pub(super) fn check(&self, channels: i64) -> Result<(), RenderError> {
         let mut tokens = 0;
-        for states in
-            std::iter::once(&self.base).chain(self.things.iter().map(|thing| &thing.states))
+        for states in std::iter::once(&self.base)
+            .chain(self.things.iter().map(|thing| &thing.states))
+            .chain(&self.negative)
         {
             match states.size()[..] {
                 [count, width] if width == channels => tokens += count,

@@ -149,6 +149,12 @@ pub fn estimate(x: &Tensor, velocity: &Tensor, sigma: f32) -> Tensor {
     x - velocity.to_kind(Kind::Float) * f64::from(sigma)
 }
 
+/// The velocity towards a scene, led away from that of its opposite: `opposite + guidance * (towards - opposite)`
+/// (<https://arxiv.org/abs/2207.12598>).
+pub fn guided(opposite: &Tensor, towards: &Tensor, guidance: f64) -> Tensor {
+    opposite + (towards - opposite) * guidance
+}
+
 /// `picture` with `noise` at `sigma`: `sigma * noise + (1 - sigma) * picture`.
 pub fn noised(picture: &Tensor, noise: &Tensor, sigma: f32) -> Tensor {
     noise * f64::from(sigma) + picture * f64::from(1.0 - sigma)
@@ -157,8 +163,8 @@ pub fn noised(picture: &Tensor, noise: &Tensor, sigma: f32) -> Tensor {
 /// The first of `steps` steps that is done when a picture is changed with `strength` in 0..=1; at 1 it is step 0.
 pub fn first_step(steps: u32, strength: f32) -> u32 {
     let done = (f64::from(steps) * f64::from(strength)).clamp(0.0, f64::from(steps));
-    // At least one step, or nothing would be drawn.
-    ((f64::from(steps) - done) as u32).min(steps.saturating_sub(1))
+    // 0.6 of 5 steps are 3, although 0.6 in f32 is a little more. At least one step, or nothing would be drawn.
+    ((f64::from(steps) - done + 1e-4) as u32).min(steps.saturating_sub(1))
 }
 
 /// `x` where `mask` is 1; elsewhere the `picture` noised to `sigma`, so that it ends as it was. All but `sigma` broadcast.

@@ -10,7 +10,7 @@ use std::{
 use atelier_proto::job::JobKind;
 use tch::{Device, Kind};
 
-use super::{Manifest, TorchEngine};
+use super::{Manifest, TorchEngine, pipeline::is_pipeline, reader::Reader};
 use crate::{
     checkpoint::{Checkpoint, CheckpointError},
     critic::DetectorCritic,
@@ -28,8 +28,8 @@ use crate::{
 pub struct Sources {
     /// The model's folder.
     pub model: PathBuf,
-    /// The language model file that it was trained on.
-    pub language: PathBuf,
+    /// The language model file that it was trained on; a pipeline brings its own.
+    pub language: Option<PathBuf>,
 }
 
 /// Why a model is not usable, as one chain of causes.
@@ -41,7 +41,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    fn of<'a, E: std::fmt::Display>(part: &'a Path) -> impl FnOnce(E) -> Self + 'a {
+    pub(super) fn of<'a, E: std::fmt::Display>(part: &'a Path) -> impl FnOnce(E) -> Self + 'a {
         move |reason| Self {
             part: part.display().to_string(),
             reason: reason.to_string(),
@@ -54,9 +54,17 @@ impl TorchEngine {
     /// tensor is read.
     pub fn load(sources: &Sources, roles: &[JobKind], device: &str) -> Result<Self, LoadError> {
         let dir = &sources.model;
-        let manifest = Manifest::read(dir).map_err(LoadError::of(dir))?;
         let device = device::open(device).map_err(LoadError::of(Path::new(device)))?;
-        let residency = residency(sources, device).map_err(LoadError::of(dir))?;
+        if is_pipeline(dir) {
+            return Self::load_pipeline(dir, roles, device);
+        }
+        let manifest = Manifest::read(dir).map_err(LoadError::of(dir))?;
+        let language = sources.language.as_deref().ok_or_else(|| {
+            LoadError::of(dir)(
+                "--language FILE is needed: the language model that it was trained with (GGUF)",
+            )
+        })?;
+        let residency = residency(dir, language, device).map_err(LoadError::of(dir))?;
         for line in residency.lines(roles) {
             tracing::info!("{line}");
         }
@@ -70,7 +78,7 @@ impl TorchEngine {
             timed("language model", || {
                 language_parts(
                     dir,
-                    &sources.language,
+                    language,
                     &manifest.text_taps,
                     has(JobKind::Plan).then_some(&*props),
                     device,
@@ -97,12 +105,12 @@ impl TorchEngine {
             None => (None, None, None),
         };
         let engine = Self {
-            manifest,
+            name: manifest.name,
             device,
             roles: roles.to_vec(),
             stand_ins,
             props,
-            text,
+            reader: text.map(Reader::Phrases),
             planner,
             renderer: renderer.transpose()?,
             critic: critic.transpose()?,
@@ -118,7 +126,10 @@ impl TorchEngine {
 }
 
 /// Loads a part and says how long it took.
-fn timed<T>(part: &str, load: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+pub(super) fn timed<T>(
+    part: &str,
+    load: impl FnOnce() -> Result<T, LoadError>,
+) -> Result<T, LoadError> {
     let start = Instant::now();
     let loaded = load()?;
     tracing::info!(part, load_ms = start.elapsed().as_millis() as u64, "loaded");
@@ -126,13 +137,12 @@ fn timed<T>(part: &str, load: impl FnOnce() -> Result<T, LoadError>) -> Result<T
 }
 
 /// What would be on the device, from headers alone.
-fn residency(sources: &Sources, device: Device) -> Result<Residency, CheckpointError> {
+fn residency(dir: &Path, language: &Path, device: Device) -> Result<Residency, CheckpointError> {
     use JobKind::{Critique, Plan, Render};
-    let dir = &sources.model;
     let networks = [
         (
             "language model",
-            sources.language.clone(),
+            language.to_owned(),
             // Its states are what every role but looking reads.
             &[Plan, Render][..],
             kind_for(device),
@@ -167,22 +177,30 @@ fn residency(sources: &Sources, device: Device) -> Result<Residency, CheckpointE
             "it looks at pictures, and knows colours for drawing",
         ),
     ];
-    let resident = |(name, path, roles, kind, why): (&str, PathBuf, &[JobKind], Kind, _)| {
-        let checkpoint = Checkpoint::open(&path)?;
-        Ok(Resident {
-            name: name.to_owned(),
-            bytes: checkpoint.bytes(kind.elt_size_in_bytes() as u64),
-            roles: roles.to_vec(),
-            why,
-        })
-    };
     Ok(Residency {
         device: device::name(device),
         free: device::memory(device).map(|memory| memory.free),
         residents: networks
             .into_iter()
-            .map(resident)
+            .map(|(name, path, roles, kind, why)| resident(name, &path, roles, kind, why))
             .collect::<Result<_, CheckpointError>>()?,
+    })
+}
+
+/// A network of a checkpoint's folder as it would be on the device.
+pub(super) fn resident(
+    name: &str,
+    path: &Path,
+    roles: &[JobKind],
+    kind: Kind,
+    why: &'static str,
+) -> Result<Resident, CheckpointError> {
+    let checkpoint = Checkpoint::open(path)?;
+    Ok(Resident {
+        name: name.to_owned(),
+        bytes: checkpoint.bytes(kind.elt_size_in_bytes() as u64),
+        roles: roles.to_vec(),
+        why,
     })
 }
 

@@ -3,8 +3,11 @@
 mod guard;
 mod load;
 mod manifest;
+mod phrases;
+mod pipeline;
+mod prompts;
+mod reader;
 mod render;
-mod words;
 
 use std::sync::Arc;
 
@@ -18,23 +21,27 @@ use tch::Device;
 use guard::{guarded, halving};
 pub use load::{LoadError, Sources};
 pub use manifest::{Manifest, ManifestError};
+use reader::Reader;
 
 use crate::{
     critic::DetectorCritic,
     device,
-    language::TextStates,
     planner::{Planner, PlannerError},
     props::{PropLibrary, StandIns},
     renderer::Renderer,
 };
 
+/// Drawings that a GPU makes at once.
+const BATCH_ON_GPU: usize = 4;
+
 /// Everything that was loaded for a worker's roles. One thread owns it.
 pub struct TorchEngine {
-    manifest: Manifest,
+    /// In subjects and traces.
+    name: String,
     device: Device,
     roles: Vec<JobKind>,
     props: Arc<PropLibrary>,
-    text: Option<TextStates>,
+    reader: Option<Reader>,
     /// Finds the thing that may stand for another, for planning.
     stand_ins: Option<StandIns>,
     planner: Option<Planner>,
@@ -53,7 +60,7 @@ impl TorchEngine {
 
 impl Engine for TorchEngine {
     fn model(&self) -> &str {
-        &self.manifest.name
+        &self.name
     }
 
     fn device(&self) -> String {
@@ -117,32 +124,42 @@ impl Engine for TorchEngine {
         input: &RenderInput,
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError> {
-        let lacking = self.lacks(JobKind::Render);
-        let (Some(renderer), Some(critic), Some(text)) =
-            (&mut self.renderer, &self.critic, &self.text)
-        else {
-            return Err(lacking);
-        };
-        let words = words::Words {
-            text,
-            props: &self.props,
-            critic,
-        };
-        guarded(|| render::render(renderer, &words, input, control))
+        self.render_batch(&[input], &mut [control])
+            .pop()
+            .unwrap_or(Err(EngineError::Canceled))
     }
 
-    /// One by one where all at once do not fit into the device's memory.
+    /// Several at once keep a GPU busier; the CPU's cores are busy with one.
+    fn best_batch(&self) -> usize {
+        match self.device {
+            Device::Cpu => 1,
+            _ => BATCH_ON_GPU,
+        }
+    }
+
+    /// Half as many at a time where all at once do not fit into the device's memory.
     fn render_batch(
         &mut self,
         inputs: &[&RenderInput],
         controls: &mut [&mut dyn Control],
     ) -> Vec<Result<RenderOutput, EngineError>> {
-        let mut pairs: Vec<_> = inputs.iter().zip(controls).collect();
-        halving(&mut pairs, &mut |pairs| {
-            let made = pairs
-                .iter_mut()
-                .map(|(input, control)| self.render(input, **control));
-            made.collect()
+        let words = self.reader.as_ref().zip(self.renderer.as_ref());
+        let words = words.and_then(|(reader, renderer)| {
+            reader.words(renderer, &self.props, self.critic.as_ref())
+        });
+        let (Some(renderer), Some(words)) = (&self.renderer, words) else {
+            return inputs
+                .iter()
+                .map(|_| Err(self.lacks(JobKind::Render)))
+                .collect();
+        };
+        let mut asked: Vec<render::Asked<'_, '_>> = Vec::with_capacity(inputs.len());
+        for (input, control) in inputs.iter().zip(controls) {
+            let control: &mut dyn Control = &mut **control;
+            asked.push((*input, control));
+        }
+        halving(&mut asked, &mut |asked| {
+            render::render(renderer, &*words, asked)
         })
     }
 

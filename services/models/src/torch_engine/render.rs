@@ -1,74 +1,131 @@
-//! A stage of a plan: generate, edit, blend or repair.
+//! Stages of plans: generate, edit, blend or repair; one or more of equal shape at once.
 
 use atelier_engine::{Control, EngineError, RenderInput, RenderOutput};
-use atelier_proto::plan::StageOp;
+use atelier_proto::{
+    plan::{Plan, StageOp},
+    report::UsedReference,
+};
 use image::RgbImage;
 
-use super::words::Words;
-use crate::renderer::{RenderError, Renderer, blend};
+use crate::renderer::{Area, Canvas, Drawing, Noise, RenderError, RenderScene, Renderer, blend};
 
-/// Draws one stage.
+/// Turns a stage's words into what a renderer reads.
+pub trait Words {
+    /// The scene of a stage, and the pictures that it is drawn with.
+    fn scene(
+        &self,
+        plan: &Plan,
+        op: &StageOp,
+        references: &[atelier_engine::Reference],
+    ) -> Result<(RenderScene, Vec<UsedReference>), EngineError>;
+}
+
+/// A stage and who is told about it.
+pub type Asked<'a, 'b> = (&'a RenderInput, &'b mut dyn Control);
+
+/// What is left to do for a stage.
+enum Ready<'a> {
+    Done(RenderOutput),
+    Draw {
+        scene: RenderScene,
+        references: Vec<UsedReference>,
+        canvas: Canvas<'a>,
+    },
+}
+
+/// Draws stages at once; says of each what came of it, in their order.
 pub fn render(
-    renderer: &mut Renderer,
-    words: &Words<'_>,
-    input: &RenderInput,
-    control: &mut dyn Control,
-) -> Result<RenderOutput, EngineError> {
-    let stage = input.plan.stage(&input.stage).ok_or_else(|| {
-        EngineError::Impossible(format!("the plan has no stage {:?}", input.stage))
-    })?;
-    if let StageOp::Blend { mask, .. } = &stage.op {
-        let image = blend::blend(picture(input, 0)?, picture(input, 1)?, mask)
-            .map_err(|error| EngineError::Impossible(error.to_string()))?;
-        return Ok(RenderOutput {
-            image,
-            steps: 0,
-            references: Vec::new(),
-        });
+    renderer: &Renderer,
+    words: &dyn Words,
+    asked: &mut [Asked<'_, '_>],
+) -> Vec<Result<RenderOutput, EngineError>> {
+    let shape = asked.first().and_then(|(input, _)| input.shape());
+    if asked.iter().any(|(input, _)| input.shape() != shape) {
+        // Not a batch after all.
+        return asked
+            .iter_mut()
+            .flat_map(|one| render(renderer, words, std::slice::from_mut(one)))
+            .collect();
     }
-    let light = match &stage.op {
-        StageOp::Generate { caption } => caption.split("light:").last().unwrap_or_default(),
-        StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => instruction,
-        StageOp::Blend { .. } => "",
-    };
-    let (scene, references) = words.scene(&input.plan, light, &input.references)?;
-    let mut done = 0;
-    let mut on_step = |step: u32, total: u32, preview: Option<RgbImage>| {
-        done = step;
+    let steps = asked.first().and_then(|(input, _)| input.steps);
+    let inputs: Vec<&RenderInput> = asked.iter().map(|(input, _)| *input).collect();
+    let ready: Vec<Result<Ready<'_>, EngineError>> =
+        inputs.iter().map(|input| prepared(words, input)).collect();
+    // Places in `asked` of what is drawn.
+    let mut places = Vec::with_capacity(ready.len());
+    let mut drawings = Vec::with_capacity(ready.len());
+    for (place, one) in ready.iter().enumerate() {
+        if let Ok(Ready::Draw { scene, canvas, .. }) = one {
+            places.push(place);
+            drawings.push(Drawing {
+                scene,
+                noise: Noise::Seed(inputs[place].seed),
+                canvas: *canvas,
+            });
+        }
+    }
+    let mut done = vec![0; asked.len()];
+    let mut on_step = |index: usize, step: u32, total: u32, preview: Option<RgbImage>| {
+        let place = places[index];
+        let control = &mut asked[place].1;
+        done[place] = step;
         control.progress(step, total, preview);
         !control.canceled()
     };
-    let (seed, steps) = (input.seed, input.steps);
-    let drawn = match &stage.op {
-        StageOp::Edit { strength, .. } => renderer.edit(
-            picture(input, 0)?,
-            &scene,
-            *strength,
-            seed,
-            steps,
-            &mut on_step,
-        ),
-        StageOp::Repair { bbox, .. } => renderer.repair(
-            picture(input, 0)?,
-            bbox.0,
-            &scene,
-            seed,
-            steps,
-            &mut on_step,
-        ),
-        _ => {
-            let size = input.size.map(|size| (size.width, size.height));
-            renderer.render(&scene, seed, steps, size, &mut on_step)
-        }
-    };
-    let image = drawn.map_err(|error| match error {
-        RenderError::Canceled => EngineError::Canceled,
-        other => EngineError::Impossible(other.to_string()),
+    let drawn = renderer.draw(&drawings, steps, &mut on_step);
+    drop(drawings);
+    let mut drawn = drawn.into_iter();
+    ready
+        .into_iter()
+        .zip(done)
+        .map(|(one, steps)| match one? {
+            Ready::Done(output) => Ok(output),
+            Ready::Draw { references, .. } => {
+                let image = drawn.next().unwrap_or(Err(RenderError::Canceled));
+                Ok(RenderOutput {
+                    image: image.map_err(|error| match error {
+                        RenderError::Canceled => EngineError::Canceled,
+                        other => EngineError::Impossible(other.to_string()),
+                    })?,
+                    steps,
+                    references,
+                })
+            }
+        })
+        .collect()
+}
+
+/// What a stage is drawn from; a blend needs no drawing.
+fn prepared<'a>(words: &dyn Words, input: &'a RenderInput) -> Result<Ready<'a>, EngineError> {
+    let stage = input.plan.stage(&input.stage).ok_or_else(|| {
+        EngineError::Impossible(format!("the plan has no stage {:?}", input.stage))
     })?;
-    Ok(RenderOutput {
-        image,
-        steps: done,
+    let canvas = match &stage.op {
+        StageOp::Blend { mask, .. } => {
+            let image = blend::blend(picture(input, 0)?, picture(input, 1)?, mask)
+                .map_err(|error| EngineError::Impossible(error.to_string()))?;
+            return Ok(Ready::Done(RenderOutput {
+                image,
+                steps: 0,
+                references: Vec::new(),
+            }));
+        }
+        StageOp::Generate { .. } => Canvas::Blank(input.size.map(|size| (size.width, size.height))),
+        StageOp::Edit { strength, .. } => Canvas::Edit {
+            picture: picture(input, 0)?,
+            strength: *strength,
+        },
+        StageOp::Repair { bbox, .. } => Canvas::Repaint {
+            picture: picture(input, 0)?,
+            area: Area::Box(bbox.0),
+            strength: 1.0,
+        },
+    };
+    let (scene, references) = words.scene(&input.plan, &stage.op, &input.references)?;
+    Ok(Ready::Draw {
+        scene,
         references,
+        canvas,
     })
 }
 

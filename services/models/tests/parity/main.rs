@@ -6,9 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod compare;
+mod klein;
 mod language;
 mod mutation;
+mod pictures;
 mod subject;
+mod zimage;
 
 use compare::{Comparison, Failure};
 use mutation::{Mutation, assert_all_caught};

@@ -119,6 +119,8 @@ fn config(encoder: &[i64], decoder: &[i64]) -> anyhow::Result<AutoencoderConfig>
         norm_num_groups: 4,
         batch_norm_eps: 1e-4,
         patch_size: [2, 2],
+        scaling_factor: None,
+        shift_factor: None,
         use_quant_conv: true,
         use_post_quant_conv: true,
         mid_block_add_attention: true,

@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 use anyhow::Context;
 use atelier_models::renderer::{
     RendererConfig,
+    klein::TransformerConfig,
     regions::Positions,
     schedule::{Schedule, Shift},
     text_stats::TextStats,
-    transformer::TransformerConfig,
 };
 use tch::{Kind, Tensor};
 
@@ -57,6 +57,7 @@ pub fn write(
         steps: 12,
         width: 128,
         height: 128,
+        guidance: 1.0,
     };
     json(
         &dir.join(RendererConfig::FILE),

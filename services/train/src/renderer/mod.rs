@@ -9,7 +9,7 @@ mod samples;
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
-use atelier_models::renderer::transformer::{Transformer, TransformerInput};
+use atelier_models::renderer::{TransformerInput, klein::Transformer};
 use tch::{Device, Kind, Tensor};
 
 use crate::{

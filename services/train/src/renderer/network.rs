@@ -1,7 +1,7 @@
 //! The small transformer: its shape and how its parameters start.
 
 use atelier_models::{
-    renderer::transformer::{Transformer, TransformerConfig},
+    renderer::klein::{Transformer, TransformerConfig},
     weights::Weights,
 };
 use tch::{Device, Kind, Tensor};

@@ -4,10 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use atelier_models::renderer::{
-    autoencoder::Autoencoder,
-    regions,
-    schedule::Schedule,
-    transformer::{Transformer, TransformerInput},
+    TransformerInput, autoencoder::Autoencoder, klein::Transformer, regions, schedule::Schedule,
 };
 use image::RgbImage;
 use rand::SeedableRng;

@@ -1,4 +1,4 @@
-use atelier_models::renderer::transformer::TransformerConfig;
+use atelier_models::renderer::klein::TransformerConfig;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

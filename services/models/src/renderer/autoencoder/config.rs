@@ -1,11 +1,11 @@
-//! `config.json` of an autoencoder (diffusers `AutoencoderKLFlux2`).
+//! `config.json` of an autoencoder (diffusers `AutoencoderKLFlux2`, or `AutoencoderKL` as FLUX.1 and Z-Image have it).
 
 use serde::{Deserialize, Serialize};
 
 /// Shape of an autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoencoderConfig {
-    /// Architecture; must be `AutoencoderKLFlux2`.
+    /// Architecture: [`AutoencoderConfig::CLASS`] or [`AutoencoderConfig::FACTOR_CLASS`].
     #[serde(rename = "_class_name")]
     pub class: String,
     /// Channels of a latent before patches are made of it.
@@ -19,10 +19,18 @@ pub struct AutoencoderConfig {
     pub layers_per_block: i64,
     /// Groups of the group norms.
     pub norm_num_groups: i64,
-    /// Added to the variance of latents.
+    /// Added to the variance of tokens where the checkpoint has statistics of them.
+    #[serde(default)]
     pub batch_norm_eps: f64,
     /// Latents that make a token: 2 x 2.
+    #[serde(default = "two_by_two")]
     pub patch_size: [i64; 2],
+    /// What latents are multiplied by where they are not standardised by statistics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling_factor: Option<f64>,
+    /// What is taken off latents before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift_factor: Option<f64>,
     /// A 1x1 convolution after the encoder.
     #[serde(default = "yes")]
     pub use_quant_conv: bool,
@@ -38,9 +46,16 @@ const fn yes() -> bool {
     true
 }
 
+const fn two_by_two() -> [i64; 2] {
+    [2, 2]
+}
+
 impl AutoencoderConfig {
-    /// The architecture's name in `_class_name`.
+    /// FLUX.2's: tokens are standardised by statistics.
     pub const CLASS: &str = "AutoencoderKLFlux2";
+
+    /// FLUX.1's and Z-Image's: latents are standardised by one factor and one shift.
+    pub const FACTOR_CLASS: &str = "AutoencoderKL";
 
     /// Reads and checks `config.json`; the message says what is wrong.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
@@ -52,12 +67,29 @@ impl AutoencoderConfig {
         let groups = config.norm_num_groups;
         let sound =
             |channels: &i64| (1..=8192).contains(channels) && groups > 0 && channels % groups == 0;
-        if config.class != Self::CLASS {
-            return Err(format!(
-                "_class_name is {:?}, not {:?}",
-                config.class,
-                Self::CLASS
-            ));
+        match (config.class.as_str(), config.scaling_factor) {
+            (Self::CLASS, None) => {}
+            (Self::FACTOR_CLASS, Some(factor)) => {
+                let shift = config.shift_factor.unwrap_or(0.0);
+                if !(factor.is_finite() && factor > 0.0 && shift.is_finite()) {
+                    return Err(format!(
+                        "scaling_factor {factor} and shift_factor {shift} standardise nothing"
+                    ));
+                }
+            }
+            (Self::CLASS, Some(_)) => {
+                return Err(
+                    "scaling_factor is set, but tokens are standardised by statistics".into(),
+                );
+            }
+            (Self::FACTOR_CLASS, None) => return Err("scaling_factor is missing".into()),
+            (other, _) => {
+                return Err(format!(
+                    "_class_name is {other:?}; {:?} and {:?} are known",
+                    Self::CLASS,
+                    Self::FACTOR_CLASS
+                ));
+            }
         }
         if levels
             .into_iter()

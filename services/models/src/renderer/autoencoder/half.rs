@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     nn::{Conv2d, GroupNorm},
+    renderer::input::Observe,
     weights::{Weights, WeightsError},
 };
 
@@ -77,15 +78,16 @@ impl Encoder {
         })
     }
 
-    /// `(b, 3, H, W)` in -1..1 to `(b, 2 * latent, H / 8, W / 8)`.
-    pub fn forward(&self, pictures: &Tensor) -> Tensor {
+    /// `(b, 3, H, W)` in -1..1 to `(b, 2 * latent, H / 8, W / 8)`; shows each `down` level.
+    pub fn forward(&self, pictures: &Tensor, observe: Observe<'_>) -> Tensor {
         let mut x = self.conv_in.forward(pictures);
-        for level in &self.levels {
+        for (index, level) in self.levels.iter().enumerate() {
             x = level.forward(&x);
             if let Some(halve) = &level.resize {
                 // One more column and row on the right and below only.
                 x = halve.forward(&x.constant_pad_nd([0, 1, 0, 1]));
             }
+            observe("down", index, &x);
         }
         self.conv_out
             .forward(&self.norm_out.forward(&self.middle.forward(&x)).silu())
@@ -145,15 +147,17 @@ impl Decoder {
         })
     }
 
-    /// `(b, latent, h, w)` to `(b, 3, 8 h, 8 w)`, about -1..1.
-    pub fn forward(&self, latents: &Tensor) -> Tensor {
+    /// `(b, latent, h, w)` to `(b, 3, 8 h, 8 w)`, about -1..1; shows the `middle` and each `up` level.
+    pub fn forward(&self, latents: &Tensor, observe: Observe<'_>) -> Tensor {
         let mut x = self.middle.forward(&self.conv_in.forward(latents));
-        for level in &self.levels {
+        observe("middle", 0, &x);
+        for (index, level) in self.levels.iter().enumerate() {
             x = level.forward(&x);
             if let Some(after) = &level.resize {
                 let (_, _, h, w) = x.size4().expect("convolutions give four dimensions");
                 x = after.forward(&x.upsample_nearest2d([2 * h, 2 * w], None, None));
             }
+            observe("up", index, &x);
         }
         self.conv_out.forward(&self.norm_out.forward(&x).silu())
     }

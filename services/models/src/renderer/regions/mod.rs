@@ -25,6 +25,8 @@ const REFERENCE_TIME: f32 = 10.0;
 pub enum Positions {
     /// As the published checkpoints were trained: text at the origin, each reference a picture of its own at a time of its own.
     Family,
+    /// As Z-Image is trained: text counted through along the first axis from 1, the picture behind it. No references.
+    Counted,
     /// As the small checkpoint is trained: a thing's text at the centre of its box, its reference on the tokens that it fills.
     /// Boxes are squares that stand in the middle of the bottom edge of what is asked for.
     Placed,
@@ -50,7 +52,7 @@ pub struct Layout {
     pub things: Vec<ThingTokens>,
 }
 
-/// What [`crate::renderer::transformer::TransformerInput`] wants of a batch of `B` layouts with at most `T` text states and `R` reference tokens.
+/// What [`crate::renderer::TransformerInput`] wants of a batch of `B` layouts with at most `T` text states and `R` reference tokens.
 pub struct Arrangement {
     /// `(B, T, 4)`, f32.
     pub text_ids: Tensor,
@@ -65,7 +67,7 @@ impl Positions {
     pub fn cells(self, bbox: [f32; 4], grid: Grid) -> Cells {
         let cells = Cells::of(bbox, grid);
         match self {
-            Self::Family => cells,
+            Self::Family | Self::Counted => cells,
             Self::Placed => cells.standing_square(),
         }
     }
@@ -110,6 +112,11 @@ impl Positions {
 
     fn push_text_ids(self, layout: &Layout, grid: Grid, padded: usize, ids: &mut Vec<f32>) {
         let end = ids.len() + padded * 4;
+        if self == Self::Counted {
+            ids.extend((1..=layout.text_tokens()).flat_map(|place| [place as f32, 0.0, 0.0, 0.0]));
+            ids.resize(end, 0.0);
+            return;
+        }
         ids.extend((0..layout.base).flat_map(|l| [0.0, 0.0, 0.0, l as f32]));
         for thing in &layout.things {
             let (y, x) = match (self, thing.bbox) {
@@ -125,13 +132,17 @@ impl Positions {
         let rows = |grid: Grid| {
             (0..grid.rows).flat_map(move |y| (0..grid.columns).map(move |x| (y as f32, x as f32)))
         };
-        ids.extend(rows(grid).flat_map(|(y, x)| [0.0, y, x, 0.0]));
+        let first_axis = match self {
+            Self::Counted => (layout.text_tokens() + 1) as f32,
+            Self::Family | Self::Placed => 0.0,
+        };
+        ids.extend(rows(grid).flat_map(|(y, x)| [first_axis, y, x, 0.0]));
         let end = ids.len() + padded * 4;
         let mut time = REFERENCE_TIME;
         for thing in &layout.things {
             let Some(own) = thing.reference else { continue };
             match self {
-                Self::Family => {
+                Self::Family | Self::Counted => {
                     ids.extend(rows(own).flat_map(|(y, x)| [time, y, x, 0.0]));
                     time += REFERENCE_TIME;
                 }

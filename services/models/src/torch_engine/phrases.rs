@@ -1,14 +1,15 @@
-//! From a plan's words to what the renderer reads: phrases as it was trained on, and the pictures of things.
+//! From a plan's words to what the small renderer reads: phrases as it was trained on, and the pictures of things.
 
 use atelier_engine::{EngineError, Reference};
 use atelier_proto::{
     Sha256,
-    plan::{Element, Plan},
+    plan::{Element, Plan, StageOp},
     report::UsedReference,
 };
 use image::RgbaImage;
 use sha2::{Digest, Sha256 as Sha256Hash};
 
+use super::render::Words;
 use crate::{
     critic::DetectorCritic,
     language::TextStates,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// What words are turned into pictures with.
-pub struct Words<'a> {
+pub struct Phrases<'a> {
     /// The text encoder.
     pub text: &'a TextStates,
     /// The prop library.
@@ -29,14 +30,19 @@ pub struct Words<'a> {
     pub critic: &'a DetectorCritic,
 }
 
-impl Words<'_> {
-    /// The scene of a plan in the light that `light` names (the plan's own where it names none), with the pictures it was drawn with.
-    pub fn scene(
+impl Words for Phrases<'_> {
+    /// In the light that the stage names, or the plan where it names none.
+    fn scene(
         &self,
         plan: &Plan,
-        light: &str,
+        op: &StageOp,
         references: &[Reference],
     ) -> Result<(RenderScene, Vec<UsedReference>), EngineError> {
+        let light = match op {
+            StageOp::Generate { caption } => caption.split("light:").last().unwrap_or_default(),
+            StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => instruction,
+            StageOp::Blend { .. } => "",
+        };
         let mut phrases = vec![base_phrase(plan, light)];
         let mut pictures = Vec::with_capacity(plan.elements.len());
         let mut used = Vec::new();
@@ -65,9 +71,16 @@ impl Words<'_> {
                 reference,
             })
             .collect();
-        Ok((RenderScene { base, things }, used))
+        let scene = RenderScene {
+            base,
+            things,
+            negative: None,
+        };
+        Ok((scene, used))
     }
+}
 
+impl Phrases<'_> {
     /// `a red cat`: the library's name where the thing is drawn from it, the prompt's noun elsewhere.
     fn thing_phrase(&self, element: &Element) -> String {
         let prop = element
@@ -93,14 +106,7 @@ impl Words<'_> {
             return Ok(None);
         };
         if let Some(name) = reference.strip_prefix("refs/") {
-            let sent = references
-                .iter()
-                .find(|sent| sent.name == name)
-                .ok_or_else(|| {
-                    EngineError::Impossible(format!(
-                        "the plan names the picture {name:?}, which the request did not bring"
-                    ))
-                })?;
+            let sent = sent(name, references)?;
             return Ok(Some((sent.picture.clone(), sent.sha256)));
         }
         let name = reference.strip_prefix("props/").unwrap_or(reference);
@@ -112,6 +118,16 @@ impl Words<'_> {
         let picture = self.props.picture(prop).map_err(failed)?;
         Ok(Some((picture, Sha256(Sha256Hash::digest(&bytes).into()))))
     }
+}
+
+/// The picture that the user sent for a noun.
+pub fn sent<'a>(name: &str, references: &'a [Reference]) -> Result<&'a Reference, EngineError> {
+    let named = |sent: &&Reference| sent.name == name;
+    references.iter().find(named).ok_or_else(|| {
+        EngineError::Impossible(format!(
+            "the plan names the picture {name:?}, which the request did not bring"
+        ))
+    })
 }
 
 /// What is behind, as the renderer was trained to read it; the plan's own words where they are none of the small world's.
@@ -128,6 +144,7 @@ fn base_phrase(plan: &Plan, light: &str) -> String {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> EngineError {
+/// Something went wrong that was not asked wrongly.
+pub fn failed(error: impl std::fmt::Display) -> EngineError {
     EngineError::Failed(error.to_string())
 }

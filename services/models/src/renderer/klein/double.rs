@@ -3,11 +3,12 @@
 use tch::Tensor;
 
 use super::{
-    block::{Modulation, Sequence, gated, heads},
+    block::{Modulation, gated},
     config::TransformerConfig,
 };
 use crate::{
     nn::{Linear, RmsNorm},
+    renderer::attention::{Sequence, heads},
     weights::{Weights, WeightsError},
 };
 
@@ -63,7 +64,7 @@ impl Stream {
         let (d, hidden) = (config.width(), config.hidden);
         let attn = weights.sub("attn");
         let feed = weights.sub(names.feed);
-        let square = |name| Linear::load(&attn, name, d, d);
+        let square = |name| Linear::load_without_bias(&attn, name, d, d);
         let norm = |name| RmsNorm::load(&attn, name, config.head_size, config.eps);
         Ok(Self {
             q: square(names.q)?,
@@ -72,8 +73,8 @@ impl Stream {
             norm_q: norm(names.norm_q)?,
             norm_k: norm(names.norm_k)?,
             out: square(names.out)?,
-            linear_in: Linear::load(&feed, "linear_in", d, 2 * hidden)?,
-            linear_out: Linear::load(&feed, "linear_out", hidden, d)?,
+            linear_in: Linear::load_without_bias(&feed, "linear_in", d, 2 * hidden)?,
+            linear_out: Linear::load_without_bias(&feed, "linear_out", hidden, d)?,
         })
     }
 

@@ -3,11 +3,12 @@
 use tch::Tensor;
 
 use super::{
-    block::{Modulation, Sequence, gated, heads},
+    block::{Modulation, gated},
     config::TransformerConfig,
 };
 use crate::{
     nn::{Linear, RmsNorm},
+    renderer::attention::{Sequence, heads},
     weights::{Weights, WeightsError},
 };
 
@@ -29,8 +30,13 @@ impl SingleBlock {
         let (d, hidden) = (config.width(), config.hidden);
         let attn = weights.sub("attn");
         Ok(Self {
-            to_qkv_mlp_proj: Linear::load(&attn, "to_qkv_mlp_proj", d, 3 * d + 2 * hidden)?,
-            to_out: Linear::load(&attn, "to_out", d + hidden, d)?,
+            to_qkv_mlp_proj: Linear::load_without_bias(
+                &attn,
+                "to_qkv_mlp_proj",
+                d,
+                3 * d + 2 * hidden,
+            )?,
+            to_out: Linear::load_without_bias(&attn, "to_out", d + hidden, d)?,
             norm_q: RmsNorm::load(&attn, "norm_q", config.head_size, config.eps)?,
             norm_k: RmsNorm::load(&attn, "norm_k", config.head_size, config.eps)?,
             width: d,

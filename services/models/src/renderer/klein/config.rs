@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::renderer::network::TransformerConfigError;
+
 /// Largest number that any size in a configuration may have; far above every published checkpoint.
 const MOST: i64 = 1 << 16;
 
@@ -32,20 +34,6 @@ pub struct TransformerConfig {
     pub eps: f64,
 }
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TransformerConfigError {
-    /// Not JSON of this shape.
-    #[error("the transformer's config.json: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Another class of network.
-    #[error("the transformer's config.json names {0}, not Flux2Transformer2DModel")]
-    Class(String),
-    /// A value that this family does not have or that contradicts another.
-    #[error("the transformer's config.json: {0}")]
-    Value(String),
-}
-
 /// Names as on disk; what this family leaves out takes the family's value.
 #[derive(Deserialize)]
 struct OnDisk {
@@ -69,6 +57,9 @@ struct OnDisk {
 }
 
 impl TransformerConfig {
+    /// The architecture's name in `_class_name`.
+    pub const CLASS: &str = "Flux2Transformer2DModel";
+
     /// The width: channels of a token inside.
     pub fn width(&self) -> i64 {
         self.heads * self.head_size
@@ -78,7 +69,7 @@ impl TransformerConfig {
     pub fn from_json(bytes: &[u8]) -> Result<Self, TransformerConfigError> {
         let disk: OnDisk = serde_json::from_slice(bytes)?;
         if let Some(class) = disk.class
-            && class != "Flux2Transformer2DModel"
+            && class != Self::CLASS
         {
             return Err(TransformerConfigError::Class(class));
         }
@@ -165,7 +156,7 @@ impl TransformerConfig {
     /// The `config.json` that [`TransformerConfig::from_json`] reads back.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
-            "_class_name": "Flux2Transformer2DModel",
+            "_class_name": Self::CLASS,
             "patch_size": 1,
             "in_channels": self.in_channels,
             "out_channels": null,

@@ -1,0 +1,24 @@
+//! What a transformer reads in one pass, whatever its family.
+
+use tch::Tensor;
+
+/// What one pass reads. `B` pictures, `N` noisy tokens, `R` reference tokens, `T` text states, `S = T + N + R`.
+pub struct TransformerInput<'a> {
+    /// Noisy tokens `(B, N, in_channels)`.
+    pub noisy: &'a Tensor,
+    /// Clean tokens of references, `(B, R, in_channels)`.
+    pub reference: Option<&'a Tensor>,
+    /// Text states `(B, T, text_channels)`.
+    pub text: &'a Tensor,
+    /// Times in 0..1, 1 is pure noise: `(B)`.
+    pub times: &'a Tensor,
+    /// Positions of noisy, then reference tokens: `(B or 1, N + R, 4)`.
+    pub image_ids: &'a Tensor,
+    /// Positions of text states: `(B or 1, T, 4)`.
+    pub text_ids: &'a Tensor,
+    /// Added to the attention's logits: `(B or 1, 1, S or 1, S)`, order text, noisy, reference.
+    pub bias: Option<&'a Tensor>,
+}
+
+/// Is shown tensors on the way through a network by name and number (of the block): for tests and measurements.
+pub type Observe<'a> = &'a mut dyn FnMut(&'static str, usize, &Tensor);

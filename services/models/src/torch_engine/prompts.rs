@@ -1,0 +1,142 @@
+//! From a plan's words to what a published renderer reads: prompts in its own template, things tied to their boxes, the user's pictures.
+
+use atelier_engine::{EngineError, Reference};
+use atelier_proto::{
+    plan::{Element, Plan, StageOp},
+    report::UsedReference,
+};
+use tch::Tensor;
+
+use super::{
+    phrases::{failed, sent},
+    render::Words,
+};
+use crate::{
+    language::TextEncoder,
+    renderer::{RenderScene, RenderThing},
+};
+
+/// Most states of one thing: a short phrase and its template. Families that pad are shown as much padding.
+const THING_STATES: i64 = 64;
+
+/// What prompts are encoded with, and what of a scene the renderer can read.
+pub struct Prompts<'a> {
+    /// The renderer's own text encoder.
+    pub encoder: &'a TextEncoder,
+    /// It draws away from an empty prompt.
+    pub guided: bool,
+    /// It reads the picture that it changes, and the user's.
+    pub reads_pictures: bool,
+}
+
+/// A thing as it is asked for.
+struct Thing<'a> {
+    phrase: String,
+    bbox: Option<[f32; 4]>,
+    picture: Option<&'a Reference>,
+}
+
+impl Words for Prompts<'_> {
+    fn scene(
+        &self,
+        plan: &Plan,
+        op: &StageOp,
+        references: &[Reference],
+    ) -> Result<(RenderScene, Vec<UsedReference>), EngineError> {
+        let mut used = Vec::new();
+        let mut things = Vec::new();
+        // A picture that is read shows where its things are; what changes is in the instruction.
+        let changes_what_it_sees = self.reads_pictures && matches!(op, StageOp::Edit { .. });
+        if !changes_what_it_sees {
+            for element in &plan.elements {
+                let name = element.reference.as_deref();
+                let name = name.and_then(|name| name.strip_prefix("refs/"));
+                let picture = name.map(|name| sent(name, references)).transpose()?;
+                if let (Some(picture), Some(reference)) = (picture, &element.reference) {
+                    used.push(UsedReference {
+                        element: element.id.clone(),
+                        reference: reference.clone(),
+                        sha256: picture.sha256,
+                    });
+                }
+                // What has no place and no picture is in the caption.
+                if element.bbox.is_some() || picture.is_some() {
+                    things.push(Thing {
+                        phrase: phrase(element),
+                        bbox: element.bbox.map(|bbox| bbox.0),
+                        picture,
+                    });
+                }
+            }
+        }
+        if let StageOp::Repair {
+            bbox, instruction, ..
+        } = op
+        {
+            things.push(Thing {
+                phrase: instruction.clone(),
+                bbox: Some(bbox.0),
+                picture: None,
+            });
+        }
+        if let Some(sent) = used.first()
+            && !self.reads_pictures
+        {
+            return Err(EngineError::Impossible(format!(
+                "this renderer reads no pictures: leave {:?} out, or describe it in the prompt",
+                sent.reference
+            )));
+        }
+
+        let mut prompts = vec![self.caption(plan, op)];
+        prompts.extend(things.iter().map(|thing| thing.phrase.clone()));
+        if self.guided {
+            prompts.push(String::new());
+        }
+        let mut states = self.encoder.states(&prompts).map_err(failed)?;
+        let negative = if self.guided { states.pop() } else { None };
+        let mut states = states.into_iter();
+        let base = states.next().ok_or_else(|| failed("no text states"))?;
+        let short = |states: Tensor| states.narrow(0, 0, states.size()[0].min(THING_STATES));
+        let things = things
+            .into_iter()
+            .zip(states)
+            .map(|(thing, states)| RenderThing {
+                states: short(states),
+                bbox: thing.bbox,
+                reference: thing.picture.map(|sent| sent.picture.clone()),
+            })
+            .collect();
+        let scene = RenderScene {
+            base,
+            things,
+            negative,
+        };
+        Ok((scene, used))
+    }
+}
+
+impl Prompts<'_> {
+    /// What the whole picture shows, or how it changes.
+    fn caption(&self, plan: &Plan, op: &StageOp) -> String {
+        match op {
+            StageOp::Generate { caption } if !caption.is_empty() => caption.clone(),
+            StageOp::Edit { instruction, .. } if self.reads_pictures => instruction.clone(),
+            // What is not seen must be said.
+            StageOp::Edit { instruction, .. } => format!("{} {instruction}", plan.caption),
+            _ => plan.caption.clone(),
+        }
+    }
+}
+
+/// `a red cat, in a spacesuit`.
+fn phrase(element: &Element) -> String {
+    let mut words = element.colors.clone();
+    words.push(element.noun.clone());
+    let mut phrase = format!("a {}", words.join(" "));
+    for attribute in &element.attributes {
+        phrase.push_str(", ");
+        phrase.push_str(attribute);
+    }
+    phrase
+}

@@ -1,0 +1,217 @@
+//! The engine with a published pipeline as its model: every kind of stage is drawn by a small random checkpoint.
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+use std::path::{Path, PathBuf};
+
+use atelier_engine::{Control, Engine, EngineError, Reference, RenderInput};
+use atelier_models::{Sources, TorchEngine};
+use atelier_proto::{
+    Sha256,
+    job::{JobKind, Size},
+    plan::Plan,
+};
+use image::{RgbImage, RgbaImage};
+
+fn pipeline(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/parity/tiny")
+        .join(family)
+}
+
+fn load(family: &str) -> TorchEngine {
+    let sources = Sources {
+        model: pipeline(family),
+        language: None,
+    };
+    TorchEngine::load(&sources, &[JobKind::Render], "cpu").unwrap()
+}
+
+#[derive(Default)]
+struct Watch {
+    steps: Vec<u32>,
+    previews: usize,
+    cancel_at: Option<u32>,
+}
+
+impl Control for Watch {
+    fn canceled(&self) -> bool {
+        self.cancel_at
+            .is_some_and(|at| self.steps.last() >= Some(&at))
+    }
+
+    fn progress(&mut self, step: u32, _total: u32, preview: Option<RgbImage>) {
+        self.steps.push(step);
+        self.previews += usize::from(preview.is_some());
+    }
+}
+
+/// Day, night from it, both side by side, and one box of that mended.
+fn plan() -> Plan {
+    serde_json::from_value(serde_json::json!({
+        "version": 1, "caption": "a red cat left of a blue sphere in the city at night",
+        "elements": [
+            {"id": "cat", "noun": "cat", "colors": ["red"], "attributes": ["on a wet street"], "box": [0.0, 0.3, 0.5, 1.0], "reference": "refs/cat"},
+            {"id": "sphere", "noun": "sphere", "colors": ["blue"], "box": [0.5, 0.3, 1.0, 1.0]},
+        ],
+        "stages": [
+            {"id": "day", "op": "generate", "caption": ""},
+            {"id": "night", "op": "edit", "input": "day", "instruction": "the same scene at night", "strength": 0.75},
+            {"id": "both", "op": "blend", "inputs": ["day", "night"], "mask": {"kind": "linear", "angle": 0, "from": 0.4, "to": 0.6}},
+            {"id": "out", "op": "repair", "input": "both", "box": [0.5, 0.5, 0.9, 0.9], "instruction": "a blue sphere"},
+        ],
+    }))
+    .unwrap()
+}
+
+fn without_pictures() -> Plan {
+    let mut plan = plan();
+    plan.elements[0].reference = None;
+    plan
+}
+
+fn input(plan: Plan, stage: &str, inputs: &[&RgbImage]) -> RenderInput {
+    RenderInput {
+        plan,
+        stage: stage.into(),
+        seed: 7,
+        steps: Some(4),
+        size: Some(Size {
+            width: 64,
+            height: 48,
+        }),
+        inputs: inputs.iter().map(|picture| (*picture).clone()).collect(),
+        references: vec![Reference {
+            name: "cat".into(),
+            picture: RgbaImage::from_pixel(48, 32, image::Rgba([200, 30, 20, 255])),
+            sha256: Sha256([5; 32]),
+        }],
+    }
+}
+
+#[test]
+fn every_stage_of_a_plan_is_drawn() {
+    for (family, plan) in [("klein", plan()), ("zimage", without_pictures())] {
+        let mut engine = load(family);
+        assert_eq!((engine.model(), engine.device()), (family, "cpu".into()));
+        assert_eq!(engine.roles(), [JobKind::Render]);
+        let mut draw = |stage: &str, inputs: &[&RgbImage]| {
+            let mut watch = Watch::default();
+            let drawn = engine
+                .render(&input(plan.clone(), stage, inputs), &mut watch)
+                .unwrap();
+            assert_eq!(drawn.image.dimensions(), (64, 48), "{family} {stage}");
+            assert_eq!(watch.steps.last().copied().unwrap_or(0), drawn.steps);
+            (drawn, watch)
+        };
+        let (day, watch) = draw("day", &[]);
+        assert_eq!((day.steps, watch.previews), (4, 3));
+        assert_eq!(day.image, draw("day", &[]).0.image, "the same seed");
+        let used: Vec<&str> = day
+            .references
+            .iter()
+            .map(|used| used.element.as_str())
+            .collect();
+        assert_eq!(
+            used,
+            if family == "klein" {
+                vec!["cat"]
+            } else {
+                vec![]
+            }
+        );
+
+        let (night, _) = draw("night", &[&day.image]);
+        assert_eq!(night.steps, 3, "strength 0.75 of four steps");
+        assert!(night.image != day.image);
+        let (both, _) = draw("both", &[&day.image, &night.image]);
+        assert_eq!(both.steps, 0);
+        assert_eq!(both.image.get_pixel(0, 9), day.image.get_pixel(0, 9));
+        assert_eq!(both.image.get_pixel(63, 9), night.image.get_pixel(63, 9));
+
+        let (out, _) = draw("out", &[&both.image]);
+        let mut changed = 0;
+        for (x, y, pixel) in out.image.enumerate_pixels() {
+            if (32..58).contains(&x) && (24..44).contains(&y) {
+                changed += u32::from(pixel != both.image.get_pixel(x, y));
+            } else {
+                assert_eq!(pixel, both.image.get_pixel(x, y), "{family}: {x} {y}");
+            }
+        }
+        assert!(changed > 400, "{family}: {changed} of 520 pixels");
+    }
+}
+
+#[test]
+fn words_decide_what_is_drawn() {
+    for family in ["klein", "zimage"] {
+        let mut engine = load(family);
+        let mut draw = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = without_pictures();
+            change(&mut plan);
+            let input = input(plan, "day", &[]);
+            engine.render(&input, &mut Watch::default()).unwrap().image
+        };
+        let plain = draw(&|_| {});
+        assert!(plain != draw(&|plan| plan.caption = "a photo of two dogs".into()));
+        assert!(plain != draw(&|plan| plan.elements[1].noun = "car".into()));
+        assert!(plain != draw(&|plan| plan.elements[1].colors.clear()));
+        assert!(plain != draw(&|plan| plan.elements[1].bbox = None));
+    }
+}
+
+#[test]
+fn a_batch_of_unequal_seeds_is_its_members_alone() {
+    let mut engine = load("klein");
+    let inputs: Vec<RenderInput> = (0..3)
+        .map(|seed| RenderInput {
+            seed,
+            ..input(plan(), "day", &[])
+        })
+        .collect();
+    let mut watches = [(); 3].map(|()| Watch::default());
+    watches[1].cancel_at = Some(2);
+    let mut controls: Vec<&mut dyn Control> = watches
+        .iter_mut()
+        .map(|watch| watch as &mut dyn Control)
+        .collect();
+    let asked: Vec<&RenderInput> = inputs.iter().collect();
+    let drawn = engine.render_batch(&asked, &mut controls);
+    assert!(matches!(drawn[1], Err(EngineError::Canceled)));
+    for i in [0, 2] {
+        let alone = engine
+            .render(&inputs[i], &mut Watch::default())
+            .unwrap()
+            .image;
+        let together = &drawn[i].as_ref().unwrap().image;
+        let bytes = alone.as_raw().iter().zip(together.as_raw());
+        assert!(bytes.clone().all(|(a, b)| a.abs_diff(*b) <= 1));
+    }
+    assert_eq!(watches[1].steps, [0, 1, 2]);
+    assert_eq!(watches[2].steps, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn what_a_pipeline_cannot_do_is_said() {
+    let sources = |model: PathBuf| Sources {
+        model,
+        language: None,
+    };
+    let roles = [JobKind::Render, JobKind::Critique];
+    let error = TorchEngine::load(&sources(pipeline("klein")), &roles, "cpu");
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("--roles render"), "{error}");
+
+    let mut zimage = load("zimage");
+    let error = zimage.render(&input(plan(), "day", &[]), &mut Watch::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("reads no pictures"), "{error}");
+
+    let mut klein = load("klein");
+    let error = klein.render(&input(plan(), "night", &[]), &mut Watch::default());
+    assert!(error.unwrap_err().to_string().contains("more pictures"));
+    let mut nothing_sent = input(plan(), "day", &[]);
+    nothing_sent.references.clear();
+    let error = klein.render(&nothing_sent, &mut Watch::default());
+    assert!(error.unwrap_err().to_string().contains("did not bring"));
+}
