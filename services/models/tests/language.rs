@@ -7,8 +7,8 @@ use std::{
 
 use atelier_models::{
     language::{
-        Adapter, Cache, Decoder, DecoderConfig, LanguageError, LanguageModel, Message, TextStates,
-        Tokenizer,
+        Adapter, Cache, Decoder, DecoderConfig, LanguageError, LanguageModel, Message, Sampler,
+        Sampling, TextStates, Tokenizer, Until, Writer,
     },
     props::{PropLibrary, StandIns},
     weights::{Weights, gguf::Gguf},
@@ -247,6 +247,56 @@ fn smollm2_says_what_it_says_elsewhere() {
             .zip(&continuation[1..])
             .all(|(found, wanted)| *found == i64::from(*wanted))
     );
+}
+
+/// Prompts with what transformers' own reading of the file says to them, in f32.
+#[derive(Deserialize)]
+struct Answers {
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    prompt: String,
+    text: String,
+    tokens: Vec<u32>,
+    greedy: Vec<u32>,
+}
+
+#[test]
+fn smollm2_writes_64_tokens_as_transformers_does_alone_and_together() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity/ref/smollm2.json");
+    let Answers { answers } = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let model = LanguageModel::load(&smollm2(), None, Device::Cpu).unwrap();
+    let decoder = &*model.decoder;
+    let mut writer = Writer::new(decoder, model.tokenizer.vocabulary());
+    let mut ids = Vec::new();
+    for answer in &answers {
+        let turn = Message {
+            role: "user",
+            content: answer.prompt.clone(),
+        };
+        let text = model.chat.as_ref().unwrap().render(&[turn], true).unwrap();
+        assert_eq!(text, answer.text);
+        assert_eq!(model.tokenizer.encode(&text).unwrap(), answer.tokens);
+        assert_eq!(answer.greedy.len(), 64);
+        assert_eq!(
+            greedy(decoder, &answer.tokens, 64),
+            answer.greedy,
+            "{}",
+            answer.prompt
+        );
+        let sampler = Sampler::new(Sampling::GREEDY, 0).unwrap();
+        let guide = Until::new(Vec::new(), 64);
+        ids.push(writer.join(&answer.tokens, None, sampler, guide).unwrap());
+    }
+    while !writer.is_empty() {
+        for ended in writer.step().unwrap() {
+            let index = ids.iter().position(|id| *id == ended.id).unwrap();
+            assert_eq!(ended.guide.written(), answers[index].greedy);
+        }
+    }
+    assert_eq!(answers.len(), 3);
 }
 
 #[test]

@@ -107,3 +107,41 @@ fn odd_prompts_end_in_drafts_or_in_clear_errors() {
     let first = again(&mut planner);
     assert_eq!(first, again(&mut planner));
 }
+
+#[test]
+fn drafts_side_by_side_are_those_of_one_after_another() {
+    let prompts = [
+        "two red cats and a dog on the beach at night",
+        "a key",
+        " ?! ",
+        "a green car and a yellow umbrella next to a small house, with three birds in the sky above the forest in the morning",
+        "a cat in a spacesuit",
+    ];
+    for temperature in [0.0, 0.7] {
+        let mut planner = planner().with_temperature(temperature);
+        let asked: Vec<(&str, u64)> = prompts.iter().copied().zip(7..).collect();
+        let together = planner.draft_all(&asked, &mut |_| true).unwrap();
+        for ((prompt, seed), together) in asked.into_iter().zip(together) {
+            match planner.draft(prompt, seed, &mut |_| true) {
+                Ok(alone) => {
+                    let together = together.unwrap();
+                    assert_eq!(together.text, alone.text, "{prompt}");
+                    assert_eq!(
+                        (together.tokens_sampled, together.tokens_forced),
+                        (alone.tokens_sampled, alone.tokens_forced)
+                    );
+                }
+                Err(error) => {
+                    assert!(matches!(error, PlannerError::NoWords));
+                    assert!(matches!(together, Err(PlannerError::NoWords)));
+                }
+            }
+        }
+    }
+    let mut left = 3;
+    let canceled = planner().draft_all(&[("a cat and a dog", 0)], &mut |_| {
+        left -= 1;
+        left > 0
+    });
+    assert!(matches!(canceled, Err(PlannerError::Canceled)));
+}

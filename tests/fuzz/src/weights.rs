@@ -1,9 +1,9 @@
-//! Checkpoint files. What opens is read to its last tensor.
+//! Checkpoint files, and the small ones beside them. What opens is read to its last tensor.
 
-use std::io::Write;
+use std::{fs, io::Write, path::Path};
 
 use atelier_models::{
-    language::{ChatTemplate, DecoderConfig, Message, Tokenizer},
+    language::{Adapter, ChatTemplate, DecoderConfig, Message, Tokenizer},
     weights::{Weights, gguf::Gguf},
 };
 
@@ -66,4 +66,90 @@ target!(
         .ok()?
         .tensors()
         .ok()
+);
+
+/// A file of the small language models that parity is shown with.
+fn tiny(file: &str) -> std::path::PathBuf {
+    checkout("services/models/tests/fixtures/parity/tiny").join(file)
+}
+
+fn sample(file: &str) -> Vec<u8> {
+    fs::read(tiny(file)).expect("the checkout is whole")
+}
+
+/// A folder of some files as they are and one with these bytes.
+fn folder(files: &[&str], name: &str, bytes: &[u8]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("there is a temporary folder");
+    for file in files {
+        let file = tiny(file);
+        let name = file.file_name().expect("a file has a name");
+        std::os::unix::fs::symlink(&file, dir.path().join(name)).expect("links can be made");
+    }
+    fs::write(dir.path().join(name), bytes).expect("it takes a small file");
+    dir
+}
+
+target!(
+    shards_index,
+    vec![sample("qwen3/model.safetensors.index.json")],
+    |bytes: &[u8]| {
+        let shards = [
+            "qwen3/model-00001-of-00002.safetensors",
+            "qwen3/model-00002-of-00002.safetensors",
+        ];
+        let dir = folder(&shards, "model.safetensors.index.json", bytes);
+        Weights::load_dir(dir.path()).ok()?.tensors().ok()
+    }
+);
+target!(
+    decoder_config,
+    ["qwen3", "qwen2", "llama"]
+        .map(|name| sample(&format!("{name}/config.json")))
+        .to_vec(),
+    |bytes: &[u8]| {
+        let config = DecoderConfig::parse(serde_json::from_slice(bytes).ok()?).ok()?;
+        // What it describes can be asked for without an overflow.
+        assert_eq!(config.heads % config.kv_heads, 0);
+        assert!(config.heads.checked_mul(config.head).is_some());
+        let turns = config.rope.frequencies(config.head.min(256));
+        assert!(turns.iter().all(|turn| turn.is_finite() && *turn >= 0.0));
+        Some(())
+    }
+);
+target!(
+    adapter_config,
+    vec![sample("adapter/adapter_config.json")],
+    |bytes: &[u8]| {
+        let tensors = ["adapter/adapter_model.safetensors"];
+        let dir = folder(&tensors, "adapter_config.json", bytes);
+        Adapter::load_dir(dir.path()).ok().map(|_| ())
+    }
+);
+target!(
+    tokenizer,
+    vec![sample("qwen3/tokenizer.json")],
+    |bytes: &[u8]| {
+        let dir = folder(&[], "tokenizer.json", bytes);
+        let path: &Path = &dir.path().join("tokenizer.json");
+        let tokenizer = Tokenizer::from_json(path).ok()?;
+        let tokens = tokenizer
+            .encode("<|im_start|>a caf\u{e9}, 12 cats\n")
+            .ok()?;
+        let _ = tokenizer.decode(&tokens);
+        Some(())
+    }
+);
+target!(
+    chat_template,
+    ["qwen3", "qwen2", "llama"]
+        .map(|name| sample(&format!("{name}/chat_template.jinja")))
+        .to_vec(),
+    |bytes: &[u8]| {
+        let chat = ChatTemplate::new(std::str::from_utf8(bytes).ok()?).ok()?;
+        let turn = Message {
+            role: "user",
+            content: "a cat".into(),
+        };
+        chat.render(&[turn], true).ok()
+    }
 );

@@ -19,6 +19,9 @@ pub enum LanguageError {
     /// The chat template, or what was put into it.
     #[error("chat template: {0}")]
     Template(String),
+    /// Numbers that tokens cannot be drawn with.
+    #[error("cannot draw tokens with {0}")]
+    Sampling(String),
     /// More tokens than the model reads.
     #[error("{tokens} tokens, the model reads at most {most}")]
     TooLong {

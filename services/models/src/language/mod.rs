@@ -5,9 +5,11 @@ mod decoder;
 mod error;
 mod files;
 mod model;
+mod sampling;
 mod text_encoder;
 mod text_states;
 mod tokenizer;
+mod writer;
 
 pub use chat::{ChatTemplate, Message};
 pub use decoder::{
@@ -16,10 +18,12 @@ pub use decoder::{
 };
 pub use error::LanguageError;
 pub use model::LanguageModel;
+pub use sampling::{Sampler, Sampling};
 use tch::{Device, Kind};
 pub use text_encoder::{Reading, TextEncoder};
 pub use text_states::TextStates;
 pub use tokenizer::Tokenizer;
+pub use writer::{Beginning, Ended, Guide, Next, TextId, Until, Writer};
 
 /// The kind that language models compute in on a device. On the CPU bf16 reads prompts 1.7 times as fast but writes only a tenth faster,
 /// and needs instructions that many processors lack.

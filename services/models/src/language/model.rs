@@ -5,7 +5,8 @@ use std::{path::Path, rc::Rc};
 use tch::Device;
 
 use super::{
-    Adapter, ChatTemplate, Decoder, DecoderConfig, LanguageError, Tokenizer, files, kind_for,
+    Adapter, Cache, ChatTemplate, Decoder, DecoderConfig, LanguageError, Sampler, Tokenizer, files,
+    kind_for,
 };
 use crate::weights::{
     Weights,
@@ -39,6 +40,34 @@ impl LanguageModel {
         }
     }
 
+    /// Goes on with a text until it ends or has `most` new tokens, and gives those. `told` is given each one and says whether to go on.
+    pub fn write(
+        &self,
+        prompt: &[u32],
+        mut sampler: Sampler,
+        most: usize,
+        told: &mut dyn FnMut(u32) -> bool,
+    ) -> Result<Vec<u32>, LanguageError> {
+        let known = self.tokenizer.vocabulary() as i64;
+        let known = known.min(self.decoder.config().vocabulary);
+        let mut cache = Cache::default();
+        let (mut unread, mut written) = (prompt.to_vec(), Vec::new());
+        while written.len() < most {
+            let logits = self.decoder.next_logits(&unread, &mut cache)?;
+            let token = sampler.pick(&logits.narrow(0, 0, known), None);
+            if self.ends.contains(&token) {
+                break;
+            }
+            written.push(token);
+            unread = vec![token];
+            let full = cache.len() + 1 > self.decoder.config().context;
+            if !told(token) || full {
+                break;
+            }
+        }
+        Ok(written)
+    }
+
     fn from_gguf(
         path: &Path,
         adapter: Option<&Adapter>,
@@ -59,6 +88,7 @@ impl LanguageModel {
             .map(ChatTemplate::new)
             .transpose()?
             .map(|chat| chat.with_tokens(&begin.map(written).unwrap_or_default(), &written(end)));
+        fits(&tokenizer, &config)?;
         Ok(Self {
             chat,
             ends: vec![end],
@@ -74,10 +104,12 @@ impl LanguageModel {
     ) -> Result<Self, LanguageError> {
         let config = DecoderConfig::from_json(&dir.join("config.json"))?;
         let weights = Weights::load_dir(dir)?.to_kind(kind_for(device));
+        let tokenizer = Tokenizer::from_json(&dir.join("tokenizer.json"))?;
+        fits(&tokenizer, &config)?;
         Ok(Self {
             chat: ChatTemplate::of_dir(dir)?,
             ends: files::ends(dir)?,
-            tokenizer: Rc::new(Tokenizer::from_json(&dir.join("tokenizer.json"))?),
+            tokenizer: Rc::new(tokenizer),
             decoder: decoder(config, &weights, adapter, device)?,
         })
     }
@@ -97,6 +129,17 @@ fn decoder(
     let decoder = Decoder::load(config, &weights, None)?;
     weights.refuse_extra(|name| decoder.spares(name))?;
     Ok(Rc::new(decoder))
+}
+
+/// Every token of the tokenizer is one of the model's.
+fn fits(tokenizer: &Tokenizer, config: &DecoderConfig) -> Result<(), LanguageError> {
+    let (tokens, rows) = (tokenizer.vocabulary(), config.vocabulary);
+    if tokens as i64 <= rows {
+        return Ok(());
+    }
+    Err(LanguageError::Tokenizer(format!(
+        "it knows {tokens} tokens, the model {rows}: they do not belong together"
+    )))
 }
 
 /// A token that a file's metadata names.

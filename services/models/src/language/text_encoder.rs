@@ -12,6 +12,9 @@ use super::{
 };
 use crate::weights::Weights;
 
+/// Most padded prompts of one pass.
+const TOGETHER: usize = 8;
+
 /// How a family of renderers reads prompts.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -131,32 +134,47 @@ impl TextEncoder {
     /// States `(tokens, channels)` of each prompt in the decoder's kind and on its device: as many tokens as the longest may have where the
     /// family pads, else the prompt's own.
     pub fn states(&self, prompts: &[String]) -> Result<Vec<Tensor>, LanguageError> {
-        prompts
-            .iter()
-            .map(|prompt| self.encode(&self.tokens(prompt)?))
-            .collect()
+        let tokens: Result<Vec<_>, _> = prompts.iter().map(|prompt| self.tokens(prompt)).collect();
+        self.encode(&tokens?)
     }
 
-    /// The same of one prompt's tokens.
-    pub fn encode(&self, tokens: &[u32]) -> Result<Tensor, LanguageError> {
-        let real = tokens.len();
-        let mut padded = tokens.to_vec();
-        if self.reading.padded {
-            padded.resize(self.reading.most.max(real), self.padding);
+    /// The same of the prompts' tokens. Padded prompts are of one length, and are read together.
+    pub fn encode(&self, prompts: &[Vec<u32>]) -> Result<Vec<Tensor>, LanguageError> {
+        let together = if self.reading.padded { TOGETHER } else { 1 };
+        let mut states = Vec::with_capacity(prompts.len());
+        for prompts in prompts.chunks(together) {
+            let mut rows = Vec::with_capacity(prompts.len());
+            for prompt in prompts {
+                let mut padded = prompt.clone();
+                if self.reading.padded {
+                    padded.resize(self.reading.most.max(prompt.len()), self.padding);
+                }
+                rows.push(self.decoder.checked(&padded, 0)?);
+            }
+            let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+            states.extend(tch::no_grad(|| self.read(&Tensor::cat(&rows, 0), &lengths)));
         }
-        let ids = self.decoder.checked(&padded, 0)?;
-        Ok(tch::no_grad(|| {
-            let hidden = (padded.len() > real)
-                .then(|| behind_or_padding(padded.len() as i64, real as i64, ids.device()));
-            let taps = self.decoder.taps(&ids, &self.reading.taps, hidden.as_ref());
-            Tensor::cat(&taps, -1).squeeze_dim(0)
-        }))
+        Ok(states)
+    }
+
+    /// States of tokens `(b, n)`, of which the first of each row are no padding.
+    fn read(&self, tokens: &Tensor, lengths: &[usize]) -> Vec<Tensor> {
+        let all = tokens.size()[1];
+        let padded = lengths.iter().any(|length| (*length as i64) < all);
+        let hidden = padded.then(|| behind_or_padding(all, lengths, tokens.device()));
+        let taps = self
+            .decoder
+            .taps(tokens, &self.reading.taps, hidden.as_ref());
+        Tensor::cat(&taps, -1).unbind(0)
     }
 }
 
-/// What each of `all` tokens does not see: those behind it, and all behind the first `real`.
-fn behind_or_padding(all: i64, real: i64, device: Device) -> Tensor {
-    let hidden = Tensor::ones([all, all], (Kind::Bool, device)).triu(1);
-    let _ = hidden.narrow(1, real, all - real).fill_(1);
-    hidden
+/// What each of `all` tokens of each row does not see: those behind it, and all behind the first `lengths` of its row. `(b, 1, all, all)`.
+fn behind_or_padding(all: i64, lengths: &[usize], device: Device) -> Tensor {
+    let lengths: Vec<i64> = lengths.iter().map(|length| *length as i64).collect();
+    let lengths = Tensor::from_slice(&lengths).to_device(device);
+    let places = Tensor::arange(all, (Kind::Int64, device));
+    let padding = places.ge_tensor(&lengths.unsqueeze(1));
+    let behind = Tensor::ones([all, all], (Kind::Bool, device)).triu(1);
+    padding.view([-1, 1, 1, all]).logical_or(&behind)
 }

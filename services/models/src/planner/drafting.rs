@@ -3,24 +3,22 @@
 use std::{path::Path, rc::Rc};
 
 use atelier_engine::planning::Draft;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
 
 use super::{
     dialog::Dialog,
+    grammar::Schema,
     prompt::readable,
     schema::{Binding, draft_schema},
-    tokens::settled,
     words::PromptWords,
+    writing::Writing,
 };
 use crate::{
-    language::{Adapter, Cache, Decoder, DecoderConfig, LanguageError, Tokenizer},
+    language::{
+        Adapter, Beginning, Cache, Decoder, DecoderConfig, Guide, LanguageError, Next, Sampler,
+        Sampling, Tokenizer, Writer,
+    },
     weights::Weights,
 };
-
-/// Most tokens of a draft; the grammar's own bounds keep drafts far below it.
-const MAX_DRAFT_TOKENS: u32 = 768;
 
 /// Why there is no draft.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +66,9 @@ pub struct Planner {
     dialog: Dialog,
     binding: Binding,
     temperature: f64,
-    /// Keys and values of the dialog's beginning, and during a draft of all before the next pass.
+    /// The dialog's beginning.
+    beginning: Beginning,
+    /// The same, with room for one draft behind it.
     cache: Cache,
 }
 
@@ -88,14 +88,14 @@ impl Planner {
             Decoder::load(config, weights, Some(&adapter)).map_err(LanguageError::from)?;
         adapter.refuse_extra().map_err(LanguageError::from)?;
         let dialog = Dialog::new(tokenizer)?;
-        let mut cache = Cache::default();
-        let _states = decoder.forward(&dialog.before, &mut cache)?;
+        let beginning = Beginning::read(&decoder, &dialog.before)?;
         Ok(Self {
+            cache: beginning.cache(),
+            beginning,
             decoder,
             dialog,
             binding: Binding::Prompt,
             temperature: 0.0,
-            cache,
         })
     }
 
@@ -120,79 +120,101 @@ impl Planner {
         seed: u64,
         step: &mut dyn FnMut(u32) -> bool,
     ) -> Result<DraftOutput, PlannerError> {
-        let (prompt, truncated) = readable(prompt);
-        let schema =
-            draft_schema(&PromptWords::read(&prompt), self.binding).ok_or(PlannerError::NoWords)?;
-        self.cache.truncate(self.dialog.before.len());
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut state = schema.start();
-        let mut text = Vec::new();
-        let (mut tokens_sampled, mut tokens_forced, mut passes) = (0, 0, 0);
+        let asked = self.ask(prompt, seed)?;
+        let mut sampler = asked.sampler;
+        let mut writing = Writing::new(&self.dialog, asked.schema.start(), asked.truncated);
+        self.cache.truncate(self.beginning.len());
         // Read by the next pass, all at once.
-        let mut unread = self.dialog.read(&prompt)?;
-        while !state.is_complete() {
-            let given = settled(&state);
-            if !given.is_empty() {
-                let tokens = self.dialog.written(&String::from_utf8_lossy(&given))?;
-                tokens_forced += tokens.len() as u32;
-                unread.extend(tokens);
-                state.advance_all(&given);
-                text.extend(given);
-                continue;
-            }
-            let allowed = self.dialog.table.allowed(&state);
-            let token = match allowed[..] {
-                [] => {
-                    return Err(PlannerError::Stuck(
-                        String::from_utf8_lossy(&text).into_owned(),
-                    ));
-                }
-                [only] => {
-                    tokens_forced += 1;
-                    only
-                }
-                _ => {
-                    if !step(tokens_sampled + tokens_forced) {
+        let mut unread = asked.tokens[self.beginning.len()..].to_vec();
+        loop {
+            match writing.next() {
+                Next::Given(tokens) => unread.extend(tokens),
+                Next::End => return writing.finish(),
+                Next::Among(tokens) => {
+                    if !step(writing.tokens()) {
                         return Err(PlannerError::Canceled);
                     }
                     let logits = self.decoder.next_logits(&unread, &mut self.cache)?;
-                    unread.clear();
-                    passes += 1;
-                    tokens_sampled += 1;
-                    pick(&logits, &allowed, self.temperature, &mut rng)
+                    let token = sampler.pick(&logits, Some(&tokens));
+                    writing.wrote(token);
+                    unread = vec![token];
                 }
-            };
-            let bytes = self.dialog.table.bytes(token);
-            state.advance_all(bytes);
-            text.extend(bytes);
-            unread.push(token);
-            if tokens_sampled + tokens_forced > MAX_DRAFT_TOKENS {
-                return Err(PlannerError::TooLong(MAX_DRAFT_TOKENS));
+                Next::Free => unreachable!("a draft is never free"),
             }
         }
-        let draft = serde_json::from_slice(&text)?;
-        Ok(DraftOutput {
-            draft,
-            text: String::from_utf8_lossy(&text).into_owned(),
-            tokens_sampled,
-            tokens_forced,
-            passes,
+    }
+
+    /// Drafts several prompts with their seeds side by side: the same drafts as one after another. `step` is told before each pass how many
+    /// prompts are not drafted yet and says whether to go on.
+    pub fn draft_all(
+        &mut self,
+        prompts: &[(&str, u64)],
+        step: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Result<DraftOutput, PlannerError>>, PlannerError> {
+        let asked: Vec<Result<Asked, PlannerError>> = prompts
+            .iter()
+            .map(|(prompt, seed)| self.ask(prompt, *seed))
+            .collect();
+        let mut writer = Writer::new(&self.decoder, usize::MAX);
+        let mut ids = Vec::with_capacity(asked.len());
+        for asked in &asked {
+            let joined = asked.as_ref().ok().map(|asked| {
+                let writing = Writing::new(&self.dialog, asked.schema.start(), asked.truncated);
+                let sampler = asked.sampler.clone();
+                writer.join(&asked.tokens, Some(&self.beginning), sampler, writing)
+            });
+            ids.push(joined.transpose()?);
+        }
+        let mut found: Vec<Option<Result<DraftOutput, PlannerError>>> =
+            asked.iter().map(|_| None).collect();
+        while !writer.is_empty() {
+            if !step(writer.len()) {
+                return Err(PlannerError::Canceled);
+            }
+            for ended in writer.step()? {
+                let Some(index) = ids.iter().position(|id| *id == Some(ended.id)) else {
+                    continue;
+                };
+                found[index] = Some(if ended.cut {
+                    let most = self.decoder.config().context;
+                    let tokens = most + 1;
+                    Err(LanguageError::TooLong { tokens, most }.into())
+                } else {
+                    ended.guide.finish()
+                });
+            }
+        }
+        drop(writer);
+        let drafts = asked.into_iter().zip(found).map(|(asked, found)| {
+            let _asked = asked?;
+            found.unwrap_or_else(|| unreachable!("every text that joined has ended"))
+        });
+        Ok(drafts.collect())
+    }
+
+    fn ask(&self, prompt: &str, seed: u64) -> Result<Asked, PlannerError> {
+        let (prompt, truncated) = readable(prompt);
+        let schema =
+            draft_schema(&PromptWords::read(&prompt), self.binding).ok_or(PlannerError::NoWords)?;
+        let sampling = Sampling {
+            temperature: self.temperature,
+            ..Sampling::GREEDY
+        };
+        let mut tokens = self.dialog.before.clone();
+        tokens.extend(self.dialog.read(&prompt)?);
+        Ok(Asked {
+            schema,
+            tokens,
+            sampler: Sampler::new(sampling, seed)?,
             truncated,
         })
     }
 }
 
-/// One of the allowed tokens by its logit; `allowed` is not empty.
-fn pick(logits: &Tensor, allowed: &[u32], temperature: f64, rng: &mut ChaCha8Rng) -> u32 {
-    let ids: Vec<i64> = allowed.iter().map(|id| i64::from(*id)).collect();
-    let among = logits.index_select(0, &Tensor::from_slice(&ids).to_device(logits.device()));
-    if temperature == 0.0 {
-        return allowed[among.argmax(0, false).int64_value(&[]) as usize];
-    }
-    let shares = (among / temperature)
-        .softmax(0, Kind::Float)
-        .cumsum(0, Kind::Float);
-    let point = rng.random::<f64>();
-    let below = shares.lt(point).sum(Kind::Int64).int64_value(&[]) as usize;
-    allowed[below.min(allowed.len() - 1)]
+/// A prompt before it is drafted.
+struct Asked {
+    schema: Schema,
+    tokens: Vec<u32>,
+    sampler: Sampler,
+    truncated: bool,
 }

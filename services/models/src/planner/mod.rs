@@ -10,6 +10,7 @@ mod prompt;
 pub mod schema;
 pub mod tokens;
 pub mod words;
+mod writing;
 
 pub use dialog::Dialog;
 pub use drafting::{DraftOutput, Planner, PlannerError};

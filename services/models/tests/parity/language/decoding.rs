@@ -18,6 +18,12 @@ fn qwen2_and_llama_are_those_of_transformers() {
 }
 
 #[test]
+fn a_gguf_file_is_what_the_folder_is() {
+    super::super::assert_carried("qwen3.gguf", "qwen3", check);
+    super::super::assert_carried("qwen2.gguf", "qwen2", check);
+}
+
+#[test]
 fn an_adapter_adds_what_peft_adds() {
     super::super::assert_carried("adapter", "adapter", adapter);
 }

@@ -3,6 +3,7 @@
 mod decoding;
 mod mistakes;
 mod texts;
+mod writing;
 
 use std::path::Path;
 

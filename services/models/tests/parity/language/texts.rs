@@ -40,12 +40,29 @@ pub fn check(subject: &Subject, found: &mut Comparison) -> Result<(), Failure> {
         let taps = subject.fact::<Vec<usize>>("taps")?;
         prompted(subject, &encoder, &taps, &case, &prompt, found)?;
     }
+    together(subject, &encoder, found)?;
     let encoder = TextEncoder::load(&path, Reading::z_image, Device::Cpu)?;
     let ids = subject.tokens("zimage.input_ids")?;
     let prompt = subject.fact::<BTreeMap<String, String>>("cases")?["padded"].clone();
     found.equal("zimage.input_ids", &encoder.tokens(&prompt)?, &ids);
-    let states = encoder.encode(&ids)?.unsqueeze(0);
+    let states = encoder.encode(&[ids])?[0].unsqueeze(0);
     found.near("zimage.states", &states, &subject.tensor("zimage.states")?);
+    Ok(())
+}
+
+/// Prompts of unequal length in one pass have the states that each has alone.
+fn together(
+    subject: &Subject,
+    encoder: &TextEncoder,
+    found: &mut Comparison,
+) -> Result<(), Failure> {
+    let cases: BTreeMap<String, String> = subject.fact("cases")?;
+    // More than are read in one pass.
+    let prompts: Vec<String> = cases.values().cycle().take(10).cloned().collect();
+    for (prompt, states) in prompts.iter().zip(encoder.states(&prompts)?) {
+        let alone = encoder.states(std::slice::from_ref(prompt))?;
+        found.within(1e-5, "states together", &states, &alone[0]);
+    }
     Ok(())
 }
 
@@ -89,7 +106,7 @@ fn prompted(
         &tokens.as_slice(),
         &&ids[..tokens.len()],
     );
-    let states = encoder.encode(&ids[..real])?;
+    let states = encoder.encode(&[ids[..real].to_vec()])?.remove(0);
     found.equal("rows", &states.size()[0], &(ids.len() as i64));
     let parts = states.chunk(taps.len() as i64, -1);
     for (tap, states) in taps.iter().zip(parts) {
