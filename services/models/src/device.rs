@@ -9,7 +9,7 @@ use std::{
 
 use tch::{Cuda, Device};
 
-pub use memory::{Memory, memory, resident};
+pub use memory::{Memory, give_back, memory, resident};
 
 /// The GPU half of libtorch, beside the CPU half where it is installed.
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";

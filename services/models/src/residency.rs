@@ -48,7 +48,7 @@ impl Residency {
             .filter(needed)
             .map(|resident| resident.bytes)
             .sum();
-        weights + work(weights)
+        with_work(weights)
     }
 
     /// Refuses what does not fit, with a sentence that says what would.
@@ -132,8 +132,9 @@ impl Residency {
     }
 }
 
-fn work(weights: u64) -> u64 {
-    (weights / WORK_SHARE).max(LEAST_WORK)
+/// Weights and room to work in, in bytes.
+pub fn with_work(weights: u64) -> u64 {
+    weights + (weights / WORK_SHARE).max(LEAST_WORK)
 }
 
 /// Every choice of some roles.

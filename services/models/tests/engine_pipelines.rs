@@ -23,6 +23,7 @@ fn load(family: &str) -> TorchEngine {
     let sources = Sources {
         model: pipeline(family),
         language: None,
+        critic: None,
     };
     TorchEngine::load(&sources, &[JobKind::Render], "cpu").unwrap()
 }
@@ -196,6 +197,7 @@ fn what_a_pipeline_cannot_do_is_said() {
     let sources = |model: PathBuf| Sources {
         model,
         language: None,
+        critic: None,
     };
     let roles = [JobKind::Render, JobKind::Critique];
     let error = TorchEngine::load(&sources(pipeline("klein")), &roles, "cpu");

@@ -8,7 +8,11 @@ use clap::Parser;
 
 /// Takes jobs from the farm and computes them on one device.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "atelier-worker", version)]
+#[command(
+    name = "atelier-worker",
+    version,
+    after_help = "One checkpoint without a farm: atelier-worker try --help"
+)]
 pub struct Config {
     /// NATS servers, separated by commas
     #[arg(
@@ -54,6 +58,11 @@ pub struct Config {
     /// Language model that the model was trained with (GGUF); a pipeline brings its own
     #[arg(long, env = "ATELIER_LANGUAGE")]
     pub language: Option<PathBuf>,
+
+    /// Folder of a Qwen3-VL that answers checks in words (counts and places stay with the model's detector); without it, the folder `critic`
+    /// of the model where there is one
+    #[arg(long, env = "ATELIER_CRITIC", value_name = "DIR")]
+    pub critic: Option<PathBuf>,
 
     /// What to compute on: auto, cpu, cuda:0
     #[arg(long, env = "ATELIER_DEVICE", default_value = "auto")]

@@ -1,4 +1,4 @@
-//! Which engine computes. The only file of the worker that names an implementation.
+//! Which engine computes. The only file of the worker, apart from `trial`, that names an implementation.
 
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ fn load_torch(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
     let sources = Sources {
         model: config.model.clone(),
         language: config.language.clone(),
+        critic: config.critic.clone(),
     };
     let engine = TorchEngine::load(&sources, &config.roles, &config.device)?;
     Ok(Box::new(engine))

@@ -27,4 +27,5 @@ pub mod progress;
 pub mod quarantine;
 pub mod shared;
 pub mod stages;
+pub mod trial;
 pub mod watchdog;

@@ -3,12 +3,27 @@
 use std::process::ExitCode;
 
 use atelier_platform::{Lifecycle, telemetry};
-use atelier_worker::{app, config::Config};
+use atelier_worker::{app, config::Config, trial};
 use clap::Parser;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let config = Config::parse();
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.peek().is_some_and(|first| first == "try") {
+        return trial::run(arguments);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(work(Config::parse())),
+        Err(error) => {
+            eprintln!("atelier-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(config: Config) -> ExitCode {
     if let Err(error) = telemetry::logs::init(config.log_format, &config.log) {
         eprintln!("atelier-worker: {error}");
         return ExitCode::FAILURE;

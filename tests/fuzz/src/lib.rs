@@ -4,6 +4,8 @@
 //! what it takes must be within its bounds and read the same once it was written again.
 
 #[cfg(test)]
+mod critic;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod messages;

@@ -90,6 +90,27 @@ pub fn resident() -> Option<u64> {
     Some(field(&status, "VmRSS:")? << 10)
 }
 
+/// Gives what was freed back to the system. The C library keeps it otherwise: after a model has gone, most of its size. Where there is no such
+/// call (it is glibc's), nothing happens. A GPU's memory stays with libtorch, which uses it again.
+pub fn give_back() {
+    #[cfg(unix)]
+    {
+        use std::os::raw::c_int;
+
+        use libloading::os::unix::Library;
+
+        type MallocTrim = unsafe extern "C" fn(usize) -> c_int;
+
+        // SAFETY: the function has this signature wherever it exists (malloc_trim(3)), may be called at any time, and the C library is never
+        // unloaded.
+        unsafe {
+            if let Ok(trim) = Library::this().get::<MallocTrim>(b"malloc_trim\0") {
+                trim(0);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

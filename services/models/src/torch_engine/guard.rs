@@ -7,6 +7,8 @@ use std::{
 
 use atelier_engine::EngineError;
 
+use crate::device::give_back;
+
 /// What libtorch says when the host or a GPU has no room left.
 const SIGNS: [&str; 4] = [
     "can't allocate memory",
@@ -15,12 +17,21 @@ const SIGNS: [&str; 4] = [
     "CUBLAS_STATUS_ALLOC_FAILED",
 ];
 
-/// Runs work on the device. The engine's networks are only read there, so that they are as good afterwards as before.
+/// Runs work on the device; where it ends early, what it took goes back to the system. The engine's networks are only read there, so that they are as good afterwards as before.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result,
+        Ok(result) => {
+            if matches!(result, Err(EngineError::Canceled)) {
+                give_back();
+            }
+            result
+        }
         Err(panic) => match out_of_memory(panic.as_ref()) {
-            Some(sentence) => Err(EngineError::OutOfMemory(sentence)),
+            Some(sentence) => {
+                drop(panic);
+                give_back();
+                Err(EngineError::OutOfMemory(sentence))
+            }
             None => resume_unwind(panic),
         },
     }

@@ -10,10 +10,10 @@ use std::{
 use atelier_proto::job::JobKind;
 use tch::{Device, Kind};
 
-use super::{Manifest, TorchEngine, pipeline::is_pipeline, reader::Reader};
+use super::{Manifest, Returned, TorchEngine, pipeline::is_pipeline, reader::Reader};
 use crate::{
     checkpoint::{Checkpoint, CheckpointError},
-    critic::DetectorCritic,
+    critic::{DetectorCritic, ReadingCritic},
     device,
     language::{Decoder, DecoderConfig, LanguageError, TextStates, Tokenizer, kind_for},
     planner::Planner,
@@ -30,6 +30,18 @@ pub struct Sources {
     pub model: PathBuf,
     /// The language model file that it was trained on; a pipeline brings its own.
     pub language: Option<PathBuf>,
+    /// A Qwen3-VL folder that reads the checks' questions; none takes the model's own `critic` folder where it has one.
+    pub critic: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The folder of the critic that reads questions, when there is one.
+    pub(super) fn reading_critic(&self) -> Option<PathBuf> {
+        let own = self.model.join("critic");
+        self.critic
+            .clone()
+            .or_else(|| own.join("config.json").exists().then_some(own))
+    }
 }
 
 /// Why a model is not usable, as one chain of causes.
@@ -56,7 +68,7 @@ impl TorchEngine {
         let dir = &sources.model;
         let device = device::open(device).map_err(LoadError::of(Path::new(device)))?;
         if is_pipeline(dir) {
-            return Self::load_pipeline(dir, roles, device);
+            return Self::load_pipeline(sources, roles, device);
         }
         let manifest = Manifest::read(dir).map_err(LoadError::of(dir))?;
         let language = sources.language.as_deref().ok_or_else(|| {
@@ -64,7 +76,7 @@ impl TorchEngine {
                 "--language FILE is needed: the language model that it was trained with (GGUF)",
             )
         })?;
-        let residency = residency(dir, language, device).map_err(LoadError::of(dir))?;
+        let residency = residency(sources, language, device).map_err(LoadError::of(dir))?;
         for line in residency.lines(roles) {
             tracing::info!("{line}");
         }
@@ -104,6 +116,7 @@ impl TorchEngine {
             Some(words) => (Some(words.text), words.stand_ins, words.planner),
             None => (None, None, None),
         };
+        let reading_critic = reading_critic(sources, roles, device)?;
         let engine = Self {
             name: manifest.name,
             device,
@@ -114,7 +127,11 @@ impl TorchEngine {
             planner,
             renderer: renderer.transpose()?,
             critic: critic.transpose()?,
+            reading_critic,
+            _returned: Returned,
         };
+        // Files were read and numbers converted on the way.
+        device::give_back();
         let free = device::memory(device).map(|memory| size(memory.free));
         tracing::info!(
             load_ms = start.elapsed().as_millis() as u64,
@@ -123,6 +140,33 @@ impl TorchEngine {
         );
         Ok(engine)
     }
+}
+
+/// The critic that reads questions, where there is one and it is needed.
+pub(super) fn reading_critic(
+    sources: &Sources,
+    roles: &[JobKind],
+    device: Device,
+) -> Result<Option<ReadingCritic>, LoadError> {
+    let wanted = roles.contains(&JobKind::Critique);
+    let dir = sources.reading_critic().filter(|_| wanted);
+    dir.map(|dir| {
+        timed("critic", || {
+            ReadingCritic::load(&dir, device).map_err(LoadError::of(&dir))
+        })
+    })
+    .transpose()
+}
+
+/// The critic that reads questions as it would be on the device.
+pub(super) fn reading_critic_resident(
+    sources: &Sources,
+    device: Device,
+) -> Result<Option<Resident>, CheckpointError> {
+    let why = "it reads questions; a picture is read once for all of them";
+    let dir = sources.reading_critic();
+    dir.map(|dir| resident("critic", &dir, &[JobKind::Critique], kind_for(device), why))
+        .transpose()
 }
 
 /// Loads a part and says how long it took.
@@ -137,8 +181,13 @@ pub(super) fn timed<T>(
 }
 
 /// What would be on the device, from headers alone.
-fn residency(dir: &Path, language: &Path, device: Device) -> Result<Residency, CheckpointError> {
+fn residency(
+    sources: &Sources,
+    language: &Path,
+    device: Device,
+) -> Result<Residency, CheckpointError> {
     use JobKind::{Critique, Plan, Render};
+    let dir = &sources.model;
     let networks = [
         (
             "language model",
@@ -177,13 +226,15 @@ fn residency(dir: &Path, language: &Path, device: Device) -> Result<Residency, C
             "it looks at pictures, and knows colours for drawing",
         ),
     ];
+    let mut residents = networks
+        .into_iter()
+        .map(|(name, path, roles, kind, why)| resident(name, &path, roles, kind, why))
+        .collect::<Result<Vec<_>, CheckpointError>>()?;
+    residents.extend(reading_critic_resident(sources, device)?);
     Ok(Residency {
         device: device::name(device),
         free: device::memory(device).map(|memory| memory.free),
-        residents: networks
-            .into_iter()
-            .map(|(name, path, roles, kind, why)| resident(name, &path, roles, kind, why))
-            .collect::<Result<_, CheckpointError>>()?,
+        residents,
     })
 }
 

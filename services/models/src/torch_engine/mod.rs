@@ -24,7 +24,7 @@ pub use manifest::{Manifest, ManifestError};
 use reader::Reader;
 
 use crate::{
-    critic::DetectorCritic,
+    critic::{DetectorCritic, ReadingCritic, qwen3_vl::Qwen3VlError},
     device,
     planner::{Planner, PlannerError},
     props::{PropLibrary, StandIns},
@@ -47,6 +47,19 @@ pub struct TorchEngine {
     planner: Option<Planner>,
     renderer: Option<Renderer>,
     critic: Option<DetectorCritic>,
+    /// Reads questions, where one is loaded beside the detector.
+    reading_critic: Option<ReadingCritic>,
+    /// The last field: dropped when all networks are gone.
+    _returned: Returned,
+}
+
+/// Gives memory back to the system when it goes.
+struct Returned;
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        device::give_back();
+    }
 }
 
 impl TorchEngine {
@@ -168,13 +181,26 @@ impl Engine for TorchEngine {
         input: &CritiqueInput,
         control: &mut dyn Control,
     ) -> Result<Review, EngineError> {
-        let lacking = self.lacks(JobKind::Critique);
-        let Some(critic) = &self.critic else {
-            return Err(lacking);
-        };
+        if self.critic.is_none() && self.reading_critic.is_none() {
+            return Err(self.lacks(JobKind::Critique));
+        }
         if control.canceled() {
             return Err(EngineError::Canceled);
         }
-        guarded(|| Ok(critic.review(&input.plan, &input.image)))
+        guarded(|| {
+            let seen = self
+                .critic
+                .as_ref()
+                .map(|critic| critic.review(&input.plan, &input.image));
+            let Some(reading) = &self.reading_critic else {
+                return seen.ok_or_else(|| self.lacks(JobKind::Critique));
+            };
+            reading
+                .review(&input.plan, &input.image, seen)
+                .map_err(|error| match error {
+                    Qwen3VlError::Picture(_) => EngineError::Impossible(error.to_string()),
+                    other => EngineError::Failed(other.to_string()),
+                })
+        })
     }
 }

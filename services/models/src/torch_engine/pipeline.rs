@@ -6,8 +6,8 @@ use atelier_proto::{job::JobKind, subject::check_token};
 use tch::Device;
 
 use super::{
-    TorchEngine,
-    load::{LoadError, resident, timed},
+    Returned, Sources, TorchEngine,
+    load::{LoadError, reading_critic, reading_critic_resident, resident, timed},
     reader::Reader,
 };
 use crate::{
@@ -25,19 +25,22 @@ pub fn is_pipeline(dir: &Path) -> bool {
 }
 
 impl TorchEngine {
-    /// Loads what `roles` need of the pipeline in `dir`; it can draw.
+    /// Loads what `roles` need of a pipeline; it can draw, and look where a critic that reads comes with it.
     pub(super) fn load_pipeline(
-        dir: &Path,
+        sources: &Sources,
         roles: &[JobKind],
         device: Device,
     ) -> Result<Self, LoadError> {
-        if let Some(role) = roles.iter().find(|role| **role != JobKind::Render) {
+        let dir = &sources.model;
+        let looks = sources.reading_critic().is_some();
+        let can = |role: JobKind| role == JobKind::Render || (looks && role == JobKind::Critique);
+        if let Some(role) = roles.iter().find(|role| !can(**role)) {
             return Err(LoadError::of(dir)(format!(
-                "a pipeline draws, it has nothing for {} jobs: use --roles render, and other workers for the rest",
+                "a pipeline draws, it has nothing for {} jobs: use --roles render (with --critic DIR also critique), and other workers for the rest",
                 role.as_str()
             )));
         }
-        let residency = residency(dir, device).map_err(LoadError::of(dir))?;
+        let residency = residency(sources, device).map_err(LoadError::of(dir))?;
         for line in residency.lines(roles) {
             tracing::info!("{line}");
         }
@@ -70,6 +73,8 @@ impl TorchEngine {
             reader: Some(Reader::Prompts(encoder)),
             renderer: Some(renderer),
             critic: None,
+            reading_critic: reading_critic(sources, roles, device)?,
+            _returned: Returned,
         })
     }
 }
@@ -95,17 +100,19 @@ fn name(dir: &Path) -> Result<String, LoadError> {
 }
 
 /// What would be on the device, from headers alone.
-fn residency(dir: &Path, device: Device) -> Result<Residency, CheckpointError> {
+fn residency(sources: &Sources, device: Device) -> Result<Residency, CheckpointError> {
+    let dir = &sources.model;
     let parts = [
         ("text encoder", "text_encoder", "it reads prompts"),
         ("transformer", "transformer", "it draws"),
         ("autoencoder", "vae", "it decodes pictures"),
     ];
     let kind = kind_for(device);
-    let residents = parts
+    let mut residents = parts
         .into_iter()
         .map(|(name, folder, why)| resident(name, &dir.join(folder), &[JobKind::Render], kind, why))
-        .collect::<Result<_, CheckpointError>>()?;
+        .collect::<Result<Vec<_>, CheckpointError>>()?;
+    residents.extend(reading_critic_resident(sources, device)?);
     Ok(Residency {
         device: device::name(device),
         free: device::memory(device).map(|memory| memory.free),

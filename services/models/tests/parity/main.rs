@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod compare;
+mod critic;
 mod klein;
 mod language;
 mod mutation;

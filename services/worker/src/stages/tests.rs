@@ -116,6 +116,45 @@ async fn a_plan_is_drawn_and_looked_at() {
 }
 
 #[tokio::test]
+async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+    let Outcome::Planned { plan, artifact, .. } = outcome(&artifacts, plan_work("a cat")).await
+    else {
+        panic!("no plan")
+    };
+    let texts = async |label: fn(&Work, &Task) -> Option<Label>| {
+        let work = render_work(artifact, "out", Vec::new());
+        let task = prepare(&artifacts, &work).await.unwrap();
+        let label = label(&work, &task);
+        let done = device().await.run(task, Box::new(Silent)).await;
+        let outcome = finish(&artifacts, done.made.unwrap(), label).await;
+        let Ok(Outcome::Rendered { image, .. }) = outcome else {
+            panic!("no picture")
+        };
+        let file = artifacts.get(&image, 1 << 20).await.unwrap();
+        (image.sha256, atelier_pictures::texts(&file).unwrap())
+    };
+    let (digest, said) = texts(|work, task| Label::of("test", work, task)).await;
+    let made = atelier_pictures::Provenance::parse(&said[1].text).unwrap();
+    assert_eq!((made.plan, made.seed, made.steps), (artifact.sha256, 4, 2));
+    assert_eq!((made.model.as_str(), made.size), ("test", [64, 64]));
+    assert_eq!(made.prompt, plan.caption);
+    assert!(
+        said[0]
+            .text
+            .ends_with(concat!("Version: atelier ", env!("CARGO_PKG_VERSION"))),
+        "{said:?}"
+    );
+    // The same job makes the same file.
+    assert_eq!(
+        texts(|work, task| Label::of("test", work, task)).await.0,
+        digest
+    );
+    assert_eq!(texts(|_, _| None).await.1, []);
+}
+
+#[tokio::test]
 async fn faults_say_whether_another_attempt_may_do_better() {
     let dir = tempfile::tempdir().unwrap();
     let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();

@@ -1,0 +1,170 @@
+//! A critic that reads questions: Qwen3-VL's probability of yes for each check, and a detector's eye for counts and places where there is one.
+
+use std::path::Path;
+
+use atelier_proto::{
+    plan::{Plan, Question},
+    review::{Answer, Review, Verdict},
+};
+use image::RgbImage;
+use tch::Device;
+
+use super::{
+    questions::question,
+    qwen3_vl::{Belief, Qwen3Vl, Qwen3VlError},
+};
+
+/// Share of yes from which a check passes; as far below one half it fails, and between the two nobody knows. Critics also break good work.
+const BELIEVED: f32 = 0.7;
+/// Probability of yes and no together under which the model would rather say something else.
+const CERTAIN: f32 = 0.5;
+/// Largest answer in words, in characters.
+const MOST_WORDS: usize = 120;
+
+/// Looks at pictures and answers plans' checks about them.
+pub struct ReadingCritic {
+    model: Qwen3Vl,
+}
+
+impl ReadingCritic {
+    /// Loads a Qwen3-VL folder.
+    pub fn load(dir: &Path, device: Device) -> Result<Self, Qwen3VlError> {
+        Qwen3Vl::load(dir, device).map(|model| Self { model })
+    }
+
+    /// Answers every check of the plan about a picture, in its order. `seen` is what a detector answered: it stands for counts and places where
+    /// it could tell, and everywhere where the model cannot.
+    pub fn review(
+        &self,
+        plan: &Plan,
+        picture: &RgbImage,
+        seen: Option<Review>,
+    ) -> Result<Review, Qwen3VlError> {
+        let mut review = seen.unwrap_or_else(|| unanswered(plan));
+        let mut asked = Vec::new();
+        for (index, check) in plan.checks.iter().enumerate() {
+            let told = review
+                .verdicts
+                .get(index)
+                .is_some_and(|verdict| verdict.answer != Answer::Unknown);
+            if !(told && is_measured(&check.question))
+                && let Some(question) = question(plan, check)
+            {
+                asked.push((index, question));
+            }
+        }
+        if asked.is_empty() {
+            return Ok(review);
+        }
+        let look = self.model.look(picture)?;
+        let questions: Vec<&str> = asked
+            .iter()
+            .map(|(_, question)| question.as_str())
+            .collect();
+        let beliefs = self.model.ask(&look, &questions)?;
+        for ((index, question), belief) in asked.iter().zip(beliefs) {
+            if let Some(verdict) = review.verdicts.get_mut(*index) {
+                believe(verdict, question, belief);
+            }
+        }
+        Ok(review)
+    }
+}
+
+/// What a detector measures better than a model that reads.
+const fn is_measured(question: &Question) -> bool {
+    matches!(
+        question,
+        Question::Count { .. } | Question::Position { .. } | Question::Relation { .. }
+    )
+}
+
+fn unanswered(plan: &Plan) -> Review {
+    let verdict = |check: &atelier_proto::plan::Check| Verdict {
+        check: check.id.clone(),
+        answer: Answer::Unknown,
+        confidence: 0.0,
+        found: "not asked".into(),
+        boxes: Vec::new(),
+    };
+    Review {
+        verdicts: plan.checks.iter().map(verdict).collect(),
+        seen: Vec::new(),
+    }
+}
+
+/// Puts a belief into a verdict. One that is no answer leaves a detector's as it is.
+fn believe(verdict: &mut Verdict, question: &str, belief: Belief) {
+    let answer = answer(belief);
+    if answer == Answer::Unknown && verdict.answer != Answer::Unknown {
+        return;
+    }
+    let share = belief.yes.max(1.0 - belief.yes);
+    verdict.answer = answer;
+    verdict.confidence = (share * belief.certain).clamp(0.0, 1.0);
+    let asked: String = question.chars().take(MOST_WORDS).collect();
+    verdict.found = format!("{:.0} % yes: {asked}", belief.yes * 100.0);
+}
+
+/// Yes, no, or too close to call.
+pub fn answer(belief: Belief) -> Answer {
+    if belief.certain < CERTAIN {
+        Answer::Unknown
+    } else if belief.yes >= BELIEVED {
+        Answer::Pass
+    } else if belief.yes <= 1.0 - BELIEVED {
+        Answer::Fail
+    } else {
+        Answer::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_margin_is_unknown_not_no() {
+        let of = |yes, certain| answer(Belief { yes, certain });
+        assert_eq!(of(0.9, 0.99), Answer::Pass);
+        assert_eq!(of(0.05, 0.99), Answer::Fail);
+        for yes in [0.35, 0.5, 0.65] {
+            assert_eq!(of(yes, 0.99), Answer::Unknown, "{yes}");
+        }
+        // It would rather say something else.
+        assert_eq!(of(0.99, 0.1), Answer::Unknown);
+        assert_eq!(of(0.01, 0.1), Answer::Unknown);
+    }
+
+    #[test]
+    fn a_doubt_leaves_what_a_detector_saw() {
+        let mut verdict = Verdict {
+            check: "k1".into(),
+            answer: Answer::Pass,
+            confidence: 0.8,
+            found: "cat".into(),
+            boxes: Vec::new(),
+        };
+        let before = verdict.clone();
+        believe(
+            &mut verdict,
+            "Is there a cat?",
+            Belief {
+                yes: 0.5,
+                certain: 1.0,
+            },
+        );
+        assert_eq!(verdict, before);
+        believe(
+            &mut verdict,
+            "Is there a cat?",
+            Belief {
+                yes: 0.1,
+                certain: 1.0,
+            },
+        );
+        assert_eq!(verdict.answer, Answer::Fail);
+        assert_eq!(verdict.found, "10 % yes: Is there a cat?");
+        assert!((verdict.confidence - 0.9).abs() < 1e-6);
+    }
+}
