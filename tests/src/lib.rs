@@ -10,6 +10,7 @@ mod gate;
 mod program;
 mod sandbox;
 mod seaweed;
+mod wait;
 mod wire;
 
 pub use api::{Api, prompt, sha256};
@@ -18,4 +19,5 @@ pub use gate::{Gate, Mood};
 pub use program::Program;
 pub use sandbox::{Coordinator, Options, Sandbox, Worker};
 pub use seaweed::Seaweed;
+pub use wait::in_time;
 pub use wire::Wire;

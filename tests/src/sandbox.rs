@@ -293,6 +293,11 @@ impl Sandbox {
         Ok(())
     }
 
+    /// What PostgreSQL says of all tests' databases.
+    pub fn postgres_log(&self) -> PathBuf {
+        self.base.folder.join("postgres/server.log")
+    }
+
     /// A connection to the test's database.
     pub async fn database(&self) -> Result<PgConnection> {
         Ok(PgConnection::connect(&self.database_url).await?)

@@ -90,7 +90,7 @@ const EXTEND: &str = "
     -- As they were before: news that could not be written.
     SELECT j.id, false
     FROM jobs j JOIN said n ON j.id = n.id AND j.attempt = n.attempt
-    WHERE j.state = 'dispatched' AND n.phase >= 1
+    WHERE j.id = ANY($1) AND j.state = 'dispatched' AND n.phase >= 1
       AND (j.begun_attempt < j.attempt OR (n.phase = 2 AND j.computed_attempt < j.attempt))
       AND j.id NOT IN (SELECT id FROM written)";
 

@@ -156,20 +156,21 @@ impl Store {
             .collect();
         let before = filter.before.map_or(Uuid::max(), |id| id.as_uuid());
         let rows: Vec<SummaryRow> = sqlx::query_as(
-            // The index has the newest of each state; a page is merged from them.
+            // The index has the newest of each state; a page is merged from them. The order by a tenant that is not known to be one keeps the
+            // planner from walking the primary key instead, past everything that ended otherwise.
             "SELECT page.*
              FROM unnest($2::text[]) AS wanted(state)
              CROSS JOIN LATERAL (
                  SELECT id, prompt, state, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
                  FROM requests
-                 WHERE tenant_id = $1 AND state = wanted.state AND id < $3
-                 ORDER BY id DESC
+                 WHERE tenant_id = ANY($1) AND state = wanted.state AND id < $3
+                 ORDER BY tenant_id, id DESC
                  LIMIT $4
              ) AS page
              ORDER BY id DESC
              LIMIT $4",
         )
-        .bind(tenant.as_uuid())
+        .bind([tenant.as_uuid()])
         .bind(&states)
         .bind(before)
         .bind(i64::from(limit) + 1)
