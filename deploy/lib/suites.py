@@ -36,6 +36,7 @@ def main() -> int:
     if is_program(sys.argv[1:]):
         return become(sys.argv[1], sys.argv[2:])
     options = parse_options()
+    limit = fuzz_longer(options)
     suites = all_suites()
     if options.suite == "list":
         for name, about in suites.items():
@@ -51,7 +52,18 @@ def main() -> int:
         (program["label"], [program["path"], *options.args], program["folder"])
         for program in programs
     ]
-    return report([run(*command) for command in commands], started)
+    return report([run(*command, limit) for command in commands], started)
+
+
+def fuzz_longer(options) -> int:
+    """Reads `fuzz TARGET SECONDS`; returns the limit of a test program in seconds."""
+    if options.suite != "fuzz" or len(options.args) != 2 or not options.args[1].isdecimal():
+        return LIMIT
+    target, seconds = options.args[0], int(options.args[1])
+    os.environ["BOLERO_RANDOM_TEST_TIME_MS"] = str(seconds * 1000)
+    options.args = ["--exact", target]
+    # What it is in when the time is over, it finishes.
+    return max(LIMIT, seconds + 120)
 
 
 def bench(arguments) -> int:
@@ -163,7 +175,7 @@ def package_name(manifest: Path) -> str:
     return re.search(r'^name = "(.+)"$', manifest.read_text(), re.MULTILINE)[1]
 
 
-def run(label: str, command, folder: Path) -> dict:
+def run(label: str, command, folder: Path, limit: int) -> dict:
     """One test program in its own session, so that nothing it started outlives it by accident."""
     say(f"\n--- {label}")
     started = time.monotonic()
@@ -174,7 +186,7 @@ def run(label: str, command, folder: Path) -> dict:
     )
     timed_out = []
     signal.signal(signal.SIGALRM, lambda *_: (timed_out.append(True), end(child)))
-    signal.alarm(LIMIT)
+    signal.alarm(limit)
     passed = failed = 0
     try:
         for line in child.stdout:
@@ -188,7 +200,7 @@ def run(label: str, command, folder: Path) -> dict:
         signal.alarm(0)
         end(child)
     if timed_out:
-        say(f"error: {label} was ended: it ran for more than {LIMIT} s")
+        say(f"error: {label} was ended: it ran for more than {limit} s")
     elif code < 0:
         say(f"error: {label} died of {signal.Signals(-code).name}")
     return {"label": label, "code": code, "passed": passed, "failed": failed,

@@ -15,13 +15,17 @@ use rustix::process::Signal;
 use crate::base::PATIENCE;
 
 const BUCKET: &str = "pictures";
+/// The servers that it consists of, beside that for S3.
+const INNER: [&str; 4] = ["master", "volume", "filer", "admin"];
+/// Each server also takes the port so far above its own, for gRPC.
+const GRPC: u16 = 10_000;
 
 /// A running S3 server. Killed when dropped.
 pub struct Seaweed {
     binary: PathBuf,
     folder: PathBuf,
-    /// Of the master, the volume server and the filer; each also takes the port 10,000 above, for gRPC.
-    inner_ports: [u16; 3],
+    /// Those of [`INNER`], in that order.
+    inner_ports: [u16; INNER.len()],
     port: u16,
     child: Child,
 }
@@ -32,7 +36,10 @@ impl Seaweed {
         fs::create_dir_all(folder)?;
         let binary = parts.weed()?;
         let port = free_port(None)?;
-        let inner_ports = [free_port(None)?, free_port(None)?, free_port(None)?];
+        let mut inner_ports = [0; INNER.len()];
+        for port in &mut inner_ports {
+            *port = free_port(None)?;
+        }
         let seaweed = Self {
             child: launch(&binary, folder, inner_ports, port)?,
             binary,
@@ -123,6 +130,12 @@ impl Drop for Seaweed {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // No option puts these elsewhere, and it leaves them behind even at an end in order.
+        let own = INNER.into_iter().zip(self.inner_ports);
+        for (server, port) in own.chain([("s3", self.port)]) {
+            let socket = format!("/tmp/seaweedfs-{server}-grpc-{}.sock", port + GRPC);
+            let _ = fs::remove_file(socket);
+        }
     }
 }
 
@@ -130,7 +143,12 @@ fn log_of(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-fn launch(binary: &Path, folder: &Path, inner_ports: [u16; 3], port: u16) -> Result<Child> {
+fn launch(
+    binary: &Path,
+    folder: &Path,
+    inner_ports: [u16; INNER.len()],
+    port: u16,
+) -> Result<Child> {
     let output = fs::File::options()
         .create(true)
         .append(true)
@@ -143,7 +161,7 @@ fn launch(binary: &Path, folder: &Path, inner_ports: [u16; 3], port: u16) -> Res
         "-ip.bind=127.0.0.1",
     ]);
     command.arg(format!("-dir={}", folder.display()));
-    for (server, port) in ["master", "volume", "filer"].into_iter().zip(inner_ports) {
+    for (server, port) in INNER.into_iter().zip(inner_ports) {
         command.arg(format!("-{server}.port={port}"));
     }
     for server in ["filer", "s3"] {

@@ -141,6 +141,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         "traces",
         Box::pin(loops::traces::run(farm.clone(), ended, stop.clone())),
     );
+    life.spawn("cancels", loops::cancels::run(farm.clone(), stop.clone()));
     life.spawn("collect", loops::collect::run(farm.clone(), stop.clone()));
     life.spawn("liveness", loops::liveness::run(farm.clone(), stop.clone()));
     life.spawn("registry", loops::registry::run(farm.clone(), stop.clone()));

@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use atelier_proto::http::{Event, RequestState, RequestView, SubmitRequest};
+use atelier_tests::Api;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, future::try_join_all};
-use reqwest::Client;
 
 use crate::{farm::Farm, usage};
 
@@ -53,48 +53,20 @@ impl Run {
 
 /// A client of the farm's API as users have one.
 #[derive(Clone)]
-struct User {
-    client: Client,
-    server: String,
-    key: String,
-}
+struct User(Api);
 
 impl User {
     fn of(farm: &Farm) -> Result<Self> {
-        let client = Client::builder().no_proxy().timeout(STALLED).build()?;
-        Ok(Self {
-            client,
-            server: farm.server.clone(),
-            key: farm.key.clone(),
-        })
+        Api::patient(&farm.server, Some(&farm.key), STALLED).map(Self)
     }
 
     async fn submit(&self) -> Result<RequestView> {
-        let answer = self
-            .client
-            .post(format!("{}/v1/requests", self.server))
-            .bearer_auth(&self.key)
-            .json(&request())
-            .send()
-            .await?;
-        let (status, body) = (answer.status(), answer.bytes().await?);
-        ensure!(
-            status.is_success(),
-            "{status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body)?)
+        self.0.submit(&request()).await
     }
 
     /// Follows the events of a request up to its end, as `atelier submit` does.
     async fn follow(&self, view: RequestView) -> Result<RequestState> {
-        let answer = self
-            .client
-            .get(format!("{}/v1/requests/{}/events", self.server, view.id))
-            .bearer_auth(&self.key)
-            .send()
-            .await?
-            .error_for_status()?;
+        let answer = self.0.events(view.id).await?.error_for_status()?;
         let mut body = answer.bytes_stream();
         let mut text = String::new();
         while let Some(chunk) = body.next().await {
@@ -116,8 +88,8 @@ impl User {
 
     /// Requests that ended so far: all, and those with a picture.
     async fn ended(&self) -> Result<(usize, usize)> {
-        let answer = self.client.get(format!("{}/metrics", self.server));
-        let text = answer.send().await?.error_for_status()?.text().await?;
+        let answer = self.0.get("/metrics").await?;
+        let text = answer.error_for_status()?.text().await?;
         let (mut all, mut good) = (0, 0);
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             if let Some((name, value)) = line.rsplit_once(' ')

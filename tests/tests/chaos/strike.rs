@@ -225,7 +225,9 @@ impl Striker {
         gate.set(mood);
         tokio::time::sleep(length).await;
         gate.set(Mood::Open);
-        Ok(format!("{} requests", gate.disturbed() - before))
+        let disturbed = gate.disturbed() - before;
+        ensure!(disturbed > 0, "nobody came to the store meanwhile");
+        Ok(format!("{disturbed} requests"))
     }
 
     async fn delete_stream(&self) -> Result<String> {

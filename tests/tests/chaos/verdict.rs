@@ -159,6 +159,7 @@ pub async fn judge(
             ));
         }
     }
+    verdict.complaints.extend(never_struck(faults));
     let mut database = farm.database().await?;
     let rows: Vec<RequestRow> = sqlx::query_as("SELECT id, prompt, state, reason FROM requests")
         .fetch_all(&mut database)
@@ -220,6 +221,23 @@ pub async fn judge(
     cancels_stopped(&mut verdict, &entries, tap, faults);
     artifacts_are_there(farm, &mut verdict).await?;
     Ok(verdict)
+}
+
+/// Kinds of faults that were drawn and none of which happened: a run that is spared proves nothing.
+fn never_struck(faults: &[Done]) -> Vec<String> {
+    let mut missed = BTreeMap::new();
+    for done in faults {
+        let why = done.missed.as_deref();
+        missed
+            .entry(done.fault.kind)
+            .and_modify(|all: &mut Option<&str>| *all = all.and(why))
+            .or_insert(why);
+    }
+    let never = missed.into_iter().filter_map(|(kind, why)| {
+        let why = why?;
+        Some(format!("no {} happened: {why}", kind.as_str()))
+    });
+    never.collect()
 }
 
 /// One row a number, and each at its end.

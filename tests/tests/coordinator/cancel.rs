@@ -7,11 +7,14 @@ use atelier_proto::{
     job::JobKind,
     report::ReportAnswer,
     signal::Cancel,
+    subject::Names,
 };
-use atelier_tests::{Sandbox, prompt};
+use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 
 use crate::hand::{Hand, day_and_night};
+
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_request_stops_its_workers_and_stays_canceled() -> Result<()> {
@@ -56,22 +59,55 @@ async fn a_job_that_still_waits_is_never_handed_out() -> Result<()> {
         let soon = Duration::from_secs(5);
         coordinator.api.until(*id, soon, dispatched).await?;
     }
-    // The stream acknowledges what was published.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut database = sandbox.database().await?;
+    in_time("it is written down where they are", SOON, async || {
+        let noted = "SELECT count(*) FROM jobs WHERE stream_sequence IS NOT NULL";
+        let noted: i64 = sqlx::query_scalar(noted).fetch_one(&mut database).await?;
+        Ok(noted == 4)
+    })
+    .await?;
     // Latest first, so that none takes the place of a canceled one in the queue.
     for id in ids.iter().rev() {
         coordinator.api.cancel(*id).await?;
     }
-    let mut handed = 0;
-    while let Ok(job) = hand.take(JobKind::Plan, Duration::from_millis(1_500)).await {
-        handed += 1;
-        let planned = hand.planned(day_and_night(1)).await?;
-        assert_eq!(
-            hand.report(&job.offer, planned).await?,
-            ReportAnswer::Superseded
-        );
-        job.delivery.done().await;
+    assert_eq!(waiting(&sandbox).await?, 0, "canceled jobs are left");
+    hand.nothing(JobKind::Plan, Duration::from_millis(500))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_takes_out_what_another_coordinator_published() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let (one, two) = (
+        sandbox.coordinator("one", &[])?,
+        sandbox.coordinator("two", &[])?,
+    );
+    for number in 0..12 {
+        let (takes, cancels) = match number % 2 {
+            0 => (&one, &two),
+            _ => (&two, &one),
+        };
+        let request = takes.api.submit(&prompt("a cat")).await?;
+        // Either of them may have been the one that published it.
+        in_time("it is published", SOON, async || {
+            Ok(waiting(&sandbox).await? == 1)
+        })
+        .await?;
+        cancels.api.cancel(request.id).await?;
+        in_time("it is taken out", SOON, async || {
+            Ok(waiting(&sandbox).await? == 0)
+        })
+        .await?;
     }
-    assert_eq!(handed, 0, "canceled jobs were handed out");
     Ok(())
+}
+
+/// Messages in the stream of jobs.
+async fn waiting(sandbox: &Sandbox) -> Result<u64> {
+    let client = async_nats::connect(&sandbox.nats_url).await?;
+    let stream = Names::new(&sandbox.prefix)?.jobs_stream();
+    let stream = async_nats::jetstream::new(client)
+        .get_stream(stream)
+        .await?;
+    Ok(stream.cached_info().state.messages)
 }

@@ -5,7 +5,7 @@ use atelier_proto::{
     http::{Event, RequestState},
     job::{JobKind, Think},
 };
-use atelier_tests::{Sandbox, prompt};
+use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 
@@ -158,13 +158,10 @@ async fn a_reader_that_goes_away_leaves_nothing_behind() -> Result<()> {
         anyhow::Ok(value.parse::<usize>()?)
     };
     let until = async |wanted: usize| {
-        let counted = async {
-            while readers().await? != wanted {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(Duration::from_secs(20), counted).await?
+        in_time("readers are counted", Duration::from_secs(20), async || {
+            Ok(readers().await? == wanted)
+        })
+        .await
     };
     let mut open = Vec::new();
     for _ in 0..READERS {

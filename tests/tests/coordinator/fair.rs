@@ -7,7 +7,7 @@ use atelier_proto::{
     http::SubmitRequest,
     job::{JobKind, Priority, Think},
 };
-use atelier_tests::{Api, Sandbox, prompt};
+use atelier_tests::{Api, Sandbox, in_time, prompt};
 use futures::future::try_join_all;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -132,13 +132,11 @@ async fn a_batch_job_is_passed_by_sixteen_interactive_ones_and_no_more() -> Resu
     submit(&coordinator.api, AHEAD).await?;
     let mut database = sandbox.database().await?;
     let ready = "SELECT count(*) FROM jobs WHERE state = 'ready'";
-    while sqlx::query_scalar::<_, i64>(ready)
-        .fetch_one(&mut database)
-        .await?
-        > 0
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    in_time("all are published", Duration::from_secs(20), async || {
+        let left: i64 = sqlx::query_scalar(ready).fetch_one(&mut database).await?;
+        Ok(left == 0)
+    })
+    .await?;
     // The first of each are equals; what comes after is the second batch job.
     let mut batch = Vec::new();
     for _ in 0..2 {

@@ -1,8 +1,8 @@
 //! Downloads: entity tags, ranges, names, and what happens to a file that was tampered with.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use atelier_platform::Artifacts;
 use atelier_proto::{
     RequestId,
@@ -10,7 +10,7 @@ use atelier_proto::{
     job::{JobKind, Think},
     object_key,
 };
-use atelier_tests::{Api, Options, Sandbox, prompt, sha256};
+use atelier_tests::{Api, Options, Sandbox, in_time, prompt, sha256};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::hand::Hand;
@@ -233,10 +233,9 @@ async fn a_signed_url_gives_out_the_picture_until_it_expires() -> Result<()> {
     let short = artifacts.presigned(&image, Duration::from_secs(2)).await?;
     let short = short.context("a bucket signs")?;
     assert_eq!(anybody.get(&short).send().await?.status(), StatusCode::OK);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while anybody.get(&short).send().await?.status() != StatusCode::FORBIDDEN {
-        ensure!(Instant::now() < deadline, "it is good for ever");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
+    in_time("it expires", Duration::from_secs(20), async || {
+        let answer = anybody.get(&short).send().await?;
+        Ok(answer.status() == StatusCode::FORBIDDEN)
+    })
+    .await
 }

@@ -7,7 +7,8 @@ use atelier_proto::http::{Health, PartState, Readiness};
 use atelier_tests::{Api, Sandbox};
 use reqwest::StatusCode;
 
-const LOOPS: [&str; 10] = [
+const LOOPS: [&str; 11] = [
+    "cancels",
     "collect",
     "dispatch",
     "intake",
@@ -56,10 +57,6 @@ async fn every_loop_turns_also_when_there_is_nothing_to_do() -> Result<()> {
         if started.elapsed() > Duration::from_secs(1) {
             assert_eq!(names, LOOPS);
         }
-        assert!(
-            health.loops.iter().all(|one| one.age_s < one.limit_s),
-            "{health:?}"
-        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let health: Health = coordinator.api.get("/healthz").await?.json().await?;

@@ -6,7 +6,7 @@ use atelier_proto::{
     job::{JobKind, Think},
     report::{Outcome, ReportAnswer},
 };
-use atelier_tests::{Sandbox, prompt};
+use atelier_tests::{Sandbox, in_time, prompt};
 
 use crate::hand::Hand;
 
@@ -175,18 +175,18 @@ async fn whoever_gets_a_begun_job_a_second_time_does_not_hide_who_died_of_it() -
     let job = dead.next(JobKind::Render).await?;
     dead.beat(&[&job.offer]).await?;
     let mut database = sandbox.database().await?;
-    let written = async {
-        while sqlx::query_scalar::<_, i32>("SELECT begun_attempt FROM jobs WHERE id = $1")
-            .bind(job.offer.job.as_uuid())
-            .fetch_one(&mut database)
-            .await?
-            == 0
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_secs(10), written).await??;
+    in_time(
+        "the begin is written",
+        Duration::from_secs(10),
+        async || {
+            let begun: i32 = sqlx::query_scalar("SELECT begun_attempt FROM jobs WHERE id = $1")
+                .bind(job.offer.job.as_uuid())
+                .fetch_one(&mut database)
+                .await?;
+            Ok(begun > 0)
+        },
+    )
+    .await?;
     // As the stream does by itself when it hears nothing for long.
     job.delivery.give_back(None).await;
     let again = heir.next(JobKind::Render).await?;
@@ -227,9 +227,10 @@ async fn a_job_that_failed_is_left_to_another_worker_and_parked_when_it_fails_th
         "nobody else was heard: it is tried again where it failed"
     );
     second.beat(&[]).await?;
-    while coordinator.api.workers().await?.is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    in_time("the second is heard", Duration::from_secs(10), async || {
+        Ok(!coordinator.api.workers().await?.is_empty())
+    })
+    .await?;
     first.finish(job, failed()).await?;
     let job = second.next(JobKind::Render).await?;
     assert_eq!(

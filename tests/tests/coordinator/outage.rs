@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use atelier_proto::{
     http::SubmitRequest,
     job::{JobKind, Think},
@@ -67,7 +67,9 @@ async fn a_killed_coordinator_forgets_nothing_that_it_accepted() -> Result<()> {
     coordinator.restart()?;
     let hand = Hand::new(&sandbox).await?;
     let mut left = ids.clone();
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !left.is_empty() {
+        ensure!(Instant::now() < deadline, "never drawn: {left:?}");
         let job = hand.next(JobKind::Render).await?;
         let outcome = hand.rendered(1).await?;
         // What was published just before the kill may come twice.

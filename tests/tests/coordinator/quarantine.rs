@@ -8,10 +8,12 @@ use atelier_proto::{
     report::Outcome,
     signal::Quarantine,
 };
-use atelier_tests::{Sandbox, prompt};
+use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 
 use crate::hand::Hand;
+
+const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<()> {
@@ -22,9 +24,10 @@ async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<
     let mut advice = bad.bus.subscribe(subject, None).await?;
     bad.beat(&[]).await?;
     good.beat(&[]).await?;
-    while coordinator.api.workers().await?.len() < 2 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    in_time("both are heard", SOON, async || {
+        Ok(coordinator.api.workers().await?.len() == 2)
+    })
+    .await?;
     for _ in 0..3 {
         let mut direct = prompt("a cat");
         direct.think = Think::Off;
@@ -51,15 +54,12 @@ async fn a_worker_that_fails_what_another_then_does_is_kept_from_it() -> Result<
     assert!(second.for_ms <= first.for_ms);
     bad.kept_from = vec![JobKind::Render];
     bad.beat(&[]).await?;
-    while !coordinator
-        .api
-        .workers()
-        .await?
-        .iter()
-        .any(|worker| worker.kept_from == [JobKind::Render])
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    in_time("it is told", SOON, async || {
+        let workers = coordinator.api.workers().await?;
+        let mut kept = workers.iter().map(|worker| &worker.kept_from);
+        Ok(kept.any(|kinds| kinds[..] == [JobKind::Render]))
+    })
+    .await?;
     // With nobody else left, it is better than none.
     good.draining = true;
     let left_off = async {

@@ -15,13 +15,14 @@ use atelier_proto::{
     job::{JobKind, Think},
     object_key,
 };
-use atelier_tests::{Options, Sandbox, finished, prompt, sha256};
+use atelier_tests::{Options, Sandbox, finished, in_time, prompt, sha256};
 use futures::TryStreamExt;
 use sqlx::PgConnection;
 
 use crate::hand::Hand;
 
 const GRACE: Duration = Duration::from_secs(7_200);
+const LONG: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Puts a document whose text is `text`.
@@ -173,16 +174,6 @@ fn age(file: &std::path::Path, age: Duration) -> Result<()> {
     Ok(file.set_times(FileTimes::new().set_modified(time))?)
 }
 
-/// Waits until `holds`.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds().await? {
-        ensure!(Instant::now() < deadline, "{what}: never");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_deletes_by_itself_and_never_what_is_written_again() -> Result<()> {
     let sandbox = Sandbox::start().await?;
@@ -225,7 +216,7 @@ async fn a_coordinator_deletes_by_itself_and_never_what_is_written_again() -> Re
         }
         age(&sandbox.folder().join("objects").join(&stored.key), 2 * DAY)?;
     }
-    until("the sweep", async || Ok(!file(&nobodys).exists())).await?;
+    in_time("the sweep", LONG, async || Ok(!file(&nobodys).exists())).await?;
     for id in &ids {
         api.picture(*id).await?;
     }
@@ -233,7 +224,7 @@ async fn a_coordinator_deletes_by_itself_and_never_what_is_written_again() -> Re
 
     let mut database = sandbox.database().await?;
     finished::insert(&mut database, 2, 5).await?;
-    until("the old requests", async || {
+    in_time("the old requests", LONG, async || {
         let left = "SELECT count(*) FROM requests";
         Ok(sqlx::query_scalar::<_, i64>(left)
             .fetch_one(&mut database)

@@ -25,7 +25,7 @@ async fn equal_drawings_that_wait_are_made_at_once_and_one_is_canceled_without_t
         equal.push(desk.render("a dog [slow:200]", 9).await?);
     }
     desk.offer(&lone).await?;
-    while desk.progress().await?.job != lone.job {}
+    desk.progress_that(|step| step.job == lone.job).await?;
     // These wait for the device while it works on the first.
     for job in &equal {
         desk.offer(job).await?;
@@ -33,10 +33,8 @@ async fn equal_drawings_that_wait_are_made_at_once_and_one_is_canceled_without_t
     let first = desk.report().await?;
     assert_eq!((first.job, first.batch), (lone.job, 1));
     let canceled = equal[2].clone();
-    while {
-        let progress = desk.progress().await?;
-        progress.job != canceled.job || progress.step < 2
-    } {}
+    desk.progress_that(|step| step.job == canceled.job && step.step >= 2)
+        .await?;
     let start = Instant::now();
     desk.cancel(canceled.request).await?;
     let mut reports = HashMap::new();

@@ -1,12 +1,10 @@
 //! What a worker says of its device: whoever dies of a job has told before which one it was.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use atelier_proto::job::JobKind;
-use atelier_tests::Sandbox;
+use atelier_tests::{Sandbox, in_time};
 
-use crate::desk::{Desk, offer, plan_work};
+use crate::desk::{Desk, PATIENCE, offer, plan_work};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_begin_is_told_before_the_device_can_die_of_it() -> Result<()> {
@@ -19,9 +17,10 @@ async fn a_begin_is_told_before_the_device_can_die_of_it() -> Result<()> {
         desk.offer(&deadly).await?;
         let begin = desk.progress().await?;
         assert_eq!((begin.job, begin.attempt, begin.step), (deadly.job, 1, 0));
-        while worker.program.is_running() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        in_time("it dies", PATIENCE, async || {
+            Ok(!worker.program.is_running())
+        })
+        .await?;
         desk.forget_jobs().await?;
         worker.restart_dead()?;
     }
@@ -38,33 +37,18 @@ async fn signs_of_life_tell_the_device_from_what_lies_beside_it() -> Result<()> 
     desk.offer(&first).await?;
     desk.offer(&second).await?;
     let (one, two) = ((first.job, 1), (second.job, 1));
-    let beside = loop {
-        let heartbeat = desk.heartbeat().await?;
-        if [one, two]
-            .iter()
-            .all(|pair| heartbeat.holding.contains(pair))
-        {
-            break heartbeat;
-        }
-    };
+    let both = [one, two];
+    let beside = desk
+        .heartbeat_that(|beat| both.iter().all(|pair| beat.holding.contains(pair)))
+        .await?;
     assert_eq!(beside.on_device, [one]);
     assert!(!beside.computed.contains(&two));
     // Its report is not answered yet when the second begins.
     let (_, reply) = desk.unanswered().await?;
-    let begin = loop {
-        let progress = desk.progress().await?;
-        if progress.job == second.job {
-            break progress;
-        }
-    };
+    let begin = desk.progress_that(|step| step.job == second.job).await?;
     assert_eq!((begin.step, begin.kind), (0, JobKind::Render));
     assert_eq!(begin.computed, [one]);
-    let after = loop {
-        let heartbeat = desk.heartbeat().await?;
-        if heartbeat.on_device == [two] {
-            break heartbeat;
-        }
-    };
+    let after = desk.heartbeat_that(|beat| beat.on_device == [two]).await?;
     assert_eq!(after.computed, [one]);
     desk.answer(reply, atelier_proto::report::ReportAnswer::Committed)
         .await?;

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Result;
 use atelier_proto::{job::JobOffer, report::Outcome};
-use atelier_tests::Sandbox;
+use atelier_tests::{Sandbox, in_time};
 
-use crate::desk::{Desk, offer, plan_work};
+use crate::desk::{Desk, PATIENCE, offer, plan_work};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_stops_the_device_within_a_step() -> Result<()> {
@@ -20,10 +20,9 @@ async fn a_cancel_stops_the_device_within_a_step() -> Result<()> {
     // A minute and a half if nothing stops it.
     let job = desk.render("a cat [slow:300]", 300).await?;
     desk.offer(&job).await?;
-    let mut progress = desk.progress().await?;
-    while progress.job != job.job || progress.step < 2 {
-        progress = desk.progress().await?;
-    }
+    let progress = desk
+        .progress_that(|step| step.job == job.job && step.step >= 2)
+        .await?;
     assert_eq!((progress.attempt, progress.total), (1, 300));
     let start = Instant::now();
     desk.cancel(job.request).await?;
@@ -57,10 +56,8 @@ async fn a_cancel_hits_nobody_else_on_the_device_or_waiting_for_it() -> Result<(
         desk.offer(&running).await?;
         desk.offer(&waiting).await?;
         let both = [(running.job, 1), (waiting.job, 1)];
-        while {
-            let holding = desk.heartbeat().await?.holding;
-            !both.iter().all(|pair| holding.contains(pair))
-        } {}
+        desk.heartbeat_that(|beat| both.iter().all(|pair| beat.holding.contains(pair)))
+            .await?;
         let (canceled, spared) = match cancel_the_waiting_one {
             true => (&waiting, &running),
             false => (&running, &waiting),
@@ -86,9 +83,10 @@ async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made()
     let until_it_says = async |words: &str, job: &JobOffer| {
         let id = job.job.to_string();
         let said = |line: &str| line.contains(words) && line.contains(&id);
-        while !worker.program.log().lines().any(said) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        in_time(words, PATIENCE, async || {
+            Ok(worker.program.log().lines().any(said))
+        })
+        .await
     };
     let fetched = desk.render("a cat", 4).await?;
     let stored = desk.render("a dog [slow:200]", 4).await?;
@@ -96,16 +94,16 @@ async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made()
 
     let away = StoreAway::begin(&sandbox)?;
     desk.offer(&fetched).await?;
-    until_it_says("fetching an input: trying again", &fetched).await;
+    until_it_says("fetching an input: trying again", &fetched).await?;
     desk.cancel(fetched.request).await?;
     assert_eq!(desk.report().await?.outcome, Outcome::Returned);
     away.end()?;
 
     for (job, canceled) in [(&stored, true), (&healed, false)] {
         desk.offer(job).await?;
-        while desk.progress().await?.job != job.job {}
+        desk.progress_that(|step| step.job == job.job).await?;
         let away = StoreAway::begin(&sandbox)?;
-        until_it_says("storing an output: trying again", job).await;
+        until_it_says("storing an output: trying again", job).await?;
         if canceled {
             desk.cancel(job.request).await?;
             assert_eq!(desk.report().await?.outcome, Outcome::Returned);
@@ -128,13 +126,11 @@ async fn previews_show_how_far_it_is() -> Result<()> {
     desk.offer(&job).await?;
     let (mut steps, mut previews) = (Vec::new(), 0);
     while steps.last() != Some(&12) {
-        let progress = desk.progress().await?;
-        if progress.job == job.job {
-            steps.push(progress.step);
-            if let Some(png) = progress.preview_png {
-                image::load_from_memory_with_format(&png, image::ImageFormat::Png)?;
-                previews += 1;
-            }
+        let progress = desk.progress_that(|step| step.job == job.job).await?;
+        steps.push(progress.step);
+        if let Some(png) = progress.preview_png {
+            image::load_from_memory_with_format(&png, image::ImageFormat::Png)?;
+            previews += 1;
         }
     }
     assert!(steps.is_sorted());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use async_nats::{Client, Subscriber, jetstream};
 use atelier_proto::{
     JobId, RequestId, decode, encode,
@@ -11,7 +11,7 @@ use atelier_proto::{
     signal::{Cancel, Heartbeat, Progress},
     subject::Names,
 };
-use atelier_tests::Sandbox;
+use atelier_tests::{Sandbox, in_time};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -115,8 +115,21 @@ impl Desk {
         read(&mut self.progress).await
     }
 
+    /// The next progress that is as `wanted`, in good time.
+    pub async fn progress_that(&mut self, wanted: impl Fn(&Progress) -> bool) -> Result<Progress> {
+        first(&mut self.progress, wanted).await
+    }
+
     pub async fn heartbeat(&mut self) -> Result<Heartbeat> {
         read(&mut self.heartbeats).await
+    }
+
+    /// The next heartbeat that is as `wanted`, in good time.
+    pub async fn heartbeat_that(
+        &mut self,
+        wanted: impl Fn(&Heartbeat) -> bool,
+    ) -> Result<Heartbeat> {
+        first(&mut self.heartbeats, wanted).await
     }
 
     /// Messages in the stream: what nobody has acknowledged.
@@ -154,12 +167,10 @@ impl Desk {
 
     /// Waits until somebody has made the stream of jobs again.
     pub async fn stream_is_there(&self) -> Result<()> {
-        let made = async {
-            while self.waiting().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        Ok(tokio::time::timeout(PATIENCE, made).await?)
+        in_time("the stream", PATIENCE, async || {
+            self.waiting().await.map(|_| true)
+        })
+        .await
     }
 
     /// Waits until everything is acknowledged.
@@ -169,19 +180,15 @@ impl Desk {
 
     /// Waits until everything but so many jobs is acknowledged.
     pub async fn all_but(&self, jobs: u64) -> Result<()> {
-        let settled = async {
-            while self.waiting().await? != jobs {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(PATIENCE, settled).await {
-            Ok(settled) => settled,
-            Err(_) => bail!(
-                "{} jobs are not acknowledged, not {jobs}",
-                self.waiting().await?
-            ),
-        }
+        in_time("all but some are acknowledged", PATIENCE, async || {
+            let waiting = self.waiting().await?;
+            ensure!(
+                waiting == jobs,
+                "{waiting} jobs are not acknowledged, not {jobs}"
+            );
+            Ok(true)
+        })
+        .await
     }
 
     /// Has a plan made, so that there is one in the store to draw from.
@@ -232,6 +239,22 @@ pub fn plan_work(prompt: &str) -> Work {
 async fn next(messages: &mut Subscriber) -> Result<async_nats::Message> {
     let message = tokio::time::timeout(PATIENCE, messages.next()).await;
     message.context("nothing came in time")?.context("closed")
+}
+
+async fn first<T: DeserializeOwned>(
+    messages: &mut Subscriber,
+    wanted: impl Fn(&T) -> bool,
+) -> Result<T> {
+    let found = async {
+        loop {
+            let message = read(messages).await?;
+            if wanted(&message) {
+                return Ok(message);
+            }
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.context("no such message came in time")?
 }
 
 async fn read<T: DeserializeOwned>(messages: &mut Subscriber) -> Result<T> {

@@ -18,7 +18,7 @@ async fn what_is_nearly_done_is_finished_and_the_next_given_back() -> Result<()>
     desk.offer(&running).await?;
     desk.offer(&next).await?;
     // Both are in its hands once the first is past its middle.
-    while !holds(&desk.heartbeat().await?, 2) {}
+    desk.heartbeat_that(|beat| beat.holding.len() == 2).await?;
     let ended = tokio::task::spawn_blocking(move || worker.program.terminate(PATIENCE));
     let first = desk.report().await?;
     let second = desk.report().await?;
@@ -31,7 +31,7 @@ async fn what_is_nearly_done_is_finished_and_the_next_given_back() -> Result<()>
     assert!(matches!(second.outcome, Outcome::Rendered { .. }));
     assert!(ended.await??.success());
     desk.empty().await?;
-    while !desk.heartbeat().await?.draining {}
+    desk.heartbeat_that(|beat| beat.draining).await?;
     Ok(())
 }
 
@@ -42,7 +42,7 @@ async fn what_would_take_too_long_goes_back_within_the_grace() -> Result<()> {
     let mut worker = sandbox.worker("worker", &["--drain-ms", "5000"])?;
     let job = desk.render("a cat [slow:100]", 1_000).await?;
     desk.offer(&job).await?;
-    while desk.progress().await?.step < 3 {}
+    desk.progress_that(|step| step.step >= 3).await?;
     let ended = tokio::task::spawn_blocking(move || worker.program.terminate(PATIENCE));
     assert_eq!(desk.report().await?.outcome, Outcome::Returned);
     assert!(ended.await??.success());
@@ -65,8 +65,4 @@ async fn a_report_that_nobody_answers_gives_the_job_back_to_the_stream() -> Resu
     let again = tokio::time::timeout(Duration::from_secs(10), desk.report()).await??;
     assert_eq!(again.job, job.job);
     desk.empty().await
-}
-
-fn holds(heartbeat: &atelier_proto::signal::Heartbeat, jobs: usize) -> bool {
-    heartbeat.holding.len() == jobs
 }

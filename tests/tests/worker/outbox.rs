@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use atelier_proto::report::{Outcome, ReportAnswer};
-use atelier_tests::{Options, Sandbox};
+use atelier_tests::{Options, Sandbox, in_time};
 
-use crate::desk::{Desk, offer, plan_work};
+use crate::desk::{Desk, PATIENCE, offer, plan_work};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_sent_until_somebody_answers_and_only_then_acknowledged() -> Result<()> {
@@ -15,9 +15,10 @@ async fn a_report_is_sent_until_somebody_answers_and_only_then_acknowledged() ->
     let worker = sandbox.worker("worker", &[])?;
     let job = offer(plan_work("a cat"));
     desk.offer(&job).await?;
-    while !worker.program.log().contains("nobody answered a report") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    in_time("it tries again", PATIENCE, async || {
+        Ok(worker.program.log().contains("nobody answered a report"))
+    })
+    .await?;
     assert_eq!(desk.waiting().await?, 1);
     // Somebody is there, but takes it without an answer, as a coordinator that dies before its commit.
     desk.hear_reports().await?;
@@ -43,7 +44,7 @@ async fn work_goes_on_over_a_wiped_nats() -> Result<()> {
     let worker = sandbox.worker("worker", &[])?;
     let job = desk.render("a cat [slow:200]", 10).await?;
     desk.offer(&job).await?;
-    while desk.progress().await?.step < 3 {}
+    desk.progress_that(|step| step.step >= 3).await?;
     sandbox.wipe_nats()?;
     let report = desk.report().await?;
     assert_eq!(report.job, job.job);

@@ -19,7 +19,8 @@ async fn a_worker_takes_none_of_what_it_is_kept_from_until_the_time_is_over() ->
     let start = Instant::now();
     advise(&desk, one, TIME).await?;
     // It says so at once.
-    while desk.heartbeat().await?.kept_from != [JobKind::Plan] {}
+    desk.heartbeat_that(|beat| beat.kept_from == [JobKind::Plan])
+        .await?;
     desk.offer(&offer(plan_work("a dog"))).await?;
     desk.offer(&render).await?;
     assert_eq!(desk.report().await?.job, render.job, "other kinds go on");
@@ -28,7 +29,8 @@ async fn a_worker_takes_none_of_what_it_is_kept_from_until_the_time_is_over() ->
 
     // Nobody else is left: it is let off before its time.
     advise(&desk, one, Duration::from_secs(3_000)).await?;
-    while desk.heartbeat().await?.kept_from != [JobKind::Plan] {}
+    desk.heartbeat_that(|beat| beat.kept_from == [JobKind::Plan])
+        .await?;
     advise(&desk, one, Duration::ZERO).await?;
     desk.plan("a dog").await?;
     desk.empty().await

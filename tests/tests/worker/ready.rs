@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use atelier_cli::servers::free_port;
-use atelier_tests::Sandbox;
+use atelier_tests::{Sandbox, in_time};
 
 use crate::desk::{Desk, PATIENCE, offer, plan_work};
 
@@ -18,12 +18,11 @@ async fn a_worker_is_ready_once_its_engine_has_made_something() -> Result<()> {
         Ok::<_, reqwest::Error>(answer.status().as_u16())
     };
     // The worker takes jobs before its admin address is bound.
-    let listening = async {
-        while status("/healthz").await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, listening).await?;
+    in_time("it listens", PATIENCE, async || {
+        status("/healthz").await?;
+        Ok(true)
+    })
+    .await?;
     assert_eq!(
         (status("/healthz").await?, status("/readyz").await?),
         (200, 503)

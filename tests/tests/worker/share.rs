@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::Result;
 use atelier_proto::job::JobKind;
-use atelier_tests::Sandbox;
+use atelier_tests::{Sandbox, in_time};
 
-use crate::desk::{Desk, MODEL, offer, plan_work};
+use crate::desk::{Desk, MODEL, PATIENCE, offer, plan_work};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_sign_of_life_comes_at_once_and_a_short_lease_is_kept() -> Result<()> {
@@ -29,10 +29,9 @@ async fn the_first_sign_of_life_comes_at_once_and_a_short_lease_is_kept() -> Res
     desk.offer(&job).await?;
     let mut held = Vec::new();
     while held.len() < 10 {
-        let heartbeat = desk.heartbeat().await?;
-        if heartbeat.holding == [(job.job, 1)] {
-            held.push(Instant::now());
-        }
+        desk.heartbeat_that(|beat| beat.holding == [(job.job, 1)])
+            .await?;
+        held.push(Instant::now());
     }
     // Ten signs at a quarter of the lease would take 0.9 s; they must not take as long as nine leases.
     assert!(held[9].duration_since(held[0]).as_millis() < 9 * 400);
@@ -47,7 +46,10 @@ async fn idle_workers_go_before_those_that_fetch_ahead() -> Result<()> {
     let _one = sandbox.worker("one", &[])?;
     let _two = sandbox.worker("two", &[])?;
     for pause in [0, 700, 1_900] {
-        while desk.pulls(JobKind::Plan).await? < 2 {}
+        in_time("both ask", PATIENCE, async || {
+            Ok(desk.pulls(JobKind::Plan).await? >= 2)
+        })
+        .await?;
         // A plan has one step of unknown length, so that its worker would fetch ahead from the start.
         desk.offer(&offer(plan_work("a cat [slow:3000]"))).await?;
         // Whose request has waited longer differs from round to round.

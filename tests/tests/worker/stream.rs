@@ -83,7 +83,7 @@ async fn a_newer_attempt_stops_the_older() -> Result<()> {
     let _worker = sandbox.worker("worker", &[])?;
     let mut job = desk.render("a cat [slow:50]", 100).await?;
     desk.offer(&job).await?;
-    while desk.progress().await?.step < 2 {}
+    desk.progress_that(|step| step.step >= 2).await?;
     job.attempt = 2;
     // Past its middle the first attempt makes room for the next job; the second stops it there.
     desk.offer(&job).await?;

@@ -22,6 +22,11 @@ impl PostedJobs {
         self.lock().insert(posted.job, (posted, Instant::now()));
     }
 
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Forgets the message of a job, and says where it was.
     pub fn take(&self, job: JobId) -> Option<Place> {
         let (posted, _) = self.lock().remove(&job)?;

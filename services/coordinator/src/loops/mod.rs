@@ -1,6 +1,7 @@
 //! What a coordinator does all the time, one loop a file. A loop that meets an error logs it, waits a little and goes on: PostgreSQL and NATS
 //! may go away and come back while it runs.
 
+pub mod cancels;
 pub mod collect;
 pub mod dispatch;
 pub mod intake;

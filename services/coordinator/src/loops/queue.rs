@@ -67,7 +67,11 @@ async fn look(farm: &Farm, stream: &watch::Sender<u64>, every: Duration) -> Resu
     }
     let posted = farm.posted.take_older(every / 2);
     if !posted.is_empty() {
-        farm.store.record_posted(&posted).await?;
+        let canceled = farm.store.record_posted(&posted).await?;
+        // Canceled by another coordinator, or just when it was published.
+        for left in posted.iter().filter(|one| canceled.contains(&one.job)) {
+            farm.withdraw(left.place).await;
+        }
     }
     for kind in JobKind::ALL {
         let delivered = match farm.bus.read_so_far(kind, &farm.model).await? {

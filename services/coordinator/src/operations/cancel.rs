@@ -26,3 +26,16 @@ pub async fn cancel(farm: &Farm, tenant: TenantId, id: RequestId) -> Result<bool
     }
     Ok(true)
 }
+
+/// Takes out of the stream what this coordinator put there for a request that was canceled, so that nobody begins it.
+pub async fn withdraw(farm: &Farm, id: RequestId) -> Result<(), StoreError> {
+    if farm.posted.is_empty() {
+        return Ok(());
+    }
+    for job in farm.store.canceled_jobs(id).await? {
+        if let Some(place) = farm.posted.take(job) {
+            farm.withdraw(place).await;
+        }
+    }
+    Ok(())
+}

@@ -140,7 +140,17 @@ impl Store {
         Ok(requests.into_iter().map(RequestId::from_uuid).collect())
     }
 
-    /// Writes down where the messages of dispatched jobs are; returns those jobs. The others are over.
+    /// Jobs of a request that were canceled.
+    pub async fn canceled_jobs(&self, id: RequestId) -> Result<Vec<JobId>, StoreError> {
+        let jobs: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM jobs WHERE request_id = $1 AND state = 'canceled'")
+                .bind(id.as_uuid())
+                .fetch_all(&self.pool)
+                .await?;
+        Ok(jobs.into_iter().map(JobId::from_uuid).collect())
+    }
+
+    /// Writes down where the messages of dispatched jobs are; returns those that were canceled meanwhile. The others are over.
     pub async fn record_posted(&self, posted: &[Posted]) -> Result<Vec<JobId>, StoreError> {
         let ids: Vec<Uuid> = posted.iter().map(|one| one.job.as_uuid()).collect();
         let attempts: Vec<i32> = posted.iter().map(|one| one.attempt.cast_signed()).collect();
@@ -152,19 +162,21 @@ impl Store {
             .iter()
             .map(|one| one.place.sequence.cast_signed())
             .collect();
-        let out: Vec<Uuid> = sqlx::query_scalar(
+        let canceled: Vec<Uuid> = sqlx::query_scalar(
             "WITH posted AS (
                 SELECT j.id, n.epoch, n.sequence
                 FROM jobs j JOIN unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[]) AS n(id, attempt, epoch, sequence)
                   ON j.id = n.id AND j.attempt = n.attempt
                 WHERE j.id = ANY($1) AND j.state = 'dispatched'
                 FOR UPDATE OF j SKIP LOCKED
+            ),
+            noted AS (
+                UPDATE jobs j
+                SET stream_epoch = posted.epoch, stream_sequence = posted.sequence
+                FROM posted
+                WHERE j.id = ANY($1) AND j.id = posted.id
             )
-            UPDATE jobs j
-            SET stream_epoch = posted.epoch, stream_sequence = posted.sequence
-            FROM posted
-            WHERE j.id = ANY($1) AND j.id = posted.id
-            RETURNING j.id",
+            SELECT j.id FROM jobs j WHERE j.id = ANY($1) AND j.state = 'canceled'",
         )
         .bind(&ids)
         .bind(&attempts)
@@ -172,7 +184,7 @@ impl Store {
         .bind(&sequences)
         .fetch_all(&self.pool)
         .await?;
-        Ok(out.into_iter().map(JobId::from_uuid).collect())
+        Ok(canceled.into_iter().map(JobId::from_uuid).collect())
     }
 
     /// Extends the leases of jobs of `kind` whose messages still wait in the stream `epoch`, behind `delivered`.
