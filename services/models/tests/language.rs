@@ -170,6 +170,84 @@ fn an_adapter_begins_as_nothing_and_learns() {
     }
 }
 
+/// A copy of a small model with one file changed.
+fn changed(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(tiny("qwen2")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::write(
+            dir.path().join(path.file_name().unwrap()),
+            std::fs::read(&path).unwrap(),
+        )
+        .unwrap();
+    }
+    let path = dir.path().join(file);
+    let bytes = change(std::fs::read(&path).unwrap());
+    std::fs::write(path, bytes).unwrap();
+    dir
+}
+
+#[test]
+fn a_damaged_folder_is_refused_and_what_is_wrong_is_named() {
+    let replaced = |from: &'static str, to: &'static str| {
+        move |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains(from));
+            text.replacen(from, to, 1).into_bytes()
+        }
+    };
+    let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
+    let cases: [(tempfile::TempDir, &str); 8] = [
+        (
+            changed("model.safetensors", cut),
+            "model.safetensors is malformed",
+        ),
+        (
+            changed("model.safetensors", |_| vec![0xff; 64]),
+            "model.safetensors is malformed",
+        ),
+        (changed("config.json", cut), "config.json: EOF"),
+        (
+            changed(
+                "config.json",
+                replaced("\"hidden_size\": 48", "\"hidden_size\": 64"),
+            ),
+            "embed_tokens.weight",
+        ),
+        (changed("tokenizer.json", cut), "tokenizer.json: EOF"),
+        (
+            changed("tokenizer.json", replaced("\"id\": 364", "\"id\": 9999")),
+            "tokenizer: ",
+        ),
+        (
+            changed("generation_config.json", |_| {
+                b"{\"eos_token_id\": \"x\"}".to_vec()
+            }),
+            "generation_config.json",
+        ),
+        (
+            changed("chat_template.jinja", |_| b"{% for %}".to_vec()),
+            "chat template: ",
+        ),
+    ];
+    for (dir, named) in cases {
+        let error = LanguageModel::load(dir.path(), None, Device::Cpu).err();
+        let error = error.map_or_else(String::new, |error| error.to_string());
+        assert!(error.contains(named), "{named}: {error:?}");
+    }
+    // What is right loads, whichever way the files beside the weights are written.
+    let template = "{\"eos_token\": {\"content\": \"<|im_end|>\"}, \"chat_template\": [{\"name\": \"default\", \"template\": \"a{{ eos_token }}\"}]}";
+    let dir = changed("tokenizer_config.json", |_| template.into());
+    std::fs::remove_file(dir.path().join("chat_template.jinja")).unwrap();
+    std::fs::remove_file(dir.path().join("generation_config.json")).unwrap();
+    let model = LanguageModel::load(dir.path(), None, Device::Cpu).unwrap();
+    assert_eq!(
+        model.chat.unwrap().render(&[], true).unwrap(),
+        "a<|im_end|>"
+    );
+    assert_eq!(model.ends.len(), 1);
+}
+
 #[test]
 fn text_becomes_the_recorded_tokens_and_text_again() {
     let tokenizer = Tokenizer::from_gguf(&Gguf::open(&smollm2()).unwrap()).unwrap();

@@ -133,15 +133,19 @@ impl Decoder {
         texts: &[(usize, &[u32])],
     ) -> Result<Tensor, LanguageError> {
         self.needs_all_layers()?;
+        let ascending = texts.is_sorted_by(|(a, _), (b, _)| a < b);
+        if !ascending || texts.last().is_none_or(|(slot, _)| *slot >= slots.len()) {
+            let slots: Vec<usize> = texts.iter().map(|(slot, _)| *slot).collect();
+            return Err(LanguageError::Tokens(format!(
+                "no texts in slots {slots:?}"
+            )));
+        }
         let longest = texts.iter().map(|(_, tokens)| tokens.len()).max();
         let mut rows = Vec::with_capacity(texts.len());
         for (slot, tokens) in texts {
             let known = self.checked(tokens, slots.length(*slot))?;
             let padding = longest.unwrap_or(0) - tokens.len();
             rows.push(known.constant_pad_nd([0, padding as i64]));
-        }
-        if rows.is_empty() {
-            return Err(LanguageError::Tokens("no texts to read".into()));
         }
         Ok(tch::no_grad(|| {
             let new: Vec<(usize, usize)> = texts.iter().map(|(s, t)| (*s, t.len())).collect();

@@ -1,5 +1,7 @@
 //! Byte-level BPE from GGUF metadata or from a Hugging Face tokenizer.json.
 
+mod file;
+
 use std::{collections::HashSet, fs, path::Path};
 
 use serde_json::{Value as Json, json};
@@ -110,7 +112,16 @@ impl Tokenizer {
         if size > MAX_FILE {
             return Err(wrong(format!("{size} bytes, at most {MAX_FILE} are read")));
         }
-        Self::of(&fs::read(path).map_err(|error| wrong(error.to_string()))?)
+        let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let file = file::checked(&bytes).map_err(wrong)?;
+        let made = Self::of(&file.json)?;
+        let elsewhere = |(text, id): &&(String, u64)| made.id(text).map(u64::from) != Some(*id);
+        match file.added.iter().find(elsewhere) {
+            Some((text, id)) => Err(wrong(format!(
+                "the added token {text:?} cannot be number {id}"
+            ))),
+            None => Ok(made),
+        }
     }
 
     fn of(json: &[u8]) -> Result<Self, LanguageError> {
