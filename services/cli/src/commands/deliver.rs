@@ -196,7 +196,7 @@ async fn one(
         show::print_raw(&picture)?;
         return Ok(outcome);
     }
-    write_whole(place, &saved.file(place, picture.into())?)?;
+    write_whole(place, &saved.file(place, picture)?)?;
     outcome.picture_file = Some(place.to_owned());
     let beside = trace_beside(place);
     write_whole(&beside, &patiently(|| client.trace(id)).await?)?;

@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         show::print_raw(&picture)?;
         return Ok(ExitCode::SUCCESS);
     }
-    write_whole(&out, &args.picture.file(&out, picture.into())?)?;
+    write_whole(&out, &args.picture.file(&out, picture)?)?;
     let mut files = vec![("picture_file", out.clone())];
     if args.trace {
         let trace = trace_beside(&out);

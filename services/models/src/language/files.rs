@@ -65,16 +65,21 @@ impl ChatTemplate {
     pub fn of_dir(dir: &Path) -> Result<Option<Self>, LanguageError> {
         let config = tokenizer_config(dir)?;
         let jinja = dir.join("chat_template.jinja");
+        // Older processors of pictures have a JSON file for it.
+        let own: Option<TokenizerConfig> = json(&dir.join("chat_template.json"))?;
         let template = if jinja.exists() {
             Some(text(&jinja)?)
         } else {
-            config.chat_template.and_then(|templates| match templates {
-                Templates::One(template) => Some(template),
-                Templates::Named(named) => named
-                    .into_iter()
-                    .find(|named| named.name == "default")
-                    .map(|named| named.template),
-            })
+            let named = own.and_then(|own| own.chat_template);
+            named
+                .or(config.chat_template)
+                .and_then(|templates| match templates {
+                    Templates::One(template) => Some(template),
+                    Templates::Named(named) => named
+                        .into_iter()
+                        .find(|named| named.name == "default")
+                        .map(|named| named.template),
+                })
         };
         let written = |token: &Option<Special>| token.as_ref().map_or("", Special::text).to_owned();
         let (begin, end) = (written(&config.bos_token), written(&config.eos_token));

@@ -52,11 +52,11 @@ fn out_of_memory(panic: &(dyn Any + Send)) -> Option<String> {
     })
 }
 
+/// What came of each of some items.
+type Made<T> = Vec<Result<T, EngineError>>;
+
 /// Does many at once, and where the memory does not suffice half as many at a time, down to one by one. Results are in the order of the items.
-pub fn halving<I, T>(
-    items: &mut [I],
-    work: &mut dyn FnMut(&mut [I]) -> Vec<Result<T, EngineError>>,
-) -> Vec<Result<T, EngineError>> {
+pub fn halving<I, T>(items: &mut [I], work: &mut dyn FnMut(&mut [I]) -> Made<T>) -> Made<T> {
     match guarded(|| Ok(work(items))) {
         Ok(results) => results,
         Err(error) if items.len() > 1 => {

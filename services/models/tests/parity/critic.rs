@@ -14,6 +14,39 @@ fn qwen3_vl_sees_and_answers_as_transformers_does() {
     assert_parity(CHECKPOINT, DUMP, check);
 }
 
+/// Older checkpoints have their template in a JSON file, their rotation under another name, and no prefix.
+#[test]
+fn older_checkpoints_are_read_as_well() {
+    let mut older = Subject::carried(CHECKPOINT, DUMP).copy();
+    let jinja = older.checkpoint.join("chat_template.jinja");
+    let template = std::fs::read_to_string(&jinja).unwrap();
+    std::fs::remove_file(jinja).unwrap();
+    let json = serde_json::json!({ "chat_template": template }).to_string();
+    std::fs::write(older.checkpoint.join("chat_template.json"), json).unwrap();
+    older.change_json("config.json", |json| {
+        let text = &mut json["text_config"];
+        let mut rope = text["rope_parameters"].take();
+        text["rope_theta"] = rope["rope_theta"].take();
+        text["rope_scaling"] = serde_json::json!({
+            "rope_type": "default", "mrope_interleaved": true, "mrope_section": rope["mrope_section"],
+        });
+        text.as_object_mut().unwrap().remove("rope_parameters");
+        text.as_object_mut().unwrap().remove("tie_word_embeddings");
+    });
+    older.change_tensors(".", |tensors| {
+        *tensors = std::mem::take(tensors)
+            .into_iter()
+            .map(|(name, tensor)| {
+                let bare = name.replacen("model.visual.", "visual.", 1);
+                (bare.replacen("model.language_model.", "model.", 1), tensor)
+            })
+            .collect();
+    });
+    let mut comparison = Comparison::default();
+    check(&older, &mut comparison).unwrap();
+    comparison.assert_same("an older checkpoint");
+}
+
 fn check(subject: &Subject, comparison: &mut Comparison) -> Result<(), Failure> {
     let model = Qwen3Vl::load(&subject.checkpoint, Device::Cpu)?;
     for name in ["sq", "wide", "resized", "large"] {
