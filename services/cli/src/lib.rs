@@ -54,6 +54,7 @@ enum Command {
     Key(commands::key::Args),
     Migrate(commands::migrate::Args),
     Doctor(commands::doctor::Args),
+    Capacity(commands::capacity::Args),
     Completions(commands::completions::Args),
     Version(commands::version::Args),
 }
@@ -89,6 +90,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Key(args) => commands::key::run(&args),
         Command::Migrate(args) => commands::migrate::run(&args),
         Command::Doctor(args) => commands::doctor::run(args).await,
+        Command::Capacity(args) => commands::capacity::run(args).await,
         Command::Completions(args) => commands::completions::run::<Cli>(&args),
         Command::Version(args) => commands::version::run(&args),
     }

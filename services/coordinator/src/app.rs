@@ -63,6 +63,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
         prefix: config.prefix.clone(),
+        inbox: config.nats_inbox.clone(),
         client_name: "atelier-coordinator".into(),
         replicas: config.nats_replicas,
     })
@@ -70,6 +71,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
     migrate(&store).await?;
 
     let registry = Registry::default();
+    registry.build_info("coordinator", env!("CARGO_PKG_VERSION"));
     let (intake, waiting) = mpsc::channel(MOST_WAITING);
     let (traces, ended) = mpsc::channel(MOST_TRACES);
     let (stream, epoch) = watch::channel(0);

@@ -36,6 +36,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_NATS_CREDENTIALS", value_name = "FILE")]
     pub nats_credentials: Option<PathBuf>,
 
+    /// Start of the subjects on which answers of NATS come, where the server gives this user one of its own
+    #[arg(long, env = "ATELIER_NATS_INBOX", default_value = "_INBOX")]
+    pub nats_inbox: String,
+
     /// Copies of the job stream: 1, or 3 on a cluster
     #[arg(long, env = "ATELIER_NATS_REPLICAS", default_value_t = 1)]
     pub nats_replicas: usize,

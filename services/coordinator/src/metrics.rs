@@ -2,13 +2,26 @@
 //!
 //! Instance metrics are counted as things happen; the gauges of jobs are read from the database now and then, by every coordinator alike.
 
+mod quality;
+
 use atelier_platform::telemetry::Metrics as Registry;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use atelier_proto::{http::RequestState, job::JobKind};
+use prometheus::{
+    GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+};
 
 /// From a fast local answer to a job that took minutes, in seconds.
 const WAITS: [f64; 14] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0,
 ];
+
+/// From a picture of a fast GPU to a request that waited for a day, in seconds.
+const DURATIONS: [f64; 14] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 86_400.0,
+];
+
+/// A request has at most four rounds.
+const ROUNDS: [f64; 4] = [1.0, 2.0, 3.0, 4.0];
 
 /// Group commits hold 1 to 512 things.
 const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
@@ -24,7 +37,9 @@ macro_rules! metrics {
         impl Metrics {
             /// Makes and registers all of them.
             pub fn new(registry: &Registry) -> Self {
-                Self { $( $field: registry.$make($name, $help.trim() $(, $extra)*), )* }
+                let made = Self { $( $field: registry.$make($name, $help.trim() $(, $extra)*), )* };
+                made.show_zeros();
+                made
             }
         }
     };
@@ -67,11 +82,58 @@ metrics! {
     commit_size: HistogramVec = histograms("commit_size", &["operation"], &BATCHES),
     #[doc = " Seconds of device time a job took, by kind."]
     device_seconds: HistogramVec = histograms("device_seconds", &["kind"], &WAITS),
+    #[doc = " Seconds between a request's acceptance and its end, by how much was thought and how urgent it was; successes only."]
+    request_duration_seconds: HistogramVec = histograms("request_duration_seconds", &["think", "priority"], &DURATIONS),
+    #[doc = " Rounds of render and critique that successful requests took."]
+    request_rounds: Histogram = histogram("request_rounds", &ROUNDS),
+    #[doc = " Successful requests by what the critique made of them: first_try, mended, improved, unmended or unchecked."]
+    request_quality: IntCounterVec = counters("request_quality_total", &["result"]),
+    #[doc = " Pictures that were drawn again, by what came of it compared with the best before: better, same or worse."]
+    redraws: IntCounterVec = counters("redraws_total", &["effect"]),
+    #[doc = " Answers of critiques, by kind of check and answer: pass, fail or unknown."]
+    checks: IntCounterVec = counters("checks_total", &["kind", "answer"]),
+    #[doc = " Plans by how they ended: made, or fallback when the prompt was drawn as it is because planning failed."]
+    plans: IntCounterVec = counters("plans_total", &["result"]),
+    #[doc = " Seconds between a job's being ready and its end, less its time on a device, by kind."]
+    job_wait_seconds: HistogramVec = histograms("job_wait_seconds", &["kind"], &DURATIONS),
+    #[doc = " Attempts beyond the first that jobs of ended requests took, by kind."]
+    job_retries: IntCounterVec = counters("job_retries_total", &["kind"]),
+    #[doc = " Drawings that were on a device at once."]
+    render_batch: Histogram = histogram("render_batch_size", &BATCHES),
+    #[doc = " Age in seconds of the oldest job that is ready and not dispatched, by kind; 0 with none."]
+    oldest_ready: GaugeVec = float_gauges("oldest_ready_job_seconds", &["kind"]),
+    #[doc = " Seconds until the head of an answer, by method, path as documented, and outcome: ok, refused (4xx) or failed (5xx)."]
+    http_seconds: HistogramVec = histograms("http_request_seconds", &["method", "path", "outcome"], &WAITS),
     #[doc = " Seconds between a submit's arrival and its durable answer."]
     submit_seconds: Histogram = histogram("submit_seconds", &WAITS),
 }
 
 impl Metrics {
+    /// A series that is there from the start lets its first event be seen as a rise.
+    fn show_zeros(&self) {
+        for state in RequestState::ALL {
+            if state.is_terminal() {
+                self.requests_ended.with_label_values(&[state.as_str()]);
+            }
+        }
+        for kind in JobKind::ALL {
+            let kind = kind.as_str();
+            self.jobs_published.with_label_values(&[kind]);
+            self.job_retries.with_label_values(&[kind]);
+            self.device_seconds.with_label_values(&[kind]);
+            self.job_wait_seconds.with_label_values(&[kind]);
+            self.oldest_ready.with_label_values(&[kind]);
+            self.workers.with_label_values(&[kind]);
+            for answer in ["committed", "superseded", "refused"] {
+                self.reports.with_label_values(&[kind, answer]);
+            }
+        }
+        for message in ["heartbeat", "progress", "report"] {
+            self.malformed.with_label_values(&[message]);
+        }
+        self.show_quality_zeros();
+    }
+
     /// Notes one commit.
     pub fn committed(&self, operation: &'static str, things: usize, started: std::time::Instant) {
         let labels = &[operation];

@@ -1,6 +1,9 @@
 //! Puts the worker together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use atelier_platform::{
@@ -29,15 +32,17 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
         prefix: config.prefix.clone(),
+        inbox: config.nats_inbox.clone(),
         client_name: format!("atelier-worker {}", config.display_name()),
         replicas: config.nats_replicas,
     })
     .await?;
-    let loading = config.clone();
+    let (loading, started) = (config.clone(), Instant::now());
     let engine = Device::start(move || engines::load(&loading), config.most_at_once())
         .await
         .context("loading the engine")?;
     let metrics = Metrics::default();
+    metrics.build_info("worker", env!("CARGO_PKG_VERSION"));
     let parts = Parts {
         engine,
         bus,
@@ -45,6 +50,10 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         metrics: WorkerMetrics::new(&metrics),
         life: life.clone(),
     };
+    parts
+        .metrics
+        .load_seconds
+        .set(started.elapsed().as_secs_f64());
     let shared = Arc::new(Shared::new(&config, parts));
     spawn(&shared, &config, metrics).await?;
     tracing::info!(

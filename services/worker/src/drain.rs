@@ -18,6 +18,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Waits for the end of the process, then empties the hands within `grace`.
 pub async fn run(shared: Arc<Shared>, grace: Duration) {
     shared.life.soft().cancelled().await;
+    shared.metrics.draining.set(1);
     let until = Instant::now() + grace.mul_f64(FOR_COMPUTING);
     let hard = shared.life.hard();
     let mut changes = shared.hands.changes();

@@ -7,7 +7,7 @@ use atelier_proto::{
     job::JobKind,
     report::{Outcome, ReportAnswer},
 };
-use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// Upper bounds in seconds, from a fast GPU's step to a slow CPU's picture.
 const SECONDS: [f64; 12] = [
@@ -27,6 +27,10 @@ pub struct WorkerMetrics {
     pub holding: IntGauge,
     /// Kinds that are not taken at the moment.
     kept_from: IntGaugeVec,
+    /// Seconds that loading took.
+    pub load_seconds: Gauge,
+    /// 1 while nothing new is taken.
+    pub draining: IntGauge,
     /// Reports that had to be sent again.
     pub report_retries: IntCounter,
     /// Messages that nobody can read.
@@ -60,6 +64,14 @@ impl WorkerMetrics {
                 "worker_kept_from",
                 "1 while this worker takes no jobs of the kind because it kept failing at them.",
                 &["kind"],
+            ),
+            load_seconds: metrics.float_gauge(
+                "worker_load_seconds",
+                "Seconds that loading the model took.",
+            ),
+            draining: metrics.gauge(
+                "worker_draining",
+                "1 while this worker finishes what is in hand and takes nothing new.",
             ),
             report_retries: metrics.counter(
                 "worker_report_retries_total",

@@ -120,7 +120,9 @@ impl Shared {
     /// Why nobody should count on this worker yet, if so: an engine is trusted once it has made something, not once it is loaded.
     pub fn readiness(&self) -> Result<(), String> {
         self.health()?;
-        if self.life.soft().is_cancelled() {
+        if !self.bus.is_connected() {
+            Err("NATS is away".into())
+        } else if self.life.soft().is_cancelled() {
             Err("the worker is stopping".into())
         } else if !self.computed.load(Ordering::SeqCst) {
             Err("the engine has not made anything yet".into())
@@ -129,15 +131,10 @@ impl Shared {
         }
     }
 
-    /// Why the worker is not healthy, if it is not.
+    /// Why the worker is not healthy, if it is not. It does not ask others: to start it again would not bring NATS back, and would
+    /// load the model once more.
     pub fn health(&self) -> Result<(), String> {
         let broken = *self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = broken {
-            Err(why.into())
-        } else if !self.bus.is_connected() {
-            Err("NATS is away".into())
-        } else {
-            Ok(())
-        }
+        broken.map_or(Ok(()), |why| Err(why.into()))
     }
 }

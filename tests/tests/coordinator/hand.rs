@@ -49,6 +49,7 @@ impl Hand {
             url: sandbox.nats_url.clone(),
             credentials: None,
             prefix: sandbox.prefix.clone(),
+            inbox: "_INBOX".into(),
             client_name: "hand".into(),
             replicas: 1,
         };

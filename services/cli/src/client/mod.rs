@@ -152,6 +152,12 @@ impl Client {
         Ok((ready, answer.text().await.unwrap_or_default()))
     }
 
+    /// What one coordinator counted, as Prometheus text.
+    pub async fn metrics(&self) -> Result<String> {
+        let bytes = self.bytes(self.http.get(self.url("/metrics"))).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Opens the stream of events of a request.
     pub async fn events(&self, id: RequestId) -> Result<Events> {
         let path = format!("/v1/requests/{id}/events");

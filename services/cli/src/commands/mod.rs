@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod cancel;
+pub mod capacity;
 pub mod completions;
 mod database;
 mod deliver;

@@ -8,7 +8,10 @@ mod openapi;
 mod requests;
 mod workers;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use atelier_platform::telemetry::Metrics as Registry;
 use atelier_proto::{
@@ -17,8 +20,11 @@ use atelier_proto::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderMap, HeaderName, Request},
+    body::Body,
+    extract::{DefaultBodyLimit, MatchedPath, State},
+    http::{HeaderMap, HeaderName, Method, Request},
+    middleware::{self, Next},
+    response::Response,
     routing::{MethodRouter, get, post},
 };
 use tokio::sync::Semaphore;
@@ -94,6 +100,7 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
+        .layer(middleware::from_fn_with_state(api.clone(), time))
         // A failure is logged where it is handled, with its cause.
         .layer(
             TraceLayer::new_for_http()
@@ -101,6 +108,32 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
                 .on_failure(()),
         )
         .with_state(api)
+}
+
+/// Measures how long it takes until the head of the answer; what follows may be an endless stream. Paths are those of [`routes`], so
+/// that callers cannot make new ones.
+async fn time(State(api): State<Api>, call: Request<Body>, next: Next) -> Response {
+    let started = Instant::now();
+    let method = match *call.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    };
+    let matched = call.extensions().get::<MatchedPath>().cloned();
+    let answer = next.run(call).await;
+    let outcome = match answer.status().as_u16() {
+        100..=399 => "ok",
+        400..=499 => "refused",
+        _ => "failed",
+    };
+    let path = matched.as_ref().map_or("other", MatchedPath::as_str);
+    api.farm
+        .metrics
+        .http_seconds
+        .with_label_values(&[method, path, outcome])
+        .observe(started.elapsed().as_secs_f64());
+    answer
 }
 
 /// The span of a call: in the caller's trace, if it names one, or in that of the request which a submit makes.

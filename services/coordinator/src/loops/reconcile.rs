@@ -73,11 +73,17 @@ async fn look(farm: &Farm) -> Result<(), StoreError> {
             let of = |count: &&crate::store::JobCount| {
                 count.kind == kind.as_str() && count.state == state
             };
-            let jobs = counts.iter().find(of).map_or(0, |count| count.jobs);
+            let found = counts.iter().find(of);
             farm.metrics
                 .jobs
                 .with_label_values(&[kind.as_str(), state])
-                .set(jobs);
+                .set(found.map_or(0, |count| count.jobs));
+            if state == "ready" {
+                farm.metrics
+                    .oldest_ready
+                    .with_label_values(&[kind.as_str()])
+                    .set(found.map_or(0.0, |count| count.oldest_s));
+            }
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ pub async fn make(
     };
     let stored = store(farm, rows).await?;
     match lost {
-        None => record(farm, &[stored]).await?,
+        None => record(farm, std::slice::from_ref(&stored)).await?,
         // Names of workers that are gone by now are not in it, so that it may be called otherwise.
         Some(lost) => farm.store.replace_trace(id, &lost, &stored.1).await?,
     }
@@ -56,20 +56,29 @@ pub async fn make(
 }
 
 /// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.
-async fn store(farm: &Farm, rows: TraceRows) -> Result<(RequestId, ArtifactRef), TraceError> {
-    let id = rows.trace.request;
+async fn store(farm: &Farm, rows: TraceRows) -> Result<(Trace, ArtifactRef), TraceError> {
     let trace = compose(farm, rows).await?;
     let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
     let artifact = farm
         .artifacts
         .put_derived(bytes.into(), MediaType::Json)
         .await?;
-    Ok((id, artifact))
+    Ok((trace, artifact))
 }
 
-async fn record(farm: &Farm, stored: &[(RequestId, ArtifactRef)]) -> Result<(), TraceError> {
-    let first = farm.store.record_traces(stored).await?;
+async fn record(farm: &Farm, stored: &[(Trace, ArtifactRef)]) -> Result<(), TraceError> {
+    let named: Vec<_> = stored
+        .iter()
+        .map(|(trace, artifact)| (trace.request, *artifact))
+        .collect();
+    let first = farm.store.record_traces(&named).await?;
     farm.metrics.traces_stored.inc_by(first.len() as u64);
+    // Whoever records a trace first counts what the request was: once.
+    for (trace, _) in stored {
+        if first.contains(&trace.request) {
+            farm.metrics.ended(trace);
+        }
+    }
     Ok(())
 }
 

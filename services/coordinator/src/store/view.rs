@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How many jobs of a kind are in a state.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, FromRow)]
 pub struct JobCount {
     /// The kind.
     pub kind: String,
@@ -24,6 +24,8 @@ pub struct JobCount {
     pub state: String,
     /// How many.
     pub jobs: i64,
+    /// Seconds since the oldest of them became ready; 0 of jobs that are dispatched.
+    pub oldest_s: f64,
 }
 
 /// Which requests are listed.
@@ -255,9 +257,11 @@ impl Store {
     pub async fn count_jobs(&self) -> Result<Vec<JobCount>, StoreError> {
         Ok(sqlx::query_as(
             // Apart, because each state has an index of its own.
-            "SELECT kind, 'ready' AS state, count(*) AS jobs FROM jobs WHERE state = 'ready' GROUP BY kind
+            "SELECT kind, 'ready' AS state, count(*) AS jobs,
+                    coalesce(extract(epoch FROM clock_timestamp() - min(ready_at)), 0)::float8 AS oldest_s
+             FROM jobs WHERE state = 'ready' GROUP BY kind
              UNION ALL
-             SELECT kind, 'dispatched', count(*) FROM jobs WHERE state = 'dispatched' GROUP BY kind",
+             SELECT kind, 'dispatched', count(*), 0 FROM jobs WHERE state = 'dispatched' GROUP BY kind",
         )
         .fetch_all(&self.pool)
         .await?)

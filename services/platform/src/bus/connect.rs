@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use async_nats::{ConnectOptions, Event, ServerAddr, jetstream};
-use atelier_proto::subject::Names;
+use atelier_proto::subject::{Names, check_token};
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{Bus, BusError};
@@ -14,12 +15,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct BusOptions {
-    /// Servers, separated by commas: `nats://user:password@host:4222`.
+    /// Servers, separated by commas: `nats://user:password@host:4222`. All take the first user that is named; what a URL cannot hold as it
+    /// is (`@`, `:`, `/`) is percent-encoded.
     pub url: String,
     /// Credentials file (JWT and seed), where the server wants one.
     pub credentials: Option<PathBuf>,
     /// Prefix of every name of the farm.
     pub prefix: String,
+    /// Start of the subjects on which answers come, `_INBOX` unless the server gives each user one of its own.
+    pub inbox: String,
     /// Name of this process for the server's operators.
     pub client_name: String,
     /// Copies of the job stream: 1, or 3 on a cluster.
@@ -30,10 +34,15 @@ impl Bus {
     /// Connects; returns at once when the server is away, and goes on trying in the background.
     pub async fn connect(options: BusOptions) -> Result<Self, BusError> {
         let names = Names::new(&options.prefix)?;
+        options.inbox.split('.').try_for_each(check_token)?;
         let servers = parse_servers(&options.url)?;
         let shown = shown(&servers);
         let (connected, connections) = watch::channel(0_u64);
         let mut connect = ConnectOptions::new();
+        // The client itself does not look at the user of a URL.
+        if let Some((user, password)) = user_of(&servers) {
+            connect = connect.user_and_password(user, password);
+        }
         if let Some(file) = &options.credentials {
             connect = connect
                 .credentials_file(file)
@@ -46,6 +55,7 @@ impl Bus {
         let place = shown.clone();
         let client = connect
             .name(&options.client_name)
+            .custom_inbox_prefix(&options.inbox)
             .retry_on_initial_connect()
             .max_reconnects(None)
             .reconnect_delay_callback(wait_before)
@@ -115,6 +125,16 @@ fn parse_servers(url: &str) -> Result<Vec<ServerAddr>, BusError> {
         .collect()
 }
 
+/// User and password of the first server that has them.
+fn user_of(servers: &[ServerAddr]) -> Option<(String, String)> {
+    let plain = |text: Option<&str>| {
+        let text = percent_decode_str(text.unwrap_or_default());
+        text.decode_utf8_lossy().into_owned()
+    };
+    let named = servers.iter().find(|server| server.has_user_pass())?;
+    Some((plain(named.username()), plain(named.password())))
+}
+
 /// Servers without their credentials.
 fn shown(servers: &[ServerAddr]) -> String {
     let places: Vec<String> = servers
@@ -145,10 +165,25 @@ mod tests {
         assert_eq!(shown(&servers), "10.0.0.1:4222,10.0.0.2:4223");
     }
 
+    #[test]
+    fn the_user_of_a_url_is_taken() {
+        let user = |url| user_of(&parse_servers(url).unwrap());
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(user("nats://10.0.0.1:4222"), None);
+        assert_eq!(
+            user("nats://farm:secret@10.0.0.1:4222"),
+            pair("farm", "secret")
+        );
+        assert_eq!(
+            user("nats://10.0.0.1:4222,nats://farm:p%40ss%2fword@10.0.0.2:4222"),
+            pair("farm", "p@ss/word")
+        );
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_parsing_panic(url in ".{0,60}") {
-            let _ = parse_servers(&url);
+            let _ = parse_servers(&url).map(|servers| user_of(&servers));
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::{future::Future, time::Duration};
 
 use async_nats::jetstream::{
+    ErrorCode,
     consumer::{AckPolicy, PriorityPolicy, PullConsumer, pull},
     message::PublishMessage,
-    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+    stream::{
+        Config, ConsumerError, ConsumerErrorKind, DiscardPolicy, RetentionPolicy, StorageType,
+    },
 };
 use atelier_proto::{envelope, job::JobKind, subject::check_token};
 
@@ -91,6 +94,29 @@ impl Bus {
         kind: JobKind,
         model: &str,
     ) -> Result<PullConsumer, BusError> {
+        self.make_consumer(kind, model)
+            .await?
+            .map_err(|error| BusError::jetstream("making the consumer of a role", error))
+    }
+
+    /// The same; none when the stream does not exist.
+    pub(super) async fn try_consumer(
+        &self,
+        kind: JobKind,
+        model: &str,
+    ) -> Result<Option<PullConsumer>, BusError> {
+        match self.make_consumer(kind, model).await? {
+            Ok(consumer) => Ok(Some(consumer)),
+            Err(error) if is_without_stream(&error) => Ok(None),
+            Err(error) => Err(BusError::jetstream("making the consumer of a role", error)),
+        }
+    }
+
+    async fn make_consumer(
+        &self,
+        kind: JobKind,
+        model: &str,
+    ) -> Result<Result<PullConsumer, ConsumerError>, BusError> {
         check_token(model)?;
         let config = pull::Config {
             durable_name: Some(self.names.consumer(kind, model)),
@@ -103,9 +129,13 @@ impl Bus {
             priority_groups: vec![GROUP.into()],
             ..pull::Config::default()
         };
-        self.jetstream
+        Ok(self
+            .jetstream
             .create_consumer_on_stream(config, self.names.jobs_stream())
-            .await
-            .map_err(|error| BusError::jetstream("making the consumer of a role", error))
+            .await)
     }
+}
+
+fn is_without_stream(error: &ConsumerError) -> bool {
+    matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }

@@ -179,12 +179,20 @@ impl Puller {
         }
     }
 
+    /// The consumer of the role. The stream is made only where there is none: a worker's user need not be allowed to, as long as coordinators are.
+    async fn consumer(&self) -> Result<PullConsumer, BusError> {
+        if let Some(consumer) = self.bus.try_consumer(self.kind, &self.model).await? {
+            return Ok(consumer);
+        }
+        self.bus.ensure_jobs().await?;
+        self.bus.ensure_consumer(self.kind, &self.model).await
+    }
+
     async fn bind(&mut self) -> Result<Bound, BusError> {
         // The very first connection must not look like a new one later.
         let connected = self.connections.wait_for(|&count| count > 0).await;
         connected.map_err(|_| BusError::Client("the connection is closed".into()))?;
-        self.bus.ensure_jobs().await?;
-        let consumer = self.bus.ensure_consumer(self.kind, &self.model).await?;
+        let consumer = self.consumer().await?;
         let inbox = self.bus.client.new_inbox();
         let answers = self.bus.subscribe(inbox.clone(), None).await?;
         Ok(Bound {

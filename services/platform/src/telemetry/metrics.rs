@@ -69,6 +69,18 @@ impl Metrics {
         self.register(HistogramVec::new(distribution(name, help, buckets), labels))
     }
 
+    /// Says which program this is and of which version: a metric that is always 1.
+    pub fn build_info(&self, program: &str, version: &str) {
+        let labels = ["program", "version"];
+        self.gauges(
+            "build_info",
+            "Program and version of this process.",
+            &labels,
+        )
+        .with_label_values(&[program, version])
+        .set(1);
+    }
+
     /// Every metric as Prometheus text.
     pub fn render(&self) -> String {
         let mut text = String::new();

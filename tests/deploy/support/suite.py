@@ -1,0 +1,34 @@
+"""Runs the tests of a module and ends with the line that `deploy/test` counts by."""
+
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+DEPS = ROOT / ".deps"
+TARGET = ROOT / "target/release"
+
+
+def run(module: str) -> None:
+    """`SUITE.py [WORD]...`: the tests whose names contain one of the words, or all."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    every = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
+    chosen = unittest.TestSuite(
+        test for test in flat(every) if not words or any(word in test.id() for word in words)
+    )
+    result = unittest.TextTestRunner(stream=sys.stderr, verbosity=2).run(chosen)
+    failed = len(result.failures) + len(result.errors)
+    passed = result.testsRun - failed - len(result.skipped)
+    for test, why in result.skipped:
+        print(f"NOT RUN: {test}: {why}", flush=True)
+    word = "FAILED" if failed else "ok"
+    print(f"test result: {word}. {passed} passed; {failed} failed; {len(result.skipped)} ignored", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+def flat(tests):
+    for test in tests:
+        if isinstance(test, unittest.TestSuite):
+            yield from flat(test)
+        else:
+            yield test
