@@ -255,6 +255,35 @@ PARTS: List[Part] = [
         when="test",
     ),
     Part(
+        name="grafana-types",
+        why="types of Grafana's dashboards and what checks them, where node is installed",
+        packages=(
+            Tarball(
+                "@grafana/schema", "13.2.3",
+                "sha512-rk8FEO7yuFfRTK/JD39747SZFQ+iCTQbpm6Mh2OjnqGx/g/uQQFx56t64eCLXWEy"
+                "oR68ru4cigcGKrXk+ozrLg==",
+                142_205,
+                tuple(
+                    (f"package/{what}", "package/", "types/node_modules/@grafana/schema/")
+                    for what in ("package.json", "dist/types/*.d.ts")
+                ),
+            ),
+            Tarball(
+                "typescript", "5.9.3",
+                "sha512-jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4"
+                "bXlb1RHhLpp8wtm6M5TgSw==",
+                4_377_468,
+                tuple(
+                    (f"package/{what}", "package/", "types/node_modules/typescript/")
+                    for what in ("package.json", "lib/_tsc.js", "lib/tsc.js", "lib/lib.*.d.ts")
+                ),
+            ),
+        ),
+        owns=("types",),
+        unpacked=12_000_000,
+        when="test",
+    ),
+    Part(
         name="hadolint",
         why="hadolint: the check of the Dockerfiles",
         packages=(

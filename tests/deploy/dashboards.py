@@ -3,10 +3,13 @@
 import json
 import math
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.request
+from pathlib import Path
 
 from helm import CHART, ENGINE
 from support import suite
@@ -58,6 +61,20 @@ def scrape(address: str) -> str:
         return answer.read().decode()
 
 
+def typescript(boards) -> str:
+    """What the compiler says of dashboards as values of Grafana's type."""
+    types = suite.DEPS / "types/node_modules"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "node_modules").symlink_to(types)
+        source = Path(folder) / "boards.ts"
+        source.write_text('import { Dashboard } from "@grafana/schema";\n'
+                          f"export const boards: Dashboard[] = {json.dumps(boards, indent=1)};\n")
+        options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext"]
+        done = subprocess.run(["node", str(types / "typescript/lib/tsc.js"), *options, str(source)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.stdout
+
+
 class Written(unittest.TestCase):
     """What holds without a farm."""
 
@@ -83,6 +100,15 @@ class Written(unittest.TestCase):
                 self.assertLessEqual(place["x"] + place["w"], 24)
                 taken |= cells
             self.assertEqual(len({p["title"] for p in board["panels"]}), len(board["panels"]), file.name)
+
+    def test_grafanas_types_fit(self):
+        if not shutil.which("node"):
+            self.skipTest("no node: the types of @grafana/schema were not asked")
+        boards = [json.loads(file.read_text()) for file in FILES]
+        self.assertEqual(typescript(boards), "")
+        del boards[0]["panels"][0]["title"]
+        boards[0]["graphTooltips"] = 1
+        self.assertIn("'\"graphTooltips\"' does not exist in type 'Dashboard'", typescript(boards))
 
     def test_every_alert_has_a_runbook_entry_and_a_case_that_fires(self):
         book = (suite.ROOT / "deploy/runbook.md").read_text()
