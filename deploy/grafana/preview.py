@@ -17,6 +17,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.ticker import FuncFormatter  # noqa: E402
+from PIL import Image  # noqa: E402  (matplotlib brings it)
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests/deploy"))
@@ -91,10 +92,13 @@ def draw(prometheus, board: dict, start: float, end: float, out: Path) -> None:
         axes.set_xlim(0, end - start)
         axes.set_ylim(bottom=0)
         if lines:
-            box.legend(*axes.get_legend_handles_labels(), loc="lower center", ncols=5, fontsize=5.5, frameon=False, labelcolor=FAINT,
+            box.legend(*axes.get_legend_handles_labels(), loc="lower center", ncols=min(5, max(1, 60 // max(len(name) for name, _ in lines))), fontsize=5, frameon=False, labelcolor=FAINT,
                        handlelength=1, columnspacing=1, borderpad=0.1)
-    figure.savefig(out, facecolor=GROUND, pil_kwargs={"optimize": True})
+    figure.savefig(out, facecolor=GROUND)
     plt.close(figure)
+    # A palette keeps the files small.
+    with Image.open(out) as drawn:
+        drawn.convert("RGB").quantize(96).save(out, optimize=True)
 
 
 def main() -> None:
