@@ -18,6 +18,8 @@ pub enum Directive {
     Fail(JobKind),
     /// `[impossible:plan]`: fails, another attempt would too.
     Impossible(JobKind),
+    /// `[full:render]`: the device has no room for it; another worker's may.
+    Full(JobKind),
     /// `[flaky:render]`: fails the first time that this process sees the prompt.
     Flaky(JobKind),
     /// `[panic:render]`: the engine panics.
@@ -99,6 +101,7 @@ fn parse(inside: &str) -> Option<Directive> {
     match word {
         "fail" => Some(Directive::Fail(kind)),
         "impossible" => Some(Directive::Impossible(kind)),
+        "full" => Some(Directive::Full(kind)),
         "flaky" => Some(Directive::Flaky(kind)),
         "panic" => Some(Directive::Panic(kind)),
         "abort" => Some(Directive::Abort(kind)),

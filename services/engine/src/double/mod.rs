@@ -61,6 +61,9 @@ impl DoubleEngine {
                 Directive::Impossible(of) if of == kind => {
                     return Err(EngineError::Impossible("told to be impossible".into()));
                 }
+                Directive::Full(of) if of == kind => {
+                    return Err(EngineError::OutOfMemory("told to be full".into()));
+                }
                 Directive::Flaky(of)
                     if of == kind && self.failed_once.insert((kind, prompt.to_owned())) =>
                 {

@@ -171,6 +171,11 @@ async fn faults_say_whether_another_attempt_may_do_better() {
         ended("a cat [impossible:plan]").await,
         failed("told to be impossible", false)
     );
+    // Out of memory: nothing against the job, and the engine goes on.
+    assert_eq!(
+        ended("a cat [full:plan]").await,
+        failed("told to be full", true)
+    );
     assert_eq!(
         ended("a cat [panic:plan]").await,
         failed("the engine panicked: told to panic", true)
