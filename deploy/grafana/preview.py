@@ -75,7 +75,7 @@ def draw(prometheus, board: dict, start: float, end: float, out: Path) -> None:
         axes.set_facecolor(PANEL)
         axes.grid(color="#25282d", linewidth=0.5)
         axes.tick_params(colors=FAINT, labelsize=6, length=0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: said(value, unit)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _, unit=unit: said(value, unit)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.0f} s"))
         for spine in axes.spines.values():
             spine.set_visible(False)

@@ -11,6 +11,8 @@ TARGET = ROOT / "target/release"
 
 def run(module: str) -> None:
     """`SUITE.py [WORD]...`: the tests whose names contain one of the words, or all."""
+    if sys.version_info < (3, 9):
+        sys.exit("error: the scripts of tests/deploy need Python 3.9 or later; deploy/setup does with 3.8")
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     every = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
     chosen = unittest.TestSuite(
