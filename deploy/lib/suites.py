@@ -102,7 +102,7 @@ def parse_options() -> argparse.Namespace:
         description="Builds everything once and runs the tests: all, or those of one suite.",
         epilog="Examples: deploy/test; deploy/test domain; deploy/test faults -- --nocapture hangs; "
         "deploy/test chaos --seed 7 --json chaos.json; deploy/test simulate --workers 2000; "
-        "deploy/test bench farm --requests 2000. "
+        "deploy/test fuzz messages::report 600; deploy/test bench farm --requests 2000. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
     parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")
