@@ -1,5 +1,7 @@
 //! Language models against what transformers, PEFT and a plain BPE compute: a small random Qwen3, and SmolLM2 as it is fetched.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
 use std::{
     path::{Path, PathBuf},
     rc::Rc,

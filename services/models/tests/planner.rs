@@ -1,6 +1,6 @@
 //! The shipped planner on the real language model: drafts are valid and name what their prompts name.
 
-use std::{path::PathBuf, rc::Rc};
+use std::{path::PathBuf, rc::Rc, time::Instant};
 
 use atelier_models::{
     language::{DecoderConfig, Tokenizer},
@@ -120,7 +120,9 @@ fn drafts_side_by_side_are_those_of_one_after_another() {
     for temperature in [0.0, 0.7] {
         let mut planner = planner().with_temperature(temperature);
         let asked: Vec<(&str, u64)> = prompts.iter().copied().zip(7..).collect();
+        let began = Instant::now();
         let together = planner.draft_all(&asked, &mut |_| true).unwrap();
+        let side_by_side = began.elapsed();
         for ((prompt, seed), together) in asked.into_iter().zip(together) {
             match planner.draft(prompt, seed, &mut |_| true) {
                 Ok(alone) => {
@@ -137,6 +139,8 @@ fn drafts_side_by_side_are_those_of_one_after_another() {
                 }
             }
         }
+        let one_by_one = began.elapsed() - side_by_side;
+        println!("side by side {side_by_side:.2?}, one after another {one_by_one:.2?}");
     }
     let mut left = 3;
     let canceled = planner().draft_all(&[("a cat and a dog", 0)], &mut |_| {

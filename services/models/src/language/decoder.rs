@@ -182,10 +182,9 @@ impl Decoder {
         let mut x = embedded;
         for (index, layer) in self.layers.iter().enumerate() {
             // Not as_deref_mut: the trait object's lifetime must not grow.
-            let memory = match &mut memory {
-                Some(memory) => Some(&mut **memory as &mut dyn Memory),
-                None => None,
-            };
+            let memory = memory
+                .as_mut()
+                .map(|memory| &mut **memory as &mut dyn Memory);
             x = after(index, layer.forward(&x, positions, memory));
         }
         x

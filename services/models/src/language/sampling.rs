@@ -108,6 +108,8 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::LN_2;
+
     use super::*;
 
     fn counts(sampling: Sampling, logits: &[f32], among: Option<&[u32]>) -> Vec<usize> {
@@ -121,7 +123,7 @@ mod tests {
     }
 
     /// Shares of one, two, four and eight fifteenths, and nothing.
-    const LOGITS: [f32; 5] = [0.0, 0.693_147_2, 1.386_294_4, 2.079_441_5, -1e30];
+    const LOGITS: [f32; 5] = [0.0, LN_2, 2.0 * LN_2, 3.0 * LN_2, -1e30];
 
     #[test]
     fn tokens_come_as_often_as_they_are_likely() {

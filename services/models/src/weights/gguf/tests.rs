@@ -155,10 +155,8 @@ proptest! {
             let size: usize = header.tensors.values().map(|entry| entry.end - entry.begin).sum();
             prop_assert!(size <= bytes.len());
         }
-        if let Ok(file) = open(&bytes) {
-            if let Ok(weights) = file.weights(Kind::Float) {
-                let _ = weights.tensors();
-            }
+        if let Ok(weights) = open(&bytes).and_then(|file| file.weights(Kind::Float)) {
+            let _ = weights.tensors();
         }
     }
 
