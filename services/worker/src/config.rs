@@ -51,7 +51,7 @@ pub struct Config {
     #[arg(long, env = "ATELIER_ENGINE", default_value = "torch", value_parser = EngineKind::from_str)]
     pub engine: EngineKind,
 
-    /// Folder of the model, or of a FLUX.2 klein or Z-Image pipeline (which draws: --roles render)
+    /// Folder of the model, or of a FLUX.2 klein or Z-Image pipeline (--roles plan,render)
     #[arg(
         long,
         env = "ATELIER_MODEL",

@@ -12,6 +12,8 @@ mod messages;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
+mod renderers;
+#[cfg(test)]
 mod target;
 #[cfg(test)]
 mod texts;

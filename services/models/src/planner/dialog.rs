@@ -5,6 +5,11 @@ use std::rc::Rc;
 use super::tokens::TokenTable;
 use crate::language::{LanguageError, Tokenizer};
 
+/// What a model is told that was not taught to draft; the grammar sees to the form.
+const INSTRUCTIONS: &str = r#"You read what a picture shall show and answer with one line of JSON: the things that are named, in the same words, with what is said about them.
+For "two small red apples left of a cup, at night" you answer
+{"elements":[{"noun":"apples","count":2,"color":"red","size":"small"},{"noun":"cup"}],"relations":[["apples","left_of","cup"]],"time":"night"}"#;
+
 /// The tokens of a planner's dialog.
 pub struct Dialog {
     tokenizer: Rc<Tokenizer>,
@@ -17,8 +22,28 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// With a tokenizer that knows `<|im_start|>` and `<|im_end|>`.
+    /// For a model that was taught to draft. The tokenizer knows `<|im_start|>` and `<|im_end|>`.
     pub fn new(tokenizer: Rc<Tokenizer>) -> Result<Self, LanguageError> {
+        // A role of its own: the adapter is taught what follows it, and needs no instructions.
+        Self::of(
+            tokenizer,
+            "<|im_start|>user\n",
+            "<|im_end|>\n<|im_start|>plan\n",
+        )
+    }
+
+    /// For any other model that writes dialogs in this form, Qwen3 for example, whose thoughts are left empty.
+    pub fn instructed(tokenizer: Rc<Tokenizer>) -> Result<Self, LanguageError> {
+        let before = format!("<|im_start|>system\n{INSTRUCTIONS}<|im_end|>\n<|im_start|>user\n");
+        let thoughts = match tokenizer.id("<think>") {
+            Some(_) => "<think>\n\n</think>\n\n",
+            None => "",
+        };
+        let after = format!("<|im_end|>\n<|im_start|>assistant\n{thoughts}");
+        Self::of(tokenizer, &before, &after)
+    }
+
+    fn of(tokenizer: Rc<Tokenizer>, before: &str, after: &str) -> Result<Self, LanguageError> {
         for special in ["<|im_start|>", "<|im_end|>"] {
             if tokenizer.id(special).is_none() {
                 return Err(LanguageError::Tokenizer(format!("it has no {special}")));
@@ -26,9 +51,8 @@ impl Dialog {
         }
         Ok(Self {
             table: TokenTable::new(tokenizer.token_bytes()),
-            before: tokenizer.encode("<|im_start|>user\n")?,
-            // A role of its own: the adapter is taught what follows it, and needs no instructions.
-            after: tokenizer.encode("<|im_end|>\n<|im_start|>plan\n")?,
+            before: tokenizer.encode(before)?,
+            after: tokenizer.encode(after)?,
             tokenizer,
         })
     }

@@ -62,7 +62,7 @@ pub struct DraftOutput {
 
 /// Drafts prompts. One thread owns it; its weights may be shared.
 pub struct Planner {
-    decoder: Decoder,
+    decoder: Rc<Decoder>,
     dialog: Dialog,
     binding: Binding,
     temperature: f64,
@@ -87,7 +87,18 @@ impl Planner {
         let decoder =
             Decoder::load(config, weights, Some(&adapter)).map_err(LanguageError::from)?;
         adapter.refuse_extra().map_err(LanguageError::from)?;
-        let dialog = Dialog::new(tokenizer)?;
+        Self::of(Rc::new(decoder), Dialog::new(tokenizer)?)
+    }
+
+    /// A decoder that was not taught to draft, and may be shared with others: it is told how.
+    pub fn instructed(
+        decoder: Rc<Decoder>,
+        tokenizer: Rc<Tokenizer>,
+    ) -> Result<Self, PlannerError> {
+        Self::of(decoder, Dialog::instructed(tokenizer)?)
+    }
+
+    fn of(decoder: Rc<Decoder>, dialog: Dialog) -> Result<Self, PlannerError> {
         let beginning = Beginning::read(&decoder, &dialog.before)?;
         Ok(Self {
             cache: beginning.cache(),

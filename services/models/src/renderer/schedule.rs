@@ -3,6 +3,10 @@
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
+/// Shifts that leave steps apart in f32; far beyond every published checkpoint.
+const LEAST_SHIFT: f64 = 0.01;
+const MOST_SHIFT: f64 = 100.0;
+
 /// How the even steps are moved towards the noisy end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shift {
@@ -76,8 +80,11 @@ impl Schedule {
             }
             return Ok(Self::FAMILY);
         }
-        if !(disk.shift.is_finite() && disk.shift > 0.0) {
-            return Err(ScheduleError::Value(format!("shift is {}", disk.shift)));
+        if !(LEAST_SHIFT..=MOST_SHIFT).contains(&disk.shift) {
+            return Err(ScheduleError::Value(format!(
+                "shift is {}, not in {LEAST_SHIFT}..={MOST_SHIFT}",
+                disk.shift
+            )));
         }
         Ok(Self {
             shift: Shift::Static(disk.shift),

@@ -1,6 +1,7 @@
-//! A published pipeline as diffusers lays it out, as a model of the farm: it draws, and its text encoder reads the plan's own words.
+//! A published pipeline as diffusers lays it out, as a model of the farm: it draws, its text encoder reads the plan's own words, and the same
+//! copy of that language model plans.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, rc::Rc, sync::Arc};
 
 use atelier_proto::{job::JobKind, subject::check_token};
 use tch::Device;
@@ -13,10 +14,12 @@ use super::{
 use crate::{
     checkpoint::CheckpointError,
     device,
-    language::{Reading, TextEncoder, kind_for},
+    language::{Decoder, DecoderConfig, LanguageError, Reading, TextEncoder, Tokenizer, kind_for},
+    planner::{Planner, PlannerError},
     props::PropLibrary,
     renderer::{ModelIndex, Pipeline, Renderer},
     residency::Residency,
+    weights::Weights,
 };
 
 /// Whether a folder is a pipeline's.
@@ -25,38 +28,38 @@ pub fn is_pipeline(dir: &Path) -> bool {
 }
 
 impl TorchEngine {
-    /// Loads what `roles` need of a pipeline; it can draw, and look where a critic that reads comes with it.
+    /// Loads what `roles` need of a pipeline; it can plan and draw, and look where a critic that reads comes with it.
     pub(super) fn load_pipeline(
         sources: &Sources,
         roles: &[JobKind],
         device: Device,
     ) -> Result<Self, LoadError> {
         let dir = &sources.model;
-        let looks = sources.reading_critic().is_some();
-        let can = |role: JobKind| role == JobKind::Render || (looks && role == JobKind::Critique);
-        if let Some(role) = roles.iter().find(|role| !can(**role)) {
-            return Err(LoadError::of(dir)(format!(
-                "a pipeline draws, it has nothing for {} jobs: use --roles render (with --critic DIR also critique), and other workers for the rest",
-                role.as_str()
-            )));
+        let has = |role| roles.contains(&role);
+        if has(JobKind::Critique) && sources.reading_critic().is_none() {
+            return Err(LoadError::of(dir)(
+                "a pipeline plans and draws, it does not look at pictures: use --critic DIR with a Qwen3-VL folder, or --roles plan,render and other workers for the rest",
+            ));
         }
         let residency = residency(sources, device).map_err(LoadError::of(dir))?;
         for line in residency.lines(roles) {
             tracing::info!("{line}");
         }
         residency.check(roles).map_err(LoadError::of(dir))?;
-        let index_path = dir.join(ModelIndex::FILE);
-        let renderer = timed("renderer", || {
-            Renderer::load(dir, device).map_err(LoadError::of(dir))
+        let renderer = has(JobKind::Render).then(|| {
+            timed("renderer", || {
+                Renderer::load(dir, device).map_err(LoadError::of(dir))
+            })
+        });
+        let renderer = renderer.transpose()?;
+        let folder = dir.join("text_encoder");
+        let words = timed("language model", || {
+            Words::load(dir, renderer.as_ref(), has(JobKind::Plan), device)
+                .map_err(LoadError::of(&folder))
         })?;
-        let reading: fn(usize) -> Reading = match renderer.pipeline() {
-            Pipeline::ZImage => Reading::z_image,
-            Pipeline::Klein | Pipeline::KleinBase => |_| Reading::klein(),
-        };
-        let encoder = timed("text encoder", || {
-            TextEncoder::load(dir, reading, device).map_err(LoadError::of(&index_path))
-        })?;
-        if encoder.channels() != renderer.text_channels() {
+        if let (Some(encoder), Some(renderer)) = (&words.encoder, &renderer)
+            && encoder.channels() != renderer.text_channels()
+        {
             return Err(LoadError::of(dir)(format!(
                 "its text encoder gives states of {} numbers, its transformer reads {}",
                 encoder.channels(),
@@ -69,14 +72,66 @@ impl TorchEngine {
             roles: roles.to_vec(),
             props: Arc::new(PropLibrary::default()),
             stand_ins: None,
-            planner: None,
-            reader: Some(Reader::Prompts(encoder)),
-            renderer: Some(renderer),
+            planner: words.planner,
+            reader: words.encoder.map(Reader::Prompts),
+            renderer,
             critic: None,
             reading_critic: reading_critic(sources, roles, device)?,
             _returned: Returned,
         })
     }
+}
+
+/// What reads and writes words, on one copy of the weights.
+struct Words {
+    encoder: Option<TextEncoder>,
+    planner: Option<Planner>,
+}
+
+impl Words {
+    /// The encoder that `renderer` is told with, and the planner where one is wanted; without one, only the layers that are tapped are read.
+    fn load(
+        dir: &Path,
+        renderer: Option<&Renderer>,
+        plans: bool,
+        device: Device,
+    ) -> Result<Self, PlannerError> {
+        let reading = renderer.map(|renderer| -> fn(usize) -> Reading {
+            match renderer.pipeline() {
+                Pipeline::ZImage => Reading::z_image,
+                Pipeline::Klein | Pipeline::KleinBase => |_| Reading::klein(),
+            }
+        });
+        if !plans {
+            let encoder = reading.map(|reading| TextEncoder::load(dir, reading, device));
+            return Ok(Self {
+                encoder: encoder.transpose()?,
+                planner: None,
+            });
+        }
+        let decoder = Rc::new(decoder(&dir.join("text_encoder"), device)?);
+        let tokenizer = dir.join("tokenizer");
+        let encoder = reading.map(|reading| {
+            TextEncoder::new(decoder.clone(), &tokenizer, reading(decoder.layers()))
+        });
+        let encoder = encoder.transpose()?;
+        let tokenizer = Rc::new(Tokenizer::from_json(&tokenizer.join("tokenizer.json"))?);
+        Ok(Self {
+            encoder,
+            planner: Some(Planner::instructed(decoder, tokenizer)?),
+        })
+    }
+}
+
+/// All layers of the language model.
+fn decoder(dir: &Path, device: Device) -> Result<Decoder, LanguageError> {
+    let config = DecoderConfig::from_json(&dir.join("config.json"))?;
+    let weights = Weights::load_dir(dir)?
+        .to_kind(kind_for(device))
+        .to_device(device);
+    let decoder = Decoder::load(config, &weights, None)?;
+    weights.refuse_extra(|name| decoder.spares(name))?;
+    Ok(decoder)
 }
 
 /// The folder's name as subjects can have it: `FLUX.2-klein-4B` is `FLUX-2-klein-4B`.
@@ -102,15 +157,21 @@ fn name(dir: &Path) -> Result<String, LoadError> {
 /// What would be on the device, from headers alone.
 fn residency(sources: &Sources, device: Device) -> Result<Residency, CheckpointError> {
     let dir = &sources.model;
+    let (all, draws) = ([JobKind::Plan, JobKind::Render], [JobKind::Render]);
     let parts = [
-        ("text encoder", "text_encoder", "it reads prompts"),
-        ("transformer", "transformer", "it draws"),
-        ("autoencoder", "vae", "it decodes pictures"),
+        (
+            "language model",
+            "text_encoder",
+            &all[..],
+            "planner and text encoder share one copy",
+        ),
+        ("transformer", "transformer", &draws, "it draws"),
+        ("autoencoder", "vae", &draws, "it decodes pictures"),
     ];
     let kind = kind_for(device);
     let mut residents = parts
         .into_iter()
-        .map(|(name, folder, why)| resident(name, &dir.join(folder), &[JobKind::Render], kind, why))
+        .map(|(name, folder, roles, why)| resident(name, &dir.join(folder), roles, kind, why))
         .collect::<Result<Vec<_>, CheckpointError>>()?;
     residents.extend(reading_critic_resident(sources, device)?);
     Ok(Residency {
