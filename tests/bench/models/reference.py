@@ -1,0 +1,93 @@
+"""The other side of bench-models: the same networks by diffusers with random weights, called when it is told to.
+
+Reads one JSON object a line. A case {"name", "config", "device", "work", ..} is made and warmed up; then each line "go" is answered by the
+milliseconds of one call. An empty line ends the case. Needs torch, diffusers, numpy; on a GPU it computes in bf16 with the attention that
+diffusers chooses by itself.
+"""
+import json
+import sys
+import time
+
+import torch
+
+torch.set_grad_enabled(False)
+
+
+def network(config):
+    import diffusers
+
+    config = dict(config)
+    kind = getattr(diffusers, config.pop("_class_name"))
+    return kind.from_config(config) if hasattr(kind, "from_config") else kind(**config)
+
+
+def step(model, case, device, kind):
+    rows, columns, references = case["rows"], case["columns"], case["references"]
+    tokens = rows * columns
+    if "dim" in case["config"]:
+        x = [torch.randn(16, 1, 2 * rows, 2 * columns, device=device, dtype=kind)]
+        caption = [torch.randn(case["text"], case["config"]["cap_feat_dim"], device=device, dtype=kind)]
+        t = torch.tensor([0.3], device=device)
+        return lambda: model(x, t, caption, return_dict=False)[0][0]
+    grid = torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns), torch.arange(1))
+    ids = [grid]
+    for i in range(references):
+        shown = grid.clone()
+        shown[:, 0] = 10 * (i + 1)
+        ids.append(shown)
+    length = torch.arange(case["text"])
+    text_ids = torch.cartesian_prod(torch.arange(1), torch.arange(1), torch.arange(1), length)
+    hidden = torch.randn(1, tokens * (1 + references), case["config"]["in_channels"], device=device, dtype=kind)
+    text = torch.randn(1, case["text"], case["config"]["joint_attention_dim"], device=device, dtype=kind)
+    arguments = dict(
+        hidden_states=hidden, encoder_hidden_states=text, timestep=torch.tensor([0.7], device=device),
+        img_ids=torch.cat(ids).to(device), txt_ids=text_ids.to(device), guidance=None, return_dict=False,
+    )  # fmt: skip
+    return lambda: model(**arguments)[0][:, :tokens]
+
+
+def call(case):
+    device = case["device"]
+    kind = torch.float32 if device == "cpu" else torch.bfloat16
+    with torch.device(device):
+        model = network(case["config"]).to(device=device, dtype=kind).eval()
+    if case["work"] == "step":
+        run = step(model, case, device, kind)
+    elif case["work"] == "decode":
+        z = torch.randn(1, model.config.latent_channels, case["height"] // 8, case["width"] // 8, device=device, dtype=kind)
+        run = lambda: model.decode(z, return_dict=False)[0]
+    else:
+        x = torch.randn(1, 3, case["height"], case["width"], device=device, dtype=kind)
+        run = lambda: model.encode(x).latent_dist.mode()
+
+    def timed():
+        start = time.perf_counter()
+        run()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return 1000 * (time.perf_counter() - start)
+
+    return timed
+
+
+def say(value):
+    print(json.dumps(value), flush=True)
+
+
+def main():
+    threads = int(sys.argv[1])
+    torch.set_num_threads(threads)
+    timed = None
+    for line in sys.stdin:
+        line = line.strip()
+        if line == "go":
+            say(timed())
+        elif not line:
+            timed = None
+        else:
+            timed = call(json.loads(line))
+            timed()
+            say("ready")
+
+
+main()
