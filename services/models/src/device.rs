@@ -41,6 +41,7 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
                 threads = threads(),
                 "computing on the CPU, as asked"
             );
+            memory::keep_freed();
             return Ok(Device::Cpu);
         }
         "auto" | "cuda" => 0,
@@ -57,6 +58,7 @@ pub fn open(name: &str) -> Result<Device, DeviceError> {
         }
         Err(reason) if name == "auto" => {
             tracing::info!(device = "cpu", threads = threads(), %reason, "computing on the CPU");
+            memory::keep_freed();
             Ok(Device::Cpu)
         }
         Err(reason) => Err(DeviceError::Missing {

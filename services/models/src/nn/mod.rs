@@ -173,6 +173,24 @@ impl GroupNorm {
     }
 }
 
+/// `silu(x)`, in the memory of `x` where no gradient needs it.
+pub fn silu_of(mut x: Tensor) -> Tensor {
+    if x.requires_grad() {
+        x.silu()
+    } else {
+        x.silu_()
+    }
+}
+
+/// `x + y`, in the memory of `x` where no gradient needs it.
+pub fn sum_into(mut x: Tensor, y: &Tensor) -> Tensor {
+    if x.requires_grad() {
+        x + y
+    } else {
+        x.g_add_(y)
+    }
+}
+
 /// A convolution with bias.
 pub struct Conv2d {
     weight: Tensor,

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::{
-    nn::{Conv2d, GroupNorm, Linear},
+    nn::{Conv2d, GroupNorm, Linear, silu_of, sum_into},
     weights::{Weights, WeightsError},
 };
 
@@ -35,11 +35,11 @@ impl Resnet {
 
     /// `(b, from, h, w)` to `(b, to, h, w)`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let h = self.conv1.forward(&self.norm1.forward(x).silu());
-        let h = self.conv2.forward(&self.norm2.forward(&h).silu());
+        let h = self.conv1.forward(&silu_of(self.norm1.forward(x)));
+        let h = self.conv2.forward(&silu_of(self.norm2.forward(&h)));
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
-            None => x + h,
+            Some(shortcut) => sum_into(h, &shortcut.forward(x)),
+            None => sum_into(h, x),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     config::AutoencoderConfig,
 };
 use crate::{
-    nn::{Conv2d, GroupNorm},
+    nn::{Conv2d, GroupNorm, silu_of},
     renderer::input::Observe,
     weights::{Weights, WeightsError},
 };
@@ -90,7 +90,7 @@ impl Encoder {
             observe("down", index, &x);
         }
         self.conv_out
-            .forward(&self.norm_out.forward(&self.middle.forward(&x)).silu())
+            .forward(&silu_of(self.norm_out.forward(&self.middle.forward(&x))))
     }
 }
 
@@ -159,6 +159,6 @@ impl Decoder {
             }
             observe("up", index, &x);
         }
-        self.conv_out.forward(&self.norm_out.forward(&x).silu())
+        self.conv_out.forward(&silu_of(self.norm_out.forward(&x)))
     }
 }
