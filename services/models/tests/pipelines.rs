@@ -127,7 +127,7 @@ fn one_of_a_batch_is_canceled_and_the_others_go_on() {
         let mut told = vec![0; 3];
         let mut on_step = |index: usize, step, _, _| {
             told[index] = step;
-            !(index == 1 && step == 2) && !(index == 2 && step == 0)
+            !matches!((index, step), (1, 2) | (2, 0))
         };
         let drawn = renderer.draw(&drawings, Some(4), &mut on_step);
         assert_eq!(told, [4, 2, 0]);

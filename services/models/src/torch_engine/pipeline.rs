@@ -73,7 +73,9 @@ impl TorchEngine {
             props: Arc::new(PropLibrary::default()),
             stand_ins: None,
             planner: words.planner,
-            reader: words.encoder.map(Reader::Prompts),
+            reader: words
+                .encoder
+                .map(|encoder| Reader::Prompts(Box::new(encoder))),
             renderer,
             critic: None,
             reading_critic: reading_critic(sources, roles, device)?,

@@ -13,7 +13,7 @@ pub enum Reader {
     /// Plain phrases, for the small renderer.
     Phrases(TextStates),
     /// Prompts in a template, for published ones.
-    Prompts(TextEncoder),
+    Prompts(Box<TextEncoder>),
 }
 
 impl Reader {
