@@ -7,6 +7,9 @@ use super::{Draft, elements::Group};
 /// Longest background or light in characters.
 const MAX_WORDS: usize = 120;
 
+/// Most bytes of a caption's things: with background and light it stays within what a plan may hold.
+const MAX_THINGS: usize = 3_000;
+
 /// What is behind, in the draft's words; `plain` when the prompt names nothing.
 pub fn background(draft: &Draft) -> String {
     let named: String = draft
@@ -38,11 +41,12 @@ pub fn lighting(draft: &Draft) -> String {
 /// The full picture in one sentence.
 pub fn caption(groups: &[Group], background: &str, lighting: &str) -> String {
     let things: Vec<String> = groups.iter().map(phrase).collect();
-    let things = match things.as_slice() {
+    let mut things = match things.as_slice() {
         [] => "An empty scene".to_owned(),
         [one] => one.clone(),
         [all @ .., last] => format!("{} and {last}", all.join(", ")),
     };
+    things.truncate(things.floor_char_boundary(MAX_THINGS));
     let mut caption = format!("{things}; background: {background}, light: {lighting}.");
     if let Some(first) = caption.get(..1) {
         let upper = first.to_uppercase();
