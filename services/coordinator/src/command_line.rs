@@ -37,6 +37,21 @@ pub enum Command {
     Tenant(TenantCommand),
 }
 
+impl Command {
+    /// Threads that it needs, beside those that wait for files.
+    pub fn threads(&self) -> usize {
+        match self {
+            Self::Serve(config) => config.threads.map_or_else(half_of_the_cores, usize::from),
+            Self::Migrate(_) | Self::Key(_) | Self::Tenant(_) => 1,
+        }
+    }
+}
+
+/// Threads that wake each other up cost more than they help while one is enough; the other half is for NATS, PostgreSQL and the workers.
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// Which database is meant.
 #[derive(Clone, Debug, Args)]
 pub struct DatabaseArgs {

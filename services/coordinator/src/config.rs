@@ -76,6 +76,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_KEEP_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub keep_days: Option<u32>,
 
+    /// Threads that serve; half of the cores unless given
+    #[arg(long, env = "ATELIER_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
     /// Age in seconds at which an object that nothing points at is deleted; longer than workers may keep a report, and at least an hour and a half
     #[arg(long, env = "ATELIER_SWEEP_AGE_S", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(5_400..))]
     pub sweep_age_s: u64,

@@ -25,6 +25,7 @@ pub use store::{Store, StoreOptions};
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let command = command_line::CommandLine::read(arguments).command;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(command.threads())
         .enable_all()
         .build()
     {

@@ -20,14 +20,17 @@ use crate::{
     device::Device,
     drain, engines, intake, lease,
     metrics::WorkerMetrics,
-    quarantine,
+    progress, quarantine,
     shared::{Parts, Shared},
     watchdog,
 };
 
+/// Bytes of artifacts that are kept for the next job that reads them: a plan is read by every stage of it, a picture by the next stage.
+const MEMORY: usize = 64 << 20;
+
 /// Starts everything; when this returns the worker takes jobs.
 pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Shared>> {
-    let artifacts = Artifacts::open(&config.store_url)?;
+    let artifacts = Artifacts::open(&config.store_url)?.remembering(MEMORY);
     let bus = Bus::connect(BusOptions {
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
@@ -43,10 +46,12 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         .context("loading the engine")?;
     let metrics = Metrics::default();
     metrics.build_info("worker", env!("CARGO_PKG_VERSION"));
+    let (steps, shown) = progress::channel();
     let parts = Parts {
         engine,
         bus,
         artifacts,
+        steps,
         metrics: WorkerMetrics::new(&metrics),
         life: life.clone(),
     };
@@ -55,6 +60,7 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         .load_seconds
         .set(started.elapsed().as_secs_f64());
     let shared = Arc::new(Shared::new(&config, parts));
+    tokio::spawn(progress::show(shared.clone(), shown));
     spawn(&shared, &config, metrics).await?;
     tracing::info!(
         worker = %shared.worker, name = shared.name, model = shared.about.model,

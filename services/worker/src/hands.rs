@@ -324,6 +324,11 @@ impl Hands {
         self.poke();
     }
 
+    /// Whether the device is known to be so quick that what is around a job takes longer than the job.
+    pub fn is_quick(&self) -> bool {
+        lock(&self.inner).pace.most_ahead() > 1
+    }
+
     /// Changes whenever a job comes, goes or moves on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

@@ -13,7 +13,7 @@ use crate::{
     device::{DeviceError, Done, Task},
     hands::Job,
     outbox,
-    progress::{self, Steps},
+    progress::Steps,
     shared::Shared,
     stages::{self, Label, StageError},
 };
@@ -115,8 +115,7 @@ async fn attempt(
 
 /// Waits for the device and for what it makes. A job that is stopped before its turn does not wait for its turn.
 async fn compute(shared: &Arc<Shared>, job: &Arc<Job>, task: Task) -> Done {
-    let (control, steps) = Steps::new(shared.clone(), job.clone());
-    tokio::spawn(progress::show(shared.clone(), job.clone(), steps));
+    let control = Steps::new(shared.clone(), job.clone());
     let running = shared.device.run(task, Box::new(control));
     tokio::pin!(running);
     tokio::select! {

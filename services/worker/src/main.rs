@@ -11,7 +11,8 @@ fn main() -> ExitCode {
     if arguments.peek().is_some_and(|first| first == "try") {
         return trial::run(arguments);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread: beside the device, which has its own, there is little to do, and every thread more would be one to wake up.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {

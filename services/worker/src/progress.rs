@@ -26,12 +26,21 @@ const MAX_PREVIEW: u32 = 256;
 /// socket; while NATS is away nobody waits.
 const BEFORE_BEGIN: Duration = Duration::from_millis(50);
 
+/// Steps that may wait to be shown; further ones are left out.
+const MOST_WAITING: usize = 16;
+
 /// One step to be shown.
 #[derive(Debug)]
 pub struct Step {
+    job: Arc<Job>,
     step: u32,
     total: u32,
     preview: Option<RgbImage>,
+}
+
+/// The way of steps from the device thread to [`show`].
+pub fn channel() -> (mpsc::Sender<Step>, mpsc::Receiver<Step>) {
+    mpsc::channel(MOST_WAITING)
 }
 
 /// The control that the engine sees.
@@ -40,25 +49,27 @@ pub struct Steps {
     shared: Arc<Shared>,
     job: Arc<Job>,
     runtime: Handle,
-    out: mpsc::Sender<Step>,
     /// The last signal, or the beginning: who is done within one pause needs none.
     signaled: Option<Instant>,
     previewed: Option<Instant>,
 }
 
 impl Steps {
-    /// The control of a job, and where its steps come out for [`show`]. Must be called on the runtime.
-    pub fn new(shared: Arc<Shared>, job: Arc<Job>) -> (Self, mpsc::Receiver<Step>) {
-        let (out, steps) = mpsc::channel(4);
-        let control = Self {
+    /// The control of a job. Must be called on the runtime.
+    pub fn new(shared: Arc<Shared>, job: Arc<Job>) -> Self {
+        Self {
             shared,
             job,
             runtime: Handle::current(),
-            out,
             signaled: None,
             previewed: None,
-        };
-        (control, steps)
+        }
+    }
+
+    /// Whether to wait until the sign that the job begins is out of this process. Were it to end before that, the job would be held against nobody
+    /// and begin again, and then with this wait; so that jobs which take less time than the wait need not bear it the first time.
+    fn begins_surely(&self) -> bool {
+        self.job.offer.attempt > 1 || self.job.offer.alone || !self.shared.hands.is_quick()
     }
 }
 
@@ -82,7 +93,8 @@ impl Control for Steps {
             self.previewed = Some(now);
         }
         // Never waits: the device is worth more than a signal.
-        let _ = self.out.try_send(Step {
+        let _ = self.shared.steps.try_send(Step {
+            job: self.job.clone(),
             step,
             total,
             preview,
@@ -99,8 +111,9 @@ impl Attended for Steps {
     fn begin(&mut self) {
         self.shared.hands.begin(&self.job);
         if self.shared.bus.is_connected() {
+            let surely = self.begins_surely();
             let tell = async {
-                let told = tell_begin(&self.shared, &self.job);
+                let told = tell_begin(&self.shared, &self.job, surely);
                 tokio::time::timeout(BEFORE_BEGIN, told).await
             };
             if self.runtime.block_on(tell).is_err() {
@@ -115,28 +128,30 @@ impl Attended for Steps {
     }
 }
 
-/// Sends step 0, and waits until it is out of this process.
-async fn tell_begin(shared: &Shared, job: &Job) {
+/// Sends step 0; `surely` waits until it is out of this process.
+async fn tell_begin(shared: &Shared, job: &Arc<Job>, surely: bool) {
     let begin = Step {
+        job: job.clone(),
         step: 0,
         total: 0,
         preview: None,
     };
     let computed = shared.hands.signs().computed;
-    publish(shared, job, begin, computed).await;
-    if let Err(error) = shared.bus.client().flush().await {
+    publish(shared, begin, computed).await;
+    if surely && let Err(error) = shared.bus.client().flush().await {
         tracing::debug!(%error, "the begin of a job was not sent");
     }
 }
 
-/// Publishes the steps of a job until its control is gone.
-pub async fn show(shared: Arc<Shared>, job: Arc<Job>, mut steps: mpsc::Receiver<Step>) {
+/// Publishes the steps of all jobs.
+pub async fn show(shared: Arc<Shared>, mut steps: mpsc::Receiver<Step>) {
     while let Some(step) = steps.recv().await {
-        publish(&shared, &job, step, Vec::new()).await;
+        publish(&shared, step, Vec::new()).await;
     }
 }
 
-async fn publish(shared: &Shared, job: &Job, step: Step, computed: Vec<(JobId, u32)>) {
+async fn publish(shared: &Shared, step: Step, computed: Vec<(JobId, u32)>) {
+    let job = step.job;
     let signal = Progress {
         job: job.offer.job,
         attempt: job.offer.attempt,

@@ -10,6 +10,7 @@ use std::{
 
 use atelier_platform::{Artifacts, Bus, Lifecycle};
 use atelier_proto::{WorkerId, job::JobKind};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     device::{About, Device},
     hands::Hands,
     metrics::WorkerMetrics,
+    progress::Step,
     quarantine::Kept,
     watchdog,
 };
@@ -30,6 +32,8 @@ pub struct Parts {
     pub bus: Bus,
     /// The farm's store.
     pub artifacts: Artifacts,
+    /// Where steps go to be shown.
+    pub steps: mpsc::Sender<Step>,
     /// What is counted.
     pub metrics: WorkerMetrics,
     /// Start and end of the process.
@@ -55,6 +59,8 @@ pub struct Shared {
     pub device: Device,
     /// Whether pictures say what they were made with.
     pub labels: bool,
+    /// Where steps go to be shown.
+    pub steps: mpsc::Sender<Step>,
     /// A device that makes no step for this long hangs.
     pub step_timeout: Duration,
     /// Jobs in hands.
@@ -85,6 +91,7 @@ impl Shared {
             artifacts: parts.artifacts,
             device,
             labels: !config.bare_pictures,
+            steps: parts.steps,
             step_timeout: config.step_timeout(),
             hands: Arc::new(hands),
             kept: Kept::default(),

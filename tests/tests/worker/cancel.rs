@@ -79,6 +79,12 @@ async fn a_cancel_hits_nobody_else_on_the_device_or_waiting_for_it() -> Result<(
 async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let mut desk = Desk::open(&sandbox).await?;
+    // Another one makes the plans: a worker keeps those that it made itself.
+    let planner = sandbox.worker("planner", &[])?;
+    let fetched = desk.render("a cat", 4).await?;
+    let stored = desk.render("a dog [slow:200]", 4).await?;
+    let healed = desk.render("a radio [slow:200]", 4).await?;
+    drop(planner);
     let worker = sandbox.worker("worker", &[])?;
     let until_it_says = async |words: &str, job: &JobOffer| {
         let id = job.job.to_string();
@@ -88,9 +94,6 @@ async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made()
         })
         .await
     };
-    let fetched = desk.render("a cat", 4).await?;
-    let stored = desk.render("a dog [slow:200]", 4).await?;
-    let healed = desk.render("a radio [slow:200]", 4).await?;
 
     let away = StoreAway::begin(&sandbox)?;
     desk.offer(&fetched).await?;

@@ -1,7 +1,8 @@
 //! Which jobs may be dispatched in the very commit that makes them ready: those of kinds of which nothing waits, as far as there is room.
 //!
-//! A pass is only ever a shortcut. Whatever gets none stays ready and is claimed in its turn; and while anything of a kind is ready, nothing of
-//! that kind gets one, so that no job passes another that should go first.
+//! A pass is only ever a shortcut. Whatever gets none stays ready and is claimed in its turn. While anything of a kind is ready, and less than half
+//! of its queue is free, nothing of that kind gets a pass, so that no job passes another that should go first. With half of the queue free the
+//! next claim finds room for what waits; would it hold up the others until then, there would always be something to claim under load.
 
 use std::sync::{
     Arc,
@@ -41,12 +42,20 @@ impl Pass {
     /// Takes a pass for one job, if there is one.
     pub fn take(&self, kind: JobKind) -> bool {
         let of = self.of(kind);
-        let less = |room: i64| (room > 0).then_some(room - 1);
-        !of.waiting.load(Ordering::Relaxed)
-            && of
-                .room
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-                .is_ok()
+        let least = if of.waiting.load(Ordering::Relaxed) {
+            of.most.load(Ordering::Relaxed) / 2
+        } else {
+            0
+        };
+        let less = |room: i64| (room > least).then_some(room - 1);
+        of.room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+
+    /// A claim has filled a place of the queue.
+    pub fn claimed(&self, kind: JobKind) {
+        self.of(kind).room.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A job has left the queue.
@@ -54,7 +63,7 @@ impl Pass {
         self.of(kind).room.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Some job became ready without a pass: none is given until [`Self::renew`] knows that nothing waits.
+    /// Some job became ready without a pass: few are given until [`Self::renew`] knows that nothing waits.
     pub fn wait(&self) {
         for of in &*self.0 {
             of.waiting.store(true, Ordering::Relaxed);
@@ -95,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_passes_while_something_waits_or_the_queue_is_full() {
+    fn nothing_passes_what_waits_for_room_and_nothing_enters_a_full_queue() {
         let pass = Pass::default();
         assert!(!pass.take(JobKind::Plan), "nobody has looked yet");
         let empty = |queued| Backlog {
@@ -109,7 +118,17 @@ mod tests {
         assert!(!pass.take(JobKind::Render), "nobody has looked at renders");
         pass.give_back(JobKind::Plan);
         pass.wait();
-        assert!(!pass.take(JobKind::Plan), "another one waits");
+        assert!(!pass.take(JobKind::Plan), "another one waits for room");
+        pass.give_back(JobKind::Plan);
+        pass.give_back(JobKind::Plan);
+        assert!(
+            pass.take(JobKind::Plan),
+            "the one that waits finds room, too"
+        );
+        assert!(!pass.take(JobKind::Plan));
+        pass.give_back(JobKind::Plan);
+        pass.claimed(JobKind::Plan);
+        assert!(!pass.take(JobKind::Plan), "it has taken its place");
         pass.renew(empty(0), 4);
         assert!(pass.take(JobKind::Plan));
     }

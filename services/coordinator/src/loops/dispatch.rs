@@ -1,6 +1,6 @@
 //! Dispatch: publishes ready jobs as soon as there are some and there is room.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_platform::Lifecycle;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// Runs until `stop`. What is being published when it ends is finished by tasks of `life`.
 pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
     let pulse = farm.pulses.watch("dispatch", LONGEST_TURN);
+    let mut looked = Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -27,13 +28,21 @@ pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
                 break;
             };
             match dispatch::claim(&farm, epoch).await {
-                Ok(publishing) if publishing.len() == 0 => {
-                    if let Err(error) = dispatch::look(&farm).await {
-                        tracing::warn!(%error, "dispatch");
+                Ok(publishing) => {
+                    let claimed = publishing.len();
+                    if claimed > 0 {
+                        life.track(publishing.publish(farm.clone()));
                     }
-                    break;
+                    if claimed == 0 || looked.elapsed() > SWEEP {
+                        looked = Instant::now();
+                        if let Err(error) = dispatch::look(&farm).await {
+                            tracing::warn!(%error, "dispatch");
+                        }
+                    }
+                    if claimed == 0 {
+                        break;
+                    }
                 }
-                Ok(publishing) => life.track(publishing.publish(farm.clone())),
                 Err(error) => {
                     tracing::warn!(%error, "dispatch");
                     if !pause(&stop, AFTER_ERROR).await {

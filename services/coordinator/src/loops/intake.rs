@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use atelier_domain::Job;
+use atelier_proto::job::JobKind;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::LONGEST_TURN;
 use crate::{
     farm::Farm,
-    operations::submit::{Answer, Waiting},
-    store::{Accepted, Intake, Submission},
+    operations::{
+        dispatch::Publishing,
+        submit::{Answer, Waiting},
+    },
+    store::{Accepted, Intake, StoreError, Submission},
 };
 
 /// Most submits in one commit.
@@ -41,8 +46,25 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             answers.push(waiting.answer);
         }
     }
-    match farm.store.accept(&submissions, farm.queue_limit).await {
-        Ok(Intake { accepted, queues }) => {
+    let epoch = farm.epoch();
+    let mut passed = Vec::new();
+    let may = |job: &Job| {
+        let may = epoch.is_some() && farm.pass.take(job.kind);
+        if may {
+            passed.push(job.kind);
+        }
+        may
+    };
+    let (limit, policy) = (farm.queue_limit, &farm.policy);
+    let done = farm.store.accept(&submissions, limit, policy, may).await;
+    give_back_unused(farm, passed, &done);
+    match done {
+        Ok(Intake {
+            accepted,
+            queues,
+            dispatched,
+            ready,
+        }) => {
             let at = queues.first().map_or(0, |queue| queue.at);
             for queue in queues {
                 farm.end_rates.saw(queue.tenant, queue.ended, queue.at);
@@ -55,9 +77,14 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             farm.metrics
                 .submits_refused
                 .inc_by(accepted.iter().filter(refused).count() as u64);
-            if made > 0 {
+            if ready {
                 farm.pass.wait();
                 farm.ready.notify_one();
+            }
+            if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
+                farm.metrics.chained.inc_by(dispatched.len() as u64);
+                let publishing = Publishing::new(farm, dispatched, epoch);
+                farm.life.track(publishing.publish(farm.clone()));
             }
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.
@@ -71,6 +98,21 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
     }
     if !later.is_empty() {
         Box::pin(accept(farm, later)).await;
+    }
+}
+
+/// Passes that were taken for requests which were there already, or were not written.
+fn give_back_unused(farm: &Farm, mut passed: Vec<JobKind>, done: &Result<Intake, StoreError>) {
+    if let Ok(intake) = done {
+        for claimed in &intake.dispatched {
+            let kind = claimed.offer.work.kind();
+            if let Some(at) = passed.iter().position(|passed| *passed == kind) {
+                passed.swap_remove(at);
+            }
+        }
+    }
+    for kind in passed {
+        farm.pass.give_back(kind);
     }
 }
 

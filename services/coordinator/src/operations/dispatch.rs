@@ -29,6 +29,7 @@ pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
         .claim(farm.workers.room(), farm.policy.lease_ms)
         .await?;
     for Claimed { offer, .. } in &mut claimed {
+        farm.pass.claimed(offer.work.kind());
         farm.changes.changed(offer.request);
         spare_the_last(farm, offer);
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use atelier_domain::{
-    Millis, NewRequest, Request,
+    Event, Job, JobState, Millis, NewRequest, Policy, Request,
     fair::{Shares, Tag, Weight},
 };
 use atelier_proto::{
@@ -18,9 +18,10 @@ use sqlx::{FromRow, Postgres, Transaction, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, hit,
-    job_row::{self, JobWrite, Rank},
+    Claimed, Store, StoreError,
+    job_row::{JobWrite, Rank},
     notices::notify,
+    offer::offer,
     request_row::{Spec, sha256},
     unit::Loaded,
 };
@@ -85,12 +86,16 @@ pub enum Accepted {
 }
 
 /// What became of some submissions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Intake {
     /// Of each, in their order.
     pub accepted: Vec<Accepted>,
     /// The queues of their tenants.
     pub queues: Vec<QueueSeen>,
+    /// First jobs that were marked dispatched and have to be published now.
+    pub dispatched: Vec<Claimed>,
+    /// Whether other first jobs are ready.
+    pub ready: bool,
 }
 
 /// What was seen of a tenant's queue.
@@ -151,7 +156,8 @@ const LOCK_QUEUES: &str = "
     ORDER BY q.tenant_id
     FOR NO KEY UPDATE OF q";
 
-/// Writes new requests, except those whose idempotency key is taken, and moves the queues of their tenants; returns what it wrote.
+/// Writes new requests (`$1`) with their first jobs (`$2`), except those whose idempotency key is taken, and moves the queues of their tenants, and
+/// the clock to the turn of what is dispatched at once; returns what it wrote.
 const INSERT: &str = "
     WITH new AS (
         SELECT * FROM jsonb_to_recordset($1) AS n(
@@ -189,6 +195,28 @@ const INSERT: &str = "
             GROUP BY tenant_id
         ) m
         WHERE q.tenant_id = m.tenant_id
+    ),
+    first_jobs AS (
+        INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, attempt,
+                          input_pictures, not_before, lease_until, ready_at)
+        SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, attempt, input_pictures,
+               to_timestamp(not_before / 1000.0), to_timestamp(lease_until / 1000.0),
+               CASE WHEN state IN ('ready', 'dispatched') THEN now() END
+        FROM jsonb_to_recordset($2) AS n(
+            id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
+            seed bigint, priority text, fair_tag bigint, state text, attempt integer, input_pictures jsonb,
+            not_before bigint, lease_until bigint)
+        WHERE request_id IN (SELECT id FROM made)
+        RETURNING state, fair_tag
+    ),
+    -- As in a claim: one that another coordinator moves is left to it.
+    clock AS (
+        SELECT FROM fair_clock WHERE EXISTS (SELECT FROM first_jobs WHERE state = 'dispatched') FOR UPDATE SKIP LOCKED
+    ),
+    clock_moved AS (
+        UPDATE fair_clock c SET tag = d.tag
+        FROM (SELECT max(fair_tag) AS tag FROM first_jobs WHERE state = 'dispatched') d
+        WHERE c.tag < d.tag AND EXISTS (SELECT FROM clock)
     )
     SELECT id FROM made";
 
@@ -297,75 +325,126 @@ impl Admission {
     }
 }
 
+/// A submission that its tenant's queue has room for.
+struct Admitted<'a> {
+    submission: &'a Submission,
+    request: Request,
+    rank: Rank,
+    /// Where its tenant's next request starts.
+    finish: Tag,
+}
+
+/// Marks the first jobs that `may` be as dispatched.
+fn dispatch(
+    request: &mut Request,
+    now: Millis,
+    policy: &Policy,
+    may: &mut impl FnMut(&Job) -> bool,
+) {
+    let ready = |job: &&Job| matches!(job.state, JobState::Ready { .. });
+    let chosen: Vec<_> = request
+        .jobs
+        .iter()
+        .filter(ready)
+        .filter(|job| may(job))
+        .map(|job| job.id)
+        .collect();
+    for job in chosen {
+        let applied = request.apply(Event::Dispatched { job }, now, policy);
+        debug_assert!(
+            applied.is_ok_and(|effects| effects.is_empty()),
+            "it was ready"
+        );
+    }
+}
+
+fn has_ready(request: &Request) -> bool {
+    let ready = |job: &Job| matches!(job.state, JobState::Ready { .. });
+    request.jobs.iter().any(ready)
+}
+
+/// Writes requests and first jobs; returns the ids of those that were not there.
+async fn insert(
+    transaction: &mut Transaction<'static, Postgres>,
+    admitted: &[Admitted<'_>],
+) -> Result<HashSet<Uuid>, StoreError> {
+    if admitted.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let requests: Vec<_> = admitted.iter().map(RequestInsert::new).collect();
+    let jobs: Vec<_> = admitted
+        .iter()
+        .flat_map(|one| {
+            let write = |job| JobWrite::new(&one.request, job, one.rank);
+            one.request.jobs.iter().map(write)
+        })
+        .collect();
+    let made: Vec<Uuid> = sqlx::query_scalar(INSERT)
+        .bind(Json(&requests))
+        .bind(Json(&jobs))
+        .fetch_all(&mut **transaction)
+        .await?;
+    Ok(made.into_iter().collect())
+}
+
 impl Store {
     /// Writes `submissions` with their first jobs in one commit; says in the same order what became of each. A tenant without a limit of its
-    /// own may have `default_limit` active requests.
+    /// own may have `default_limit` active requests. First jobs that `may` be are marked dispatched at once.
     pub async fn accept(
         &self,
         submissions: &[Submission],
         default_limit: u64,
+        policy: &Policy,
+        mut may: impl FnMut(&Job) -> bool,
     ) -> Result<Intake, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let mut admission = Admission::begin(&mut transaction, submissions, default_limit).await?;
-        let admitted: Vec<_> = submissions
-            .iter()
-            .filter_map(|submission| {
-                let (rank, finish) = admission.admit(submission)?;
-                let request = Request::start(submission.start, admission.now);
-                Some((submission, request, rank, finish))
-            })
-            .collect();
-        let rows: Vec<_> = admitted
-            .iter()
-            .map(|(submission, request, rank, finish)| {
-                RequestInsert::new(submission, request, *rank, *finish)
-            })
-            .collect();
-        let made: HashSet<Uuid> = sqlx::query_scalar(INSERT)
-            .bind(Json(&rows))
-            .fetch_all(&mut *transaction)
-            .await?
-            .into_iter()
-            .collect();
-        let jobs: Vec<JobWrite> = admitted
-            .iter()
-            .filter(|(_, request, ..)| made.contains(&request.id.as_uuid()))
-            .flat_map(|(_, request, rank, _)| {
-                request
-                    .jobs
-                    .iter()
-                    .map(|job| JobWrite::new(request, job, *rank))
-            })
-            .collect();
-        let done = sqlx::query(job_row::INSERT)
-            .bind(Json(&jobs))
-            .execute(&mut *transaction)
-            .await?;
-        hit("making first jobs", done.rows_affected(), jobs.len())?;
-        if self.others() {
-            notify(&mut transaction, &[], !jobs.is_empty()).await?;
-        }
-        transaction.commit().await?;
-        for (submission, request, rank, _) in &admitted {
-            if made.contains(&request.id.as_uuid()) {
-                self.recent.offer(|| Loaded {
-                    request: request.clone(),
-                    version: 0,
-                    rank: *rank,
-                    spec: Arc::new(submission.spec()),
-                    tenant: submission.tenant.as_uuid(),
-                    created_ms: admission.now.cast_signed(),
-                    places: HashMap::new(),
+        let mut admitted = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            if let Some((rank, finish)) = admission.admit(submission) {
+                let mut request = Request::start(submission.start, admission.now);
+                dispatch(&mut request, admission.now, policy, &mut may);
+                admitted.push(Admitted {
+                    submission,
+                    request,
+                    rank,
+                    finish,
                 });
             }
         }
-
+        let made = insert(&mut transaction, &admitted).await?;
+        let is_new = |one: &&Admitted| made.contains(&one.request.id.as_uuid());
+        let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
+        let ready = new.iter().any(|one| has_ready(&one.request));
+        if self.others() {
+            notify(&mut transaction, &[], ready).await?;
+        }
+        transaction.commit().await?;
+        let mut dispatched = Vec::new();
+        for one in new {
+            let spec = Arc::new(one.submission.spec());
+            for job in &one.request.jobs {
+                if let JobState::Dispatched { lease_until, .. } = job.state {
+                    let lease_ms = lease_until - admission.now;
+                    dispatched.push(offer(&one.request, job, &spec, lease_ms)?);
+                }
+            }
+            self.recent.offer(|| Loaded {
+                request: one.request.clone(),
+                version: 0,
+                rank: one.rank,
+                spec,
+                tenant: one.submission.tenant.as_uuid(),
+                created_ms: admission.now.cast_signed(),
+                places: HashMap::new(),
+            });
+        }
         let old: Vec<&Submission> = submissions
             .iter()
             .filter(|one| !made.contains(&one.start.id.as_uuid()))
             .collect();
         let earlier = self.earlier(&old).await?;
-        let is_admitted = |id: RequestId| admitted.iter().any(|(_, request, ..)| request.id == id);
+        let is_admitted = |id: RequestId| admitted.iter().any(|one| one.request.id == id);
         let accepted = submissions
             .iter()
             .map(|submission| {
@@ -386,6 +465,8 @@ impl Store {
         Ok(Intake {
             accepted,
             queues: admission.seen,
+            dispatched,
+            ready,
         })
     }
 
@@ -427,7 +508,13 @@ impl Earlier {
 }
 
 impl<'a> RequestInsert<'a> {
-    fn new(submission: &'a Submission, request: &Request, rank: Rank, finish: Tag) -> Self {
+    fn new(one: &'a Admitted<'_>) -> Self {
+        let Admitted {
+            submission,
+            request,
+            rank,
+            finish,
+        } = one;
         let direct_plan = submission.start.direct_plan;
         Self {
             id: request.id.as_uuid(),
@@ -451,7 +538,7 @@ impl<'a> RequestInsert<'a> {
             direct_plan_bytes: direct_plan.bytes,
             plan_checks: request.plan.map(|plan| plan.checks),
             fair_tag: rank.fair_tag,
-            fair_finish: finish,
+            fair_finish: *finish,
             traceparent: submission.brought.map(|brought| brought.to_string()),
         }
     }

@@ -192,7 +192,6 @@ pub(super) struct JobWrite {
     pub priority: &'static str,
     pub fair_tag: Tag,
     pub state: &'static str,
-    #[serde(skip)]
     pub attempt: u32,
     #[serde(skip)]
     pub failures: u32,
@@ -204,7 +203,6 @@ pub(super) struct JobWrite {
     pub begun: bool,
     pub input_pictures: Vec<ArtifactRef>,
     pub not_before: Option<u64>,
-    #[serde(skip)]
     pub lease_until: Option<u64>,
     #[serde(skip)]
     pub worker_id: Option<Uuid>,
@@ -229,16 +227,6 @@ pub(super) struct JobWrite {
     #[serde(skip)]
     pub from_state: Option<&'static str>,
 }
-
-/// Writes the first jobs of new requests, [`JobWrite`]s in the JSON array `$1`.
-pub(super) const INSERT: &str = "
-    INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state,
-                      input_pictures, not_before, ready_at)
-    SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, input_pictures,
-           to_timestamp(not_before / 1000.0), to_timestamp(not_before / 1000.0)
-    FROM jsonb_to_recordset($1) AS n(
-        id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
-        seed bigint, priority text, fair_tag bigint, state text, input_pictures jsonb, not_before bigint)";
 
 impl JobWrite {
     /// A job as it is in `request`.

@@ -77,16 +77,6 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
-    /// A fenced write did not hit the rows that it named: somebody else was there in between. Nothing was changed.
-    #[error("{what}: wrote {wrote} rows instead of {wanted}")]
-    Fenced {
-        /// Which write.
-        what: &'static str,
-        /// Rows that it hit.
-        wrote: u64,
-        /// Rows that it named.
-        wanted: u64,
-    },
     /// Somebody else changed a request between the look and the write. Nothing was changed; looking again does better.
     #[error("somebody else was faster")]
     Overtaken,
@@ -152,19 +142,5 @@ impl StoreError {
                 .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
             _ => false,
         }
-    }
-}
-
-/// Refuses a write that hit other rows than it named.
-fn hit(what: &'static str, wrote: u64, wanted: usize) -> Result<(), StoreError> {
-    let wanted = wanted as u64;
-    if wrote == wanted {
-        Ok(())
-    } else {
-        Err(StoreError::Fenced {
-            what,
-            wrote,
-            wanted,
-        })
     }
 }

@@ -1,6 +1,7 @@
 //! The artifact store: immutable objects named by the SHA-256 of their bytes, in S3 or a local folder.
 
 mod folder;
+mod memory;
 mod open;
 
 use std::{
@@ -14,6 +15,7 @@ use axum::http::Method;
 use bytes::Bytes;
 use folder::{Durable, Folder};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use memory::Memory;
 use object_store::{
     Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, aws::AmazonS3,
     path::Path, signer::Signer,
@@ -31,6 +33,8 @@ pub struct Artifacts {
     folder: Option<Folder>,
     /// The same as an S3 bucket, where it is one.
     signer: Option<Arc<AmazonS3>>,
+    /// What was stored or read last.
+    memory: Option<Arc<Memory>>,
 }
 
 /// Why the store did not do it.
@@ -44,7 +48,7 @@ pub enum ArtifactError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The folder cannot be made.
+    /// The folder cannot be made, or what a loss of power left in it cannot be put back.
     #[error("folder {path:?} of the store: {source}")]
     Folder {
         /// The folder.
@@ -108,13 +112,25 @@ impl Artifacts {
         open::open(url, variables)
     }
 
+    /// The same store, which also keeps up to `bytes` of what is stored and read in memory, for whoever soon reads it again.
+    pub fn remembering(self, bytes: usize) -> Self {
+        Self {
+            memory: Some(Arc::new(Memory::new(bytes))),
+            ..self
+        }
+    }
+
     /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable.
     pub async fn put(
         &self,
         bytes: Bytes,
         media_type: MediaType,
     ) -> Result<ArtifactRef, ArtifactError> {
-        self.store(bytes, media_type, Durable::Now).await
+        let artifact = self.store(bytes.clone(), media_type, Durable::Now).await?;
+        if let Some(memory) = &self.memory {
+            memory.keep(artifact.sha256, &bytes);
+        }
+        Ok(artifact)
     }
 
     /// The same for what can be made again, as a trace can: a local folder may lose it with the power within some seconds.
@@ -136,7 +152,7 @@ impl Artifacts {
         let artifact = describe(&bytes, media_type);
         if let Some(folder) = self.small(&artifact) {
             folder
-                .write(&key_of(&artifact), bytes, durable)
+                .write(key_of(&artifact), bytes, durable)
                 .await
                 .map_err(failed)?;
             return Ok(artifact);
@@ -157,6 +173,21 @@ impl Artifacts {
     /// Reads an artifact of at most `limit` bytes and compares it with its name.
     pub async fn get(&self, artifact: &ArtifactRef, limit: u64) -> Result<Bytes, ArtifactError> {
         check_size(artifact.bytes, limit.min(MAX_ARTIFACT_BYTES))?;
+        let sha256 = artifact.sha256;
+        let Some(memory) = &self.memory else {
+            return self.read(artifact).await;
+        };
+        match memory.get(sha256) {
+            Some(bytes) if bytes.len() as u64 == artifact.bytes => Ok(bytes),
+            _ => {
+                let bytes = self.read(artifact).await?;
+                memory.keep(sha256, &bytes);
+                Ok(bytes)
+            }
+        }
+    }
+
+    async fn read(&self, artifact: &ArtifactRef) -> Result<Bytes, ArtifactError> {
         let sha256 = artifact.sha256;
         let damaged = |what| ArtifactError::Damaged { sha256, what };
         if let Some(folder) = self.small(artifact) {

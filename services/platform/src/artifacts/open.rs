@@ -8,7 +8,10 @@ use object_store::{
     local::LocalFileSystem,
 };
 
-use super::{ArtifactError, Artifacts, folder::Folder};
+use super::{
+    ArtifactError, Artifacts,
+    folder::{self, Folder},
+};
 
 pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifacts, ArtifactError> {
     let bad = |reason: String| ArtifactError::Url {
@@ -24,6 +27,7 @@ pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifact
                 signer: Some(store.clone()),
                 store,
                 folder: None,
+                memory: None,
             })
         }
         Some(("s3", _)) => Err(bad("name one bucket and no path".into())),
@@ -32,7 +36,9 @@ pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifact
 }
 
 fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
-    std::fs::create_dir_all(&path).map_err(|source| ArtifactError::Folder {
+    let made = std::fs::create_dir_all(&path);
+    let recovered = made.and_then(|()| folder::recover(&path));
+    recovered.map_err(|source| ArtifactError::Folder {
         path: path.clone(),
         source,
     })?;
@@ -42,6 +48,7 @@ fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
         store: Arc::new(store),
         folder: Some(Folder::new(path)),
         signer: None,
+        memory: None,
     })
 }
 
