@@ -84,6 +84,7 @@ async fn a_cancel_ends_the_fetching_of_inputs_and_the_storing_of_what_was_made()
     let fetched = desk.render("a cat", 4).await?;
     let stored = desk.render("a dog [slow:200]", 4).await?;
     let healed = desk.render("a radio [slow:200]", 4).await?;
+    desk.empty().await?;
     drop(planner);
     let worker = sandbox.worker("worker", &[])?;
     let until_it_says = async |words: &str, job: &JobOffer| {

@@ -25,6 +25,17 @@ struct OfKind {
     room: AtomicI64,
     /// The same when nothing queues.
     most: AtomicI64,
+    /// Passes of commits that are under way: who looks at the database does not see them yet.
+    pending: AtomicI64,
+}
+
+/// The passes that one commit takes. Dropped after it, gives back those that were not used.
+#[derive(Debug)]
+pub struct Passes {
+    pass: Pass,
+    /// By kind, as in [`Pass`].
+    taken: [i64; 3],
+    used: [i64; 3],
 }
 
 impl Default for Pass {
@@ -34,23 +45,19 @@ impl Default for Pass {
             waiting: AtomicBool::new(true),
             room: AtomicI64::new(0),
             most: AtomicI64::new(0),
+            pending: AtomicI64::new(0),
         })))
     }
 }
 
 impl Pass {
-    /// Takes a pass for one job, if there is one.
-    pub fn take(&self, kind: JobKind) -> bool {
-        let of = self.of(kind);
-        let least = if of.waiting.load(Ordering::Relaxed) {
-            of.most.load(Ordering::Relaxed) / 2
-        } else {
-            0
-        };
-        let less = |room: i64| (room > least).then_some(room - 1);
-        of.room
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+    /// For a commit that may take passes.
+    pub fn passes(&self) -> Passes {
+        Passes {
+            pass: self.clone(),
+            taken: [0; 3],
+            used: [0; 3],
+        }
     }
 
     /// A claim has filled a place of the queue.
@@ -84,18 +91,59 @@ impl Pass {
     /// Somebody looked: what waits and what queues. `room` jobs may queue.
     pub fn renew(&self, backlog: Backlog, room: u32) {
         let of = self.of(backlog.kind);
-        let left = i64::from(room) - i64::from(backlog.queued);
+        let pending = of.pending.load(Ordering::Relaxed);
+        let left = i64::from(room) - i64::from(backlog.queued) - pending;
         of.most.store(i64::from(room), Ordering::Relaxed);
         of.room.store(left, Ordering::Relaxed);
         of.waiting.store(backlog.ready, Ordering::Relaxed);
     }
 
     fn of(&self, kind: JobKind) -> &OfKind {
-        match kind {
-            JobKind::Plan => &self.0[0],
-            JobKind::Render => &self.0[1],
-            JobKind::Critique => &self.0[2],
+        &self.0[index(kind)]
+    }
+}
+
+impl Passes {
+    /// Takes a pass for one job, if there is one.
+    pub fn take(&mut self, kind: JobKind) -> bool {
+        let of = self.pass.of(kind);
+        let least = if of.waiting.load(Ordering::Relaxed) {
+            of.most.load(Ordering::Relaxed) / 2
+        } else {
+            0
+        };
+        let less = |room: i64| (room > least).then_some(room - 1);
+        let taken = of
+            .room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok();
+        if taken {
+            of.pending.fetch_add(1, Ordering::Relaxed);
+            self.taken[index(kind)] += 1;
         }
+        taken
+    }
+
+    /// A job was committed as dispatched by such a pass.
+    pub fn used(&mut self, kind: JobKind) {
+        self.used[index(kind)] += 1;
+    }
+}
+
+impl Drop for Passes {
+    fn drop(&mut self) {
+        for ((of, taken), used) in self.pass.0.iter().zip(self.taken).zip(self.used) {
+            of.room.fetch_add(taken - used, Ordering::Relaxed);
+            of.pending.fetch_sub(taken, Ordering::Relaxed);
+        }
+    }
+}
+
+const fn index(kind: JobKind) -> usize {
+    match kind {
+        JobKind::Plan => 0,
+        JobKind::Render => 1,
+        JobKind::Critique => 2,
     }
 }
 
@@ -106,31 +154,64 @@ mod tests {
     #[test]
     fn nothing_passes_what_waits_for_room_and_nothing_enters_a_full_queue() {
         let pass = Pass::default();
-        assert!(!pass.take(JobKind::Plan), "nobody has looked yet");
+        let take = |kind| {
+            let mut passes = pass.passes();
+            let taken = passes.take(kind);
+            if taken {
+                passes.used(kind);
+            }
+            taken
+        };
+        assert!(!take(JobKind::Plan), "nobody has looked yet");
         let empty = |queued| Backlog {
             kind: JobKind::Plan,
             ready: false,
             queued,
         };
         pass.renew(empty(3), 4);
-        assert!(pass.take(JobKind::Plan));
-        assert!(!pass.take(JobKind::Plan), "the queue is full");
-        assert!(!pass.take(JobKind::Render), "nobody has looked at renders");
+        assert!(take(JobKind::Plan));
+        assert!(!take(JobKind::Plan), "the queue is full");
+        assert!(!take(JobKind::Render), "nobody has looked at renders");
         pass.give_back(JobKind::Plan);
         pass.wait();
-        assert!(!pass.take(JobKind::Plan), "another one waits for room");
+        assert!(!take(JobKind::Plan), "another one waits for room");
         pass.give_back(JobKind::Plan);
         pass.give_back(JobKind::Plan);
-        assert!(
-            pass.take(JobKind::Plan),
-            "the one that waits finds room, too"
-        );
-        assert!(!pass.take(JobKind::Plan));
+        assert!(take(JobKind::Plan), "the one that waits finds room, too");
+        assert!(!take(JobKind::Plan));
         pass.give_back(JobKind::Plan);
         pass.claimed(JobKind::Plan);
-        assert!(!pass.take(JobKind::Plan), "it has taken its place");
+        assert!(!take(JobKind::Plan), "it has taken its place");
         pass.renew(empty(0), 4);
-        assert!(pass.take(JobKind::Plan));
+        assert!(take(JobKind::Plan));
+    }
+
+    #[test]
+    fn who_looks_while_a_commit_is_under_way_counts_its_passes_and_unused_ones_come_back() {
+        let pass = Pass::default();
+        let empty = |queued| Backlog {
+            kind: JobKind::Plan,
+            ready: false,
+            queued,
+        };
+        pass.renew(empty(0), 2);
+        let mut passes = pass.passes();
+        assert!(passes.take(JobKind::Plan));
+        // It is not committed yet.
+        pass.renew(empty(0), 2);
+        let mut others = pass.passes();
+        assert!(others.take(JobKind::Plan) && !others.take(JobKind::Plan));
+        passes.used(JobKind::Plan);
+        drop(passes);
+        drop(others);
+        pass.renew(empty(1), 2);
+        let mut passes = pass.passes();
+        assert!(passes.take(JobKind::Plan) && !passes.take(JobKind::Plan));
+        drop(passes);
+        assert!(
+            pass.passes().take(JobKind::Plan),
+            "the last one was not used"
+        );
     }
 
     #[test]

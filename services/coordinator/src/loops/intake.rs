@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use atelier_domain::Job;
-use atelier_proto::job::JobKind;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +13,7 @@ use crate::{
         dispatch::Publishing,
         submit::{Answer, Waiting},
     },
-    store::{Accepted, Intake, StoreError, Submission},
+    store::{Accepted, Intake, Submission},
 };
 
 /// Most submits in one commit.
@@ -47,18 +46,10 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
         }
     }
     let epoch = farm.epoch();
-    let mut passed = Vec::new();
-    let may = |job: &Job| {
-        let may = epoch.is_some() && farm.pass.take(job.kind);
-        if may {
-            passed.push(job.kind);
-        }
-        may
-    };
+    let mut passes = farm.pass.passes();
+    let may = |job: &Job| epoch.is_some() && passes.take(job.kind);
     let (limit, policy) = (farm.queue_limit, &farm.policy);
-    let done = farm.store.accept(&submissions, limit, policy, may).await;
-    give_back_unused(farm, passed, &done);
-    match done {
+    match farm.store.accept(&submissions, limit, policy, may).await {
         Ok(Intake {
             accepted,
             queues,
@@ -81,6 +72,9 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
                 farm.pass.wait();
                 farm.ready.notify_one();
             }
+            for claimed in &dispatched {
+                passes.used(claimed.offer.work.kind());
+            }
             if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
                 farm.metrics.chained.inc_by(dispatched.len() as u64);
                 let publishing = Publishing::new(farm, dispatched, epoch);
@@ -96,23 +90,9 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             tracing::error!(%error, requests = submissions.len(), "requests were not accepted")
         }
     }
+    drop(passes);
     if !later.is_empty() {
         Box::pin(accept(farm, later)).await;
-    }
-}
-
-/// Passes that were taken for requests which were there already, or were not written.
-fn give_back_unused(farm: &Farm, mut passed: Vec<JobKind>, done: &Result<Intake, StoreError>) {
-    if let Ok(intake) = done {
-        for claimed in &intake.dispatched {
-            let kind = claimed.offer.work.kind();
-            if let Some(at) = passed.iter().position(|passed| *passed == kind) {
-                passed.swap_remove(at);
-            }
-        }
-    }
-    for kind in passed {
-        farm.pass.give_back(kind);
     }
 }
 

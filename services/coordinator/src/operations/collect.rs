@@ -107,11 +107,16 @@ fn apply(farm: &Farm, unit: &mut Unit, reports: &[Report]) -> Vec<Answered> {
 async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<(), SaveError> {
     direct_plan::store(farm, &unit).await?;
     let epoch = farm.epoch();
+    let mut passes = farm.pass.passes();
     if epoch.is_some() {
-        unit.dispatch_ready(&farm.policy, |job| farm.pass.take(job.kind));
+        unit.dispatch_ready(&farm.policy, |job| passes.take(job.kind));
     }
     let mut committed = unit.commit().await?;
     let dispatched = std::mem::take(&mut committed.dispatched);
+    for claimed in &dispatched {
+        passes.used(claimed.offer.work.kind());
+    }
+    drop(passes);
     if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
         farm.metrics.chained.inc_by(dispatched.len() as u64);
         let publishing = Publishing::new(farm, dispatched, epoch);
