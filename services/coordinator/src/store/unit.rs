@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Takes the requests called `ids` from memory, and from the database what is not there, without a lock; those that do not exist are left out.
-    /// [`Unit::commit`] fails with [`StoreError::Overtaken`] when one of them was changed by somebody else meanwhile.
+    /// Committing fails as overtaken when one of them was changed by somebody else meanwhile.
     pub async fn resume(&self, ids: &[RequestId]) -> Result<Unit, StoreError> {
         let known: HashMap<RequestId, Arc<Loaded>> = ids
             .iter()

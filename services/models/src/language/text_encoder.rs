@@ -29,7 +29,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// FLUX.2 [klein]: layers 9, 18 and 27, padded to 512 (diffusers' `Flux2KleinPipeline`).
+    /// FLUX.2 klein: layers 9, 18 and 27, padded to 512 (diffusers' `Flux2KleinPipeline`).
     pub fn klein() -> Self {
         Self {
             taps: vec![9, 18, 27],

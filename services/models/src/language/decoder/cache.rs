@@ -58,7 +58,7 @@ impl Cache {
 }
 
 impl Memory for Cache {
-    /// Counts once [`Cache::add`] is called.
+    /// Counts once the tokens are added.
     fn extend(&mut self, layer: usize, k: &Tensor, v: &Tensor) -> (Tensor, Tensor) {
         let added = k.size()[2];
         let end = self.length + added;
