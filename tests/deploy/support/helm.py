@@ -1,4 +1,4 @@
-"""The Helm engine, through the C interface of helm-c-sdk (https://pypi.org/project/helm-python-sdk/): rendering, linting, YAML."""
+"""The Helm engine, through the C interface of helm-c-sdk (PyPI: helm-python-sdk): rendering, linting, YAML."""
 
 import ctypes
 import json
