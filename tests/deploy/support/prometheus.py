@@ -60,6 +60,12 @@ class Server:
         ]
         self.process = Process("prometheus", command, folder / "server.log", {})
         wait_until("Prometheus", self._is_ready, self.process)
+        # It takes some seconds until it knows its targets; what is counted before that has no rate.
+        wanted = sum(len(addresses) for addresses in targets.values())
+        wait_until("a look at every target", lambda: self._looked_at() == wanted, self.process)
+
+    def _looked_at(self) -> int:
+        return sum(int(series["value"][1]) for series in self.ask("query", query="up")["result"])
 
     def _is_ready(self) -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=2) as answer:

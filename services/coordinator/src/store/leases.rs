@@ -82,7 +82,8 @@ const EXTEND: &str = "
             begun_attempt = CASE WHEN alive.phase >= 1 THEN j.attempt ELSE j.begun_attempt END,
             computed_attempt = CASE WHEN alive.phase = 2 THEN j.attempt ELSE j.computed_attempt END
         FROM alive
-        WHERE j.id = ANY($1) AND j.id = alive.id
+        -- Few against what was said, and looked up one by one: the ids again would be looked up for each of them.
+        WHERE j.id = alive.id
         RETURNING j.id
     )
     SELECT id, true FROM written
