@@ -8,7 +8,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# Series of every coordinator are the same where they are read from the database: take one of them.
 RATE = "[$__rate_interval]"
 
 
@@ -16,8 +15,12 @@ def rate(metric: str, labels: str = "") -> str:
     return f"rate(atelier_{metric}{labels}{RATE})"
 
 
-def quantile(q: float, metric: str, by: str = "", labels: str = "") -> str:
-    return f"histogram_quantile({q}, sum by (le{', ' + by if by else ''}) ({rate(metric + '_bucket', labels)}))"
+def where(label: str, operator: str, value: str) -> str:
+    return f'{{{label}{operator}"{value}"}}'
+
+
+def quantile(q: float, metric: str, by: str = "") -> str:
+    return f"histogram_quantile({q}, sum by (le{', ' + by if by else ''}) ({rate(metric + '_bucket')}))"
 
 
 def mean(metric: str, by: str = "") -> str:
@@ -79,9 +82,10 @@ def dashboard(name: str, title: str, about: str, panels) -> dict:
     }
 
 
-SUCCEEDED = f'sum ({rate("requests_ended_total", "{state=" + chr(34) + "succeeded" + chr(34) + "}")})'
+SUCCEEDED = f'sum ({rate("requests_ended_total", where("state", "=", "succeeded"))})'
 CHECKED = '{result!="unchecked"}'
 
+# Series of every coordinator are the same where they are read from the database: take one of them.
 FARM = [
     Panel("Pictures a second", "Requests that ended with a picture.", "reqps", ("pictures", SUCCEEDED), kind="stat", width=4),
     Panel("Active jobs", "Ready or dispatched, of the whole farm.", "short",
@@ -143,11 +147,11 @@ QUALITY = [
     Panel("First try", "Of the pictures that were looked at, those in which nothing failed at once.", "percentunit",
           ("first try", "atelier:first_try:ratio_rate1h"), kind="stat", width=6),
     Panel("Right in the end", "First try or mended.", "percentunit",
-          ("right", share(f'sum ({rate("request_quality_total", "{result=~" + chr(34) + "first_try|mended" + chr(34) + "}")})',
+          ("right", share(f'sum ({rate("request_quality_total", where("result", "=~", "first_try|mended"))})',
                           f"sum ({rate('request_quality_total', CHECKED)})")), kind="stat", width=6),
     Panel("Rounds", "Passes of drawing and looking for each picture.", "none", ("rounds", mean("request_rounds")), kind="stat", width=6),
     Panel("Plans made", "Plans that were made, of those that were tried; the rest were drawn from the prompt as it is.", "percentunit",
-          ("made", share(f'sum ({rate("plans_total", "{result=" + chr(34) + "made" + chr(34) + "}")})', f"sum ({rate('plans_total')})")),
+          ("made", share(f'sum ({rate("plans_total", where("result", "=", "made"))})', f"sum ({rate('plans_total')})")),
           kind="stat", width=6),
 
     Panel("What became of requests", "By the critique: right at once, mended, improved, not mended, never looked at.", "reqps",
@@ -156,10 +160,10 @@ QUALITY = [
           ("{{effect}}", f"sum by (effect) ({rate('redraws_total')})"), stack=True, width=12),
 
     Panel("Checks that pass", "Share of pass among the answered, by kind of check.", "percentunit",
-          ("{{kind}}", share(f'sum by (kind) ({rate("checks_total", "{answer=" + chr(34) + "pass" + chr(34) + "}")})',
-                             f'sum by (kind) ({rate("checks_total", "{answer!=" + chr(34) + "unknown" + chr(34) + "}")})')), width=12),
+          ("{{kind}}", share(f'sum by (kind) ({rate("checks_total", where("answer", "=", "pass"))})',
+                             f'sum by (kind) ({rate("checks_total", where("answer", "!=", "unknown"))})')), width=12),
     Panel("Checks without an answer", "Share of unknown, by kind of check: what the critic cannot see.", "percentunit",
-          ("{{kind}}", share(f'sum by (kind) ({rate("checks_total", "{answer=" + chr(34) + "unknown" + chr(34) + "}")})',
+          ("{{kind}}", share(f'sum by (kind) ({rate("checks_total", where("answer", "=", "unknown"))})',
                              f"sum by (kind) ({rate('checks_total')})")), width=12),
 
     Panel("Plans", "Made, and given up for the prompt as it is.", "ops", ("{{result}}", f"sum by (result) ({rate('plans_total')})")),

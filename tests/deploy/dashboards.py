@@ -11,7 +11,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from helm import CHART, ENGINE
+from helm import ENGINE, render
 from support import suite
 from support.farm import DOUBLE, Api, Farm, free_port, ready, wait_until
 from support.prometheus import Server, programs
@@ -127,11 +127,10 @@ class Written(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_the_chart_carries_the_same_rules_and_dashboards(self):
-        texts = ENGINE.render(CHART, ENGINE.yaml((CHART / "ci/full.yaml").read_text()))
-        objects = [o for name, text in texts.items() if name.endswith("monitoring.yaml") for o in ENGINE.documents(text)]
+        objects, _ = render("full")
         rule = next(o for o in objects if o["kind"] == "PrometheusRule")
         self.assertEqual(rule["spec"]["groups"], RULES)
-        carried = next(o for o in objects if o["kind"] == "ConfigMap")["data"]
+        carried = next(o for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"].endswith("-dashboards"))["data"]
         self.assertEqual({name: json.loads(text) for name, text in carried.items()},
                          {file.name: json.loads(file.read_text()) for file in FILES})
 

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 from contextlib import contextmanager
 
-from helm import CHART, ENGINE, of_kind, values
+from helm import of_kind, render
 from support import nats, suite
 from support.farm import DOUBLE, Api, Farm, free_port, ready, wait_until
 
@@ -21,10 +21,8 @@ def password(user: str) -> str:
 class Rendered:
     """The objects of the value set, with the addresses of this machine put in."""
 
-    def __init__(self, case: str = CASE, **more):
-        texts = ENGINE.render(CHART, {**values(case), **more})
-        manifests = [text for name, text in texts.items() if not name.endswith("NOTES.txt")]
-        self.objects = [document for text in manifests for document in ENGINE.documents(text)]
+    def __init__(self):
+        self.objects, _ = render(CASE)
 
     def accounts(self) -> str:
         maps = of_kind(self.objects, "ConfigMap")

@@ -2,6 +2,7 @@
 //!
 //! Synchronous: no async runtime and no network in here, and no tensor leaves the crate except towards the trainer.
 
+mod bounded;
 pub mod checkpoint;
 pub mod critic;
 pub mod device;

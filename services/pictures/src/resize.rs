@@ -123,7 +123,7 @@ const HALF: i32 = 1 << (PRECISION - 1);
 
 fn across(picture: &RgbImage, width: u32, filter: Filter) -> RgbImage {
     let windows = windows(picture.width(), width, filter);
-    let mut out = Vec::with_capacity((width * picture.height() * 3) as usize);
+    let mut out = Vec::with_capacity(width as usize * picture.height() as usize * 3);
     for row in picture.as_raw().chunks_exact(picture.width() as usize * 3) {
         for window in &windows {
             let mut sums = [HALF; 3];

@@ -69,7 +69,7 @@ impl Steps {
     /// Whether to wait until the sign that the job begins is out of this process. Were it to end before that, the job would be held against nobody
     /// and begin again, and then with this wait; so that jobs which take less time than the wait need not bear it the first time.
     fn begins_surely(&self) -> bool {
-        self.job.offer.attempt > 1 || self.job.offer.alone || !self.shared.hands.is_quick()
+        self.job.offer.attempt > 1 || !self.shared.hands.is_quick()
     }
 }
 

@@ -16,13 +16,9 @@ class Engine:
 
     def __init__(self, path: Path = DEPS / "helm/libhelm_c.so"):
         self._library = ctypes.CDLL(str(path))
-        self._library.helm_sdk_version.restype = ctypes.c_void_p
         self._library.helm_free_string.restype = None
         self._library.helm_free_string.argtypes = [ctypes.c_void_p]
         self._charts = {}
-
-    def version(self) -> str:
-        return self._take(self._library.helm_sdk_version())
 
     def yaml(self, text: str) -> dict:
         """A document of YAML that is a map."""

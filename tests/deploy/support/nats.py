@@ -48,9 +48,9 @@ class Client:
         self._next = 0
         self.refused = self._until_pong()[0]
 
-    def publish(self, subject: str, body: bytes = b"{}", reply: str = "") -> list:
+    def publish(self, subject: str, body: bytes = b"{}") -> list:
         """What was refused."""
-        self._send(f"PUB {subject} {reply + ' ' if reply else ''}{len(body)}\r\n".encode() + body + b"\r\n")
+        self._send(f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n")
         return self.settle()[0]
 
     def subscribe(self, subject: str) -> list:

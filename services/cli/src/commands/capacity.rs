@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use self::{need::Need, samples::Measured};
 use crate::{
-    client::{Client, FarmArgs},
+    client::FarmArgs,
     exit::Usage,
     show::{self, OutputArgs, Table},
 };
@@ -37,7 +37,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if !(args.busy > 0.0 && args.busy <= 1.0) {
         return Err(Usage("--use: a share above 0 and at most 1".into()).into());
     }
-    let client = Client::new(args.farm.place()?)?;
+    let client = args.farm.client()?;
     let measured = Measured::read(&client.metrics().await?);
     ensure!(
         measured.pictures > 0.0 && measured.device_seconds() > 0.0,

@@ -87,8 +87,7 @@ fn story(file: &Path, texts: &[Text]) -> String {
         say("prompt", &made.prompt);
         say("model", &made.model);
         let drawn = format!("{}, {} steps, seed {}", made.op, made.steps, made.seed);
-        let composed = made.op.clone();
-        say("drawn by", if made.steps > 0 { &drawn } else { &composed });
+        say("drawn by", if made.steps > 0 { &drawn } else { &made.op });
         let [width, height] = made.size;
         say("size", &format!("{width} x {height}"));
         for used in &made.references {

@@ -3,7 +3,7 @@
 mod admission;
 mod insert;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::LazyCell, collections::HashMap, sync::Arc};
 
 use admission::Admission;
 use atelier_domain::{Event, Job, JobState, Millis, NewRequest, Policy, Request};
@@ -118,12 +118,10 @@ fn dispatch(
     policy: &Policy,
     may: &mut impl FnMut(&Job) -> bool,
 ) {
-    let ready = |job: &&Job| matches!(job.state, JobState::Ready { .. });
     let chosen: Vec<_> = request
         .jobs
         .iter()
-        .filter(ready)
-        .filter(|job| may(job))
+        .filter(|job| is_ready(job) && may(job))
         .map(|job| job.id)
         .collect();
     for job in chosen {
@@ -135,9 +133,12 @@ fn dispatch(
     }
 }
 
+fn is_ready(job: &Job) -> bool {
+    matches!(job.state, JobState::Ready { .. })
+}
+
 fn has_ready(request: &Request) -> bool {
-    let ready = |job: &Job| matches!(job.state, JobState::Ready { .. });
-    request.jobs.iter().any(ready)
+    request.jobs.iter().any(is_ready)
 }
 
 impl Store {
@@ -175,7 +176,7 @@ impl Store {
         transaction.commit().await?;
         let mut dispatched = Vec::new();
         for one in new {
-            let spec = Arc::new(one.submission.spec());
+            let spec = LazyCell::new(|| Arc::new(one.submission.spec()));
             for job in &one.request.jobs {
                 if let JobState::Dispatched { lease_until, .. } = job.state {
                     let lease_ms = lease_until - admission.now;
@@ -186,7 +187,7 @@ impl Store {
                 request: one.request.clone(),
                 version: 0,
                 rank: one.rank,
-                spec,
+                spec: (*spec).clone(),
                 tenant: one.submission.tenant.as_uuid(),
                 created_ms: admission.now.cast_signed(),
                 places: HashMap::new(),

@@ -29,7 +29,12 @@ pub struct Family {
 /// Decoders that are computed.
 const LANGUAGE: [&str; 3] = ["llama", "qwen2", "qwen3"];
 /// Pipelines that are computed.
-const PIPELINES: [&str; 3] = ["Flux2KleinPipeline", "Flux2Pipeline", "ZImagePipeline"];
+const PIPELINES: [&str; 4] = [
+    "Flux2KleinPipeline",
+    "Flux2KleinInpaintPipeline",
+    "ZImagePipeline",
+    "ZImageImg2ImgPipeline",
+];
 
 impl Family {
     fn of(name: &str, what: &'static str, uses: &[Use]) -> Self {

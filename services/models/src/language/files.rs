@@ -1,10 +1,11 @@
 //! The small files beside a checkpoint's weights.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{ChatTemplate, LanguageError, Tokenizer};
+use crate::bounded;
 
 /// Largest of them, in bytes.
 const MAX_FILE: u64 = 16 << 20;
@@ -133,13 +134,6 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LanguageError> {
 
 fn text(path: &Path) -> Result<String, LanguageError> {
     let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-    let size = fs::metadata(path)
-        .map_err(|error| unsupported(error.to_string()))?
-        .len();
-    if size > MAX_FILE {
-        return Err(unsupported(format!(
-            "{size} bytes, at most {MAX_FILE} are read"
-        )));
-    }
-    fs::read_to_string(path).map_err(|error| unsupported(error.to_string()))
+    let bytes = bounded::read(path, MAX_FILE).map_err(unsupported)?;
+    String::from_utf8(bytes).map_err(|error| unsupported(error.to_string()))
 }

@@ -2,12 +2,15 @@
 
 mod file;
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, path::Path};
 
 use serde_json::{Value as Json, json};
 
 use super::LanguageError;
-use crate::weights::gguf::{Gguf, Value};
+use crate::{
+    bounded,
+    weights::gguf::{Gguf, Value},
+};
 
 /// Largest tokenizer.json, in bytes.
 const MAX_FILE: u64 = 64 << 20;
@@ -106,13 +109,7 @@ impl Tokenizer {
     /// From a tokenizer.json of a byte-level model.
     pub fn from_json(path: &Path) -> Result<Self, LanguageError> {
         let wrong = |what: String| LanguageError::Tokenizer(format!("{}: {what}", path.display()));
-        let size = fs::metadata(path)
-            .map_err(|error| wrong(error.to_string()))?
-            .len();
-        if size > MAX_FILE {
-            return Err(wrong(format!("{size} bytes, at most {MAX_FILE} are read")));
-        }
-        let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let bytes = bounded::read(path, MAX_FILE).map_err(wrong)?;
         let file = file::checked(&bytes).map_err(wrong)?;
         let made = Self::of(&file.json)?;
         let elsewhere = |(text, id): &&(String, u64)| made.id(text).map(u64::from) != Some(*id);

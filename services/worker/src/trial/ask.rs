@@ -169,6 +169,7 @@ fn checking(args: &Args, picture: &RgbImage) -> Result<()> {
             image: picture.clone(),
         };
         let review = engine.critique(&input, &mut draw::Watch("looking"))?;
+        show::progress_done();
         for (check, verdict) in plan.checks.iter().zip(&review.verdicts) {
             if args.json {
                 continue;

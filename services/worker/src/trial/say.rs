@@ -146,9 +146,9 @@ fn prompt(model: &LanguageModel, args: &Args, text: &str) -> Result<Vec<u32>> {
 fn show_more(text: &str, shown: usize) -> Result<usize> {
     // A character of several tokens shows as a replacement until it is whole.
     let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
-    if whole <= shown {
+    let Some(new) = text.get(shown..whole).filter(|new| !new.is_empty()) else {
         return Ok(shown);
-    }
-    show::print(&show::clean(&text[shown..whole]))?;
+    };
+    show::print(&show::clean(new))?;
     Ok(whole)
 }

@@ -8,7 +8,7 @@ pub struct Measured {
     /// Requests that it ended with a picture.
     pub pictures: f64,
     /// Device seconds that were reported to it, by kind, in the order of [`JobKind::ALL`].
-    pub by_kind: [f64; 3],
+    pub by_kind: [f64; JobKind::ALL.len()],
     /// Workers that take render jobs.
     pub workers: f64,
 }

@@ -1,12 +1,12 @@
 //! Shape of a Qwen3-VL checkpoint, from its config.json. What would be computed wrongly if it were ignored is refused.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{Mrope, Qwen3VlError};
-use crate::language::DecoderConfig;
+use crate::{bounded, language::DecoderConfig};
 
 /// Largest config.json, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -85,23 +85,11 @@ struct Sections {
 }
 
 impl Qwen3VlConfig {
-    /// Whether a config.json is of this family.
-    pub fn is_family(config: &Json) -> bool {
-        config["model_type"] == "qwen3_vl"
-    }
-
     /// Reads `config.json`.
     pub fn read(dir: &Path) -> Result<Self, Qwen3VlError> {
         let path = dir.join("config.json");
         let wrong = |what: String| Qwen3VlError::Config(path.clone(), what);
-        let size = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?;
-        if size.len() > MAX_CONFIG {
-            return Err(wrong(format!(
-                "{} bytes, at most {MAX_CONFIG} are read",
-                size.len()
-            )));
-        }
-        let bytes = fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+        let bytes = bounded::read(&path, MAX_CONFIG).map_err(wrong)?;
         Self::parse(&bytes).map_err(wrong)
     }
 
@@ -275,7 +263,6 @@ pub(super) mod tests {
         let config = small_config();
         assert!(config.text.tied && config.text.qk_norm);
         assert_eq!((config.vision.table, config.image_token), (3, 30));
-        assert!(Qwen3VlConfig::is_family(&small()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pictures as the vision tower reads them (transformers 5.23 `qwen2_vl/image_processing_pil_qwen2_vl.py`): sides that are multiples of a
 //! merged patch, normalised, cut into patches in the order in which they are merged.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use atelier_pictures::{Filter, resize};
 use image::RgbImage;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tch::{Kind, Tensor};
 
 use super::{Qwen3VlError, VisionConfig};
+use crate::bounded;
 
 /// Largest preprocessor_config.json, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -81,14 +82,7 @@ impl Preprocess {
     pub fn read(dir: &Path, vision: &VisionConfig) -> Result<Self, Qwen3VlError> {
         let path = dir.join("preprocessor_config.json");
         let wrong = |what: String| Qwen3VlError::Config(path.clone(), what);
-        let size = fs::metadata(&path).map_err(|error| wrong(error.to_string()))?;
-        if size.len() > MAX_CONFIG {
-            return Err(wrong(format!(
-                "{} bytes, at most {MAX_CONFIG} are read",
-                size.len()
-            )));
-        }
-        let bytes = fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+        let bytes = bounded::read(&path, MAX_CONFIG).map_err(wrong)?;
         Self::parse(&bytes, vision).map_err(wrong)
     }
 

@@ -171,7 +171,7 @@ fn mistakes_in_klein_s_autoencoder_are_caught() {
                 |w| w.roll([1, 1], [2, 3]),
             );
         }),
-        Mutation::new("queries and keys of the middle swapped", |s| {
+        Mutation::new("queries and values of the middle swapped", |s| {
             s.change_tensors("vae", |all| {
                 for part in ["weight", "bias"] {
                     let [q, v] = ["to_q", "to_v"]

@@ -59,8 +59,11 @@ impl Journal {
             .write(true)
             .create_new(true)
             .open(&path)?;
-        file.lock()?;
-        let journal = Self {
+        if let Err(error) = prepare(&folder, root, &file) {
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(Self {
             root: root.to_owned(),
             path,
             file,
@@ -69,15 +72,7 @@ impl Journal {
             generation: 1,
             cleaning: None,
             batch: Vec::new(),
-        };
-        // Written in full, so that a sync later has no length and no place on the disk to note down.
-        let zeros = vec![0; HALF as usize];
-        journal.file.write_all_at(&zeros, 0)?;
-        journal.file.write_all_at(&zeros, HALF)?;
-        journal.file.sync_all()?;
-        File::open(&folder)?.sync_all()?;
-        File::open(root)?.sync_all()?;
-        Ok(journal)
+        })
     }
 
     /// Makes objects durable, given by key and bytes. After an error the journal must not be used any more.
@@ -140,20 +135,32 @@ impl Drop for Journal {
     }
 }
 
+/// Takes the lock of a new journal and gives it its full length.
+fn prepare(folder: &Path, root: &Path, file: &File) -> io::Result<()> {
+    file.lock()?;
+    // Written in full, so that a sync later has no length and no place on the disk to note down.
+    let zeros = vec![0; HALF as usize];
+    file.write_all_at(&zeros, 0)?;
+    file.write_all_at(&zeros, HALF)?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    File::open(root)?.sync_all()
+}
+
 /// Puts back what journals hold that were left. Nobody may read the store before.
 pub(in super::super) fn recover(root: &Path) -> io::Result<()> {
     let folder = root.join(FOLDER);
-    if !folder.is_dir() {
+    if logs(&folder)?.is_empty() {
         return Ok(());
     }
     // Who comes second waits until the first is done.
     let _alone = lock(&folder)?;
-    for entry in fs::read_dir(&folder)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "log") {
-            continue;
-        }
-        let file = File::options().read(true).write(true).open(&path)?;
+    for path in logs(&folder)? {
+        let file = match File::options().read(true).write(true).open(&path) {
+            // Its process has ended well meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
         if file.try_lock().is_err() {
             // Its process lives, and so do the files that it wrote.
             continue;
@@ -166,9 +173,24 @@ pub(in super::super) fn recover(root: &Path) -> io::Result<()> {
                 "restored objects that were lost with the power"
             );
         }
-        fs::remove_file(&path)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// The journals in a folder; none when there is no such folder.
+fn logs(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    Ok(paths)
 }
 
 fn lock(folder: &Path) -> io::Result<File> {

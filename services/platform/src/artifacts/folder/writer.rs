@@ -65,7 +65,7 @@ impl Writer {
 }
 
 fn run(root: &Path, mut inbox: mpsc::Receiver<Order>) {
-    let mut journal = None;
+    let mut log = Log::Unopened;
     while let Some(first) = inbox.blocking_recv() {
         let mut round = vec![first];
         while round.len() < ROUND
@@ -77,7 +77,7 @@ fn run(root: &Path, mut inbox: mpsc::Receiver<Order>) {
             .iter()
             .map(|order| place(&root.join(&order.key), &order.bytes))
             .collect();
-        make_durable(root, &mut journal, &round, &mut written);
+        make_durable(root, &mut log, &round, &mut written);
         for (order, written) in round.into_iter().zip(written) {
             // Who does not wait any more may ask again.
             let _ = order.done.send(written);
@@ -85,45 +85,53 @@ fn run(root: &Path, mut inbox: mpsc::Receiver<Order>) {
     }
 }
 
-/// Makes what was written durable where that was asked for; a failure takes the place of the success in `written`.
-fn make_durable(
-    root: &Path,
-    journal: &mut Option<Journal>,
-    round: &[Order],
-    written: &mut [io::Result<()>],
-) {
-    let wanted: Vec<usize> = (0..round.len())
-        .filter(|&at| round[at].durable == Durable::Now && written[at].is_ok())
-        .collect();
-    let (logged, own): (Vec<usize>, Vec<usize>) = wanted
-        .into_iter()
-        .partition(|&at| round[at].bytes.len() <= MAX_LOGGED);
-    let mut own = own;
-    if !logged.is_empty() {
-        let objects = logged
-            .iter()
-            .map(|&at| (round[at].key.as_str(), round[at].bytes.as_ref()));
-        if let Err(error) = log(root, journal, objects) {
-            tracing::warn!(%error, "no journal of objects: making each durable by itself");
-            *journal = None;
-            own.extend(logged);
+/// Where objects are made durable together.
+enum Log {
+    /// Nothing was to be made durable yet.
+    Unopened,
+    Open(Journal),
+    /// It cannot be had here, or failed: each object is made durable by itself.
+    None,
+}
+
+impl Log {
+    /// Makes objects durable; says whether it did.
+    fn append<'a>(
+        &mut self,
+        root: &Path,
+        objects: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> bool {
+        let appended = match self {
+            Self::None => return false,
+            Self::Open(journal) => journal.append(objects),
+            Self::Unopened => Journal::create(root).and_then(|mut journal| {
+                journal.append(objects)?;
+                *self = Self::Open(journal);
+                Ok(())
+            }),
+        };
+        if let Err(error) = &appended {
+            tracing::warn!(%error, "no journal of objects: making each durable by itself from now on");
+            *self = Self::None;
         }
+        appended.is_ok()
+    }
+}
+
+/// Makes what was written durable where that was asked for; a failure takes the place of the success in `written`.
+fn make_durable(root: &Path, log: &mut Log, round: &[Order], written: &mut [io::Result<()>]) {
+    let (logged, mut own): (Vec<usize>, Vec<usize>) = (0..round.len())
+        .filter(|&at| round[at].durable == Durable::Now && written[at].is_ok())
+        .partition(|&at| round[at].bytes.len() <= MAX_LOGGED);
+    let objects = logged
+        .iter()
+        .map(|&at| (round[at].key.as_str(), round[at].bytes.as_ref()));
+    if !logged.is_empty() && !log.append(root, objects) {
+        own.extend(logged);
     }
     for at in own {
         written[at] = sync(&root.join(&round[at].key));
     }
-}
-
-fn log<'a>(
-    root: &Path,
-    journal: &mut Option<Journal>,
-    objects: impl Iterator<Item = (&'a str, &'a [u8])>,
-) -> io::Result<()> {
-    let journal = match journal {
-        Some(journal) => journal,
-        None => journal.insert(Journal::create(root)?),
-    };
-    journal.append(objects)
 }
 
 /// Puts an object at its place, unless it is there. Beside its place first, so that no reader ever sees half of it.

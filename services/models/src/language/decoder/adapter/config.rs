@@ -1,12 +1,12 @@
 //! adapter_config.json as PEFT writes it (<https://github.com/huggingface/peft/blob/main/src/peft/tuners/lora/config.py>).
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::PROJECTIONS;
-use crate::language::LanguageError;
+use crate::{bounded, language::LanguageError};
 
 /// Largest adapter_config.json, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -70,15 +70,7 @@ impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, LanguageError> {
         let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-        let size = fs::metadata(path)
-            .map_err(|error| unsupported(error.to_string()))?
-            .len();
-        if size > MAX_CONFIG {
-            return Err(unsupported(format!(
-                "{size} bytes, at most {MAX_CONFIG} are read"
-            )));
-        }
-        let bytes = fs::read(path).map_err(|error| unsupported(error.to_string()))?;
+        let bytes = bounded::read(path, MAX_CONFIG).map_err(unsupported)?;
         Self::parse(&bytes).map_err(unsupported)
     }
 

@@ -1,14 +1,17 @@
 //! From a Hugging Face config.json. What would be computed wrongly if it were ignored is refused.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{Biases, DecoderConfig};
-use crate::language::{
-    LanguageError,
-    decoder::rope::{Rope, Scaling},
+use crate::{
+    bounded,
+    language::{
+        LanguageError,
+        decoder::rope::{Rope, Scaling},
+    },
 };
 
 /// Largest config.json, in bytes.
@@ -56,15 +59,7 @@ impl DecoderConfig {
     /// From a Hugging Face config.json.
     pub fn from_json(path: &Path) -> Result<Self, LanguageError> {
         let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-        let size = fs::metadata(path)
-            .map_err(|error| unsupported(error.to_string()))?
-            .len();
-        if size > MAX_CONFIG {
-            return Err(unsupported(format!(
-                "{size} bytes, at most {MAX_CONFIG} are read"
-            )));
-        }
-        let bytes = fs::read(path).map_err(|error| unsupported(error.to_string()))?;
+        let bytes = bounded::read(path, MAX_CONFIG).map_err(unsupported)?;
         let config =
             serde_json::from_slice(&bytes).map_err(|error| unsupported(error.to_string()))?;
         Self::parse(config).map_err(unsupported)
