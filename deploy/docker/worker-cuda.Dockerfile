@@ -9,9 +9,10 @@ FROM rust:${RUST} AS build
 RUN apt-get update && \
     apt-get install -y --no-install-recommends python3 python3-pip g++ && \
     rm -rf /var/lib/apt/lists/*
-# The wheel names the releases of CUDA's libraries that it was built with.
-RUN pip install --no-cache-dir --target /opt/torch torch==2.11.0
 WORKDIR /src
+# libtorch and the releases of CUDA's libraries that it was built with, by their hashes.
+COPY deploy/docker/torch-cuda.txt /opt/
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: --target /opt/torch -r /opt/torch-cuda.txt
 COPY . .
 RUN deploy/setup
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \

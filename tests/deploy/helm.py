@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from support import schemas, suite
+from support import schemas, suite, values_table
 from support.helm import Engine, HelmError
 
 CHART = suite.ROOT / "helm/atelier"
@@ -130,7 +130,7 @@ class Rendering(unittest.TestCase):
 
     def test_the_readme_tells_the_values_of_the_schema(self):
         readme = (CHART / "README.md").read_text()
-        self.assertIn(table(), readme, "run: python3 -B tests/deploy/support/values_table.py")
+        self.assertIn(values_table.of_chart(CHART, ENGINE), readme, "run: python3 -B tests/deploy/support/values_table.py")
 
 
 class References(unittest.TestCase):
@@ -161,8 +161,7 @@ class References(unittest.TestCase):
                 self.assertLessEqual({p["targetPort"] for p in service["spec"]["ports"]}, ports)
             for policy in of_kind(objects, "NetworkPolicy"):
                 found = matching(objects, policy["spec"]["podSelector"]["matchLabels"])
-                component = policy["metadata"]["labels"]["app.kubernetes.io/component"]
-                self.assertTrue(found or component == "migrate")
+                self.assertTrue(found, policy["metadata"]["name"])
                 ports = {p["name"] for t in found for c in containers(t) for p in c.get("ports", [])}
                 named = {p["port"] for rule in policy["spec"].get("ingress", []) for p in rule["ports"]}
                 self.assertLessEqual({p for p in named if isinstance(p, str)}, ports)
@@ -232,6 +231,12 @@ class References(unittest.TestCase):
                     }, name)
                     self.assertNotIn("privileged", container["securityContext"])
 
+    def test_every_container_says_what_it_needs(self):
+        for objects, _ in self.each():
+            for name, template in pod_templates(objects):
+                for container in containers(template):
+                    self.assertTrue(container.get("resources"), f"{name}: {container['name']} may be evicted first")
+
     def test_the_grace_period_holds_the_drain(self):
         for objects, _ in self.each():
             for name, template in pod_templates(objects):
@@ -263,11 +268,6 @@ class References(unittest.TestCase):
 
 def uses_image_volume(item) -> bool:
     return item["kind"] == "Deployment" and any("image" in v for v in item["spec"]["template"]["spec"]["volumes"])
-
-
-def table() -> str:
-    from support.values_table import of
-    return of(json.loads((CHART / "values.schema.json").read_text()), ENGINE.yaml((CHART / "values.yaml").read_text()))
 
 
 if __name__ == "__main__":

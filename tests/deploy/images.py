@@ -71,6 +71,15 @@ class Dockerfiles(unittest.TestCase):
             self.assertIn(f"ARG RUST={rust}-", text, file.name)
             self.assertIn("--locked", text, file.name)
 
+    def test_libtorch_of_the_gpu_image_is_the_pinned_one_and_every_wheel_has_its_hash(self):
+        lines = [line for line in (DOCKER / "torch-cuda.txt").read_text().splitlines() if not line.startswith("#")]
+        for line in lines:
+            self.assertRegex(line, r"^[a-z0-9-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}$")
+        parts = (suite.ROOT / "deploy/lib/parts.py").read_text()
+        versions = dict(line.split(" ")[0].split("==") for line in lines)
+        self.assertIn(f'"torch", "{versions["torch"]}"', parts)
+        self.assertIn("--require-hashes", (DOCKER / "worker-cuda.Dockerfile").read_text())
+
     def test_what_is_copied_and_set_is_known(self):
         for file in DOCKERFILES:
             for word, rest in stages(file.read_text())[-1]:

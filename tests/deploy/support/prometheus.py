@@ -19,8 +19,8 @@ HOME = DEPS / "prometheus"
 def programs() -> dict:
     """Paths of prometheus and promtool; the test is skipped where they cannot be had."""
     for folder in [os.environ.get("ATELIER_PROMETHEUS"), None, str(HOME)]:
-        found = {name: shutil.which(name, path=folder) for name in ("prometheus", "promtool")}
-        if all(found.values()):
+        found = programs_in(folder)
+        if found:
             return found
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         # apt checks the package against the distribution's keys.
@@ -33,11 +33,20 @@ def programs() -> dict:
                 new = HOME.with_name("prometheus.new")
                 shutil.rmtree(new, ignore_errors=True)
                 shutil.copytree(f"{folder}/x/usr/bin", new)
+                shutil.rmtree(HOME, ignore_errors=True)
                 new.replace(HOME)
-                return programs()
+                found = programs_in(str(HOME))
+                if found:
+                    return found
     raise unittest.SkipTest(
         "no prometheus and promtool: install the package prometheus, or name their folder with ATELIER_PROMETHEUS"
     )
+
+
+def programs_in(folder) -> dict:
+    """Both, or nothing; a folder of None is the PATH."""
+    found = {name: shutil.which(name, path=folder) for name in ("prometheus", "promtool")}
+    return found if all(found.values()) else {}
 
 
 class Server:

@@ -36,12 +36,16 @@ def allowed(part: dict) -> str:
     return f" ({', '.join(str(choice) for choice in choices)})" if choices else ""
 
 
+def of_chart(chart: Path, engine) -> str:
+    return of(json.loads((chart / "values.schema.json").read_text()), engine.yaml((chart / "values.yaml").read_text()))
+
+
 def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from support.helm import Engine
     from support.suite import ROOT
     chart = ROOT / "helm/atelier"
-    text = of(json.loads((chart / "values.schema.json").read_text()), Engine().yaml((chart / "values.yaml").read_text()))
+    text = of_chart(chart, Engine())
     readme = chart / "README.md"
     new = re.sub(f"{BEGIN}.*{END}", lambda _: BEGIN + text + END, readme.read_text(), flags=re.DOTALL)
     readme.write_text(new)
