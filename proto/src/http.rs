@@ -161,6 +161,12 @@ pub struct RequestSummary {
     pub prompt: String,
     /// Where it stands.
     pub state: RequestState,
+    /// The result so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ArtifactRef>,
+    /// How the result did in its critique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// When it was accepted, RFC 3339.
     pub created_at: String,
 }

@@ -16,6 +16,7 @@ mod leases;
 mod many;
 mod openapi;
 mod outage;
+mod page;
 mod quarantine;
 mod retire;
 mod tenants;

@@ -30,6 +30,16 @@ impl Ids {
         RequestId::at(self.clock.unix_millis(), rand::random())
     }
 
+    /// Seconds since 1970.
+    pub fn now_s(&self) -> u64 {
+        self.clock.unix_millis() / 1_000
+    }
+
+    /// Bits that nobody can guess.
+    pub fn secret(&self) -> [u8; 32] {
+        rand::random()
+    }
+
     /// A seed for a request that names none; within what JSON readers keep exactly.
     pub fn seed(&self) -> u64 {
         rand::random::<u64>() >> 11

@@ -1,4 +1,5 @@
-//! Who calls: the tenant whose API key came with the call. Every endpoint under `/v1` takes a [`Caller`], and the store needs its tenant.
+//! Who calls: the tenant whose API key came with the call, or who logged in with one on the farm's page. Every endpoint under `/v1` takes a
+//! [`Caller`], and the store needs its tenant.
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,9 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{Api, error::ApiError};
+use uuid::Uuid;
+
+use super::{Api, error::ApiError, session};
 use crate::{
     api_key,
     store::{Store, StoreError},
@@ -35,11 +38,32 @@ impl FromRequestParts<Api> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Self::logged_in(parts, api).await;
+        }
         let key = bearer(&parts.headers).ok_or_else(ApiError::no_key)?;
         let tenant = api.keys.tenant(&api.farm.store, key).await?;
         tenant
             .map(|tenant| Self { tenant })
             .ok_or_else(ApiError::wrong_key)
+    }
+}
+
+impl Caller {
+    /// Who logged in on the page. A browser sends the cookie by itself, so that what changes something must come from the page.
+    async fn logged_in(parts: &Parts, api: &Api) -> Result<Self, ApiError> {
+        let session = api.sessions.of(&api.farm, &parts.headers).await?;
+        let session = session.ok_or_else(ApiError::no_key)?;
+        let tenant = api.keys.tenant_by_id(&api.farm.store, session.key).await?;
+        if tenant != Some(session.tenant) {
+            return Err(ApiError::wrong_key());
+        }
+        if !session::is_ours(&parts.method, &parts.headers) {
+            return Err(ApiError::cross_site());
+        }
+        Ok(Self {
+            tenant: session.tenant,
+        })
     }
 }
 
@@ -50,9 +74,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-/// Keys that were good a moment ago, by their digest: what is compared is never the key, so that the time it takes tells nothing about one.
+/// What a key is known by. Never the key itself, so that the time it takes to compare tells nothing about one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Digest(Sha256),
+    Id(Uuid),
+}
+
+/// Keys that were good a moment ago.
 #[derive(Clone, Debug, Default)]
-pub struct KnownKeys(Arc<Mutex<HashMap<Sha256, (TenantId, Instant)>>>);
+pub struct KnownKeys(Arc<Mutex<HashMap<Name, (TenantId, Instant)>>>);
 
 impl KnownKeys {
     async fn tenant(&self, store: &Store, key: &str) -> Result<Option<TenantId>, StoreError> {
@@ -60,23 +91,38 @@ impl KnownKeys {
             return Ok(None);
         }
         let digest = digest(key.as_bytes());
-        if let Some(tenant) = self.known(digest) {
+        self.known_or(Name::Digest(digest), store.tenant_of_key(digest))
+            .await
+    }
+
+    /// Whose the key called `id` is.
+    async fn tenant_by_id(&self, store: &Store, id: Uuid) -> Result<Option<TenantId>, StoreError> {
+        self.known_or(Name::Id(id), store.tenant_of_key_id(id))
+            .await
+    }
+
+    async fn known_or(
+        &self,
+        name: Name,
+        look: impl Future<Output = Result<Option<TenantId>, StoreError>>,
+    ) -> Result<Option<TenantId>, StoreError> {
+        if let Some(tenant) = self.known(name) {
             return Ok(Some(tenant));
         }
-        let tenant = store.tenant_of_key(digest).await?;
+        let tenant = look.await?;
         if let Some(tenant) = tenant {
-            self.remember(digest, tenant);
+            self.remember(name, tenant);
         }
         Ok(tenant)
     }
 
-    fn known(&self, digest: Sha256) -> Option<TenantId> {
+    fn known(&self, name: Name) -> Option<TenantId> {
         let known = self.lock();
-        let (tenant, since) = known.get(&digest)?;
+        let (tenant, since) = known.get(&name)?;
         (since.elapsed() < KNOWN_FOR).then_some(*tenant)
     }
 
-    fn remember(&self, digest: Sha256, tenant: TenantId) {
+    fn remember(&self, name: Name, tenant: TenantId) {
         let mut known = self.lock();
         if known.len() >= MOST_KNOWN {
             known.retain(|_, (_, since)| since.elapsed() < KNOWN_FOR);
@@ -84,10 +130,10 @@ impl KnownKeys {
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(digest, (tenant, Instant::now()));
+        known.insert(name, (tenant, Instant::now()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Sha256, (TenantId, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, (TenantId, Instant)>> {
         // Nothing under the lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,7 +163,7 @@ mod tests {
     fn remembers_a_bounded_number_of_keys() {
         let keys = KnownKeys::default();
         let tenant = TenantId::at(1, [1; 10]);
-        let nth = |n: usize| digest(&n.to_le_bytes());
+        let nth = |n: usize| Name::Digest(digest(&n.to_le_bytes()));
         for n in 0..=MOST_KNOWN {
             keys.remember(nth(n), tenant);
         }

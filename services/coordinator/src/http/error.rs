@@ -13,7 +13,7 @@ use axum::{
 };
 
 use crate::{
-    operations::{submit::SubmitError, trace::TraceError},
+    operations::{retry::RetryError, submit::SubmitError, trace::TraceError},
     store::StoreError,
 };
 
@@ -60,6 +60,27 @@ impl ApiError {
         Self::unauthorized(message, "Bearer realm=\"atelier\", error=\"invalid_token\"")
     }
 
+    /// A browser sent it along with a cookie, and the page that made it is not ours.
+    pub fn cross_site() -> Self {
+        let message = "another site asked for this: with the cookie of the farm's page only that page may change something";
+        Self::new(StatusCode::FORBIDDEN, "cross_site", message)
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is said to people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The field of the body that it is about.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     fn unauthorized(message: &str, challenge: &'static str) -> Self {
         Self {
             header: Some(Box::new((
@@ -87,6 +108,21 @@ impl ApiError {
     pub fn no_request(id: RequestId) -> Self {
         let message = format!("there is no request {id}");
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Why a request cannot be asked for again.
+    pub fn from_retry(id: RequestId, error: RetryError) -> Self {
+        match error {
+            RetryError::Unknown => Self::no_request(id),
+            RetryError::NotOver(state) => {
+                let message = format!(
+                    "request {id} is {}: only what failed or was canceled can be asked for again",
+                    state.as_str()
+                );
+                Self::new(StatusCode::CONFLICT, "not_retryable", message)
+            }
+            RetryError::Submit(error) => error.into(),
+        }
     }
 
     fn unavailable(what: &str) -> Self {

@@ -1,11 +1,14 @@
 //! The HTTP API, all of it on this screen. One endpoint a file. Everything under `/v1` asks for an API key and shows only what is its tenant's.
+//! The farm's page for browsers is [`page`], with paths of its own.
 
 mod caller;
 mod error;
 mod file;
 mod health;
 mod openapi;
+mod page;
 mod requests;
+mod session;
 mod workers;
 
 use std::{
@@ -31,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
 
-use self::caller::KnownKeys;
+use self::{caller::KnownKeys, session::Sessions};
 use crate::farm::Farm;
 
 /// Longest body of a submit, in bytes: every picture as base64, and its prompt.
@@ -50,6 +53,9 @@ pub struct Api {
     farm: Farm,
     registry: Registry,
     keys: KnownKeys,
+    sessions: Sessions,
+    /// Attempts to log in that are looked at; no more at once.
+    logins: Arc<Semaphore>,
     /// Ends event streams when the coordinator does.
     stop: CancellationToken,
     /// In KiB; what is taken of it is being read and decoded.
@@ -88,11 +94,14 @@ pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router
         farm,
         registry,
         keys: KnownKeys::default(),
+        sessions: Sessions::default(),
+        logins: Arc::new(Semaphore::new(page::MOST_LOGINS)),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
     };
     let router = routes()
         .into_iter()
+        .chain(page::routes())
         .fold(Router::new(), |router, (path, methods)| {
             router.route(path, methods)
         });

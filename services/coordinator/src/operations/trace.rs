@@ -2,7 +2,8 @@
 
 use atelier_platform::ArtifactError;
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, WorkerId, job::JobKind, report::Thought, trace::Trace,
+    ArtifactRef, MediaType, RequestId, TenantId, WorkerId, job::JobKind, report::Thought,
+    trace::Trace,
 };
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
@@ -53,6 +54,21 @@ pub async fn make(
         Some(lost) => farm.store.replace_trace(id, &lost, &stored.1).await?,
     }
     Ok(Some(stored.1))
+}
+
+/// A request of a tenant as a trace, as far as it has come; none when the tenant has no such request.
+pub async fn as_it_stands(
+    farm: &Farm,
+    tenant: TenantId,
+    id: RequestId,
+) -> Result<Option<Trace>, TraceError> {
+    if !farm.store.has(tenant, id).await? {
+        return Ok(None);
+    }
+    match farm.store.trace_rows(&[id]).await?.pop() {
+        Some(rows) => compose(farm, rows).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.

@@ -60,6 +60,36 @@ impl Store {
         Ok(tenant.map(TenantId::from_uuid))
     }
 
+    /// Id and tenant of the key with this digest; none when there is no such key or it was revoked.
+    pub async fn key(&self, key: Sha256) -> Result<Option<(Uuid, TenantId)>, StoreError> {
+        let found: Option<(Uuid, Uuid)> = sqlx::query_as(
+            "SELECT id, tenant_id FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL",
+        )
+        .bind(key.0.as_slice())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(|(id, tenant)| (id, TenantId::from_uuid(tenant))))
+    }
+
+    /// Whose the key called `id` is; none when there is no such key or it was revoked.
+    pub async fn tenant_of_key_id(&self, id: Uuid) -> Result<Option<TenantId>, StoreError> {
+        let tenant: Option<Uuid> = sqlx::query_scalar(
+            "SELECT tenant_id FROM api_keys WHERE id = $1 AND revoked_at IS NULL",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(tenant.map(TenantId::from_uuid))
+    }
+
+    /// Name of a tenant.
+    pub async fn tenant_name(&self, tenant: TenantId) -> Result<String, StoreError> {
+        Ok(sqlx::query_scalar("SELECT name FROM tenants WHERE id = $1")
+            .bind(tenant.as_uuid())
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
     /// Adds a key called `id` for the tenant `name`, which is made as `tenant` unless it is there.
     pub async fn create_key(
         &self,

@@ -17,6 +17,7 @@ mod request_row;
 mod retire;
 mod retry;
 mod save;
+mod secrets;
 mod trace;
 mod unit;
 mod view;

@@ -70,6 +70,11 @@ struct SummaryRow {
     id: Uuid,
     prompt: String,
     state: String,
+    image_sha256: Option<Vec<u8>>,
+    image_bytes: Option<i64>,
+    score_pass: Option<i32>,
+    score_fail: Option<i32>,
+    score_unknown: Option<i32>,
     created_ms: i64,
 }
 
@@ -163,7 +168,8 @@ impl Store {
             "SELECT page.*
              FROM unnest($2::text[]) AS wanted(state)
              CROSS JOIN LATERAL (
-                 SELECT id, prompt, state, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
+                 SELECT id, prompt, state, image_sha256, image_bytes, score_pass, score_fail, score_unknown,
+                        (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
                  FROM requests
                  WHERE tenant_id = ANY($1) AND state = wanted.state AND id < $3
                  ORDER BY tenant_id, id DESC
@@ -187,6 +193,15 @@ impl Store {
                     id: RequestId::from_uuid(row.id),
                     prompt: row.prompt,
                     state: state(&row.state, None, row.id)?.kind(),
+                    image: artifact(
+                        row.image_sha256.as_deref(),
+                        row.image_bytes,
+                        MediaType::Png,
+                        "requests",
+                        "image_sha256",
+                        row.id,
+                    )?,
+                    score: score(row.score_pass, row.score_fail, row.score_unknown),
                     created_at: rfc3339(row.created_ms),
                 })
             })

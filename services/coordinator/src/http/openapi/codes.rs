@@ -23,6 +23,11 @@ const CODES: &[(&str, u16, &str)] = &[
         401,
         "There is no valid API key in `Authorization: Bearer KEY`.",
     ),
+    (
+        "cross_site",
+        403,
+        "The call came with the cookie of the farm's page, from another site.",
+    ),
     ("no_image", 404, "The request has no picture."),
     (
         "not_found",

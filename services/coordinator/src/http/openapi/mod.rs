@@ -43,11 +43,15 @@ fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "security": [{ "key": [] }],
+        "security": [{ "key": [] }, { "session": [] }],
         "components": {
             "schemas": types.into_definitions(),
             "securitySchemes": {
                 "key": { "type": "http", "scheme": "bearer", "description": "An API key, as `atelier key create` prints it." },
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": crate::http::session::COOKIE,
+                    "description": "The cookie of the farm's page, for scripts of that page: from other sites it changes nothing.",
+                },
             },
         },
     })

@@ -67,7 +67,7 @@ fn requests(types: &mut Types) -> Vec<Operation> {
     let cancel = Draft {
         summary: "Stops a request; one that ended stays as it ended.",
         answers: vec![(200, view.clone())],
-        errors: vec![OF_REQUEST],
+        errors: vec![OF_REQUEST, &["cross_site"]],
         ..Draft::default()
     };
     vec![
@@ -80,7 +80,7 @@ fn requests(types: &mut Types) -> Vec<Operation> {
                 (200, submitted("The idempotency key names this request, which was submitted before.")),
             ],
             errors: vec![&[
-                "unauthorized", "invalid_json", "unreadable", "idempotency_conflict", "too_large", "unsupported_media_type", "invalid",
+                "unauthorized", "cross_site", "invalid_json", "unreadable", "idempotency_conflict", "too_large", "unsupported_media_type", "invalid",
                 "queue_full", "unavailable", "internal",
             ]],
         }
@@ -109,7 +109,7 @@ fn requests(types: &mut Types) -> Vec<Operation> {
                 (201, submitted("The request is new.")),
                 (200, submitted("The idempotency key names this request, which was asked for before.")),
             ],
-            errors: vec![OF_REQUEST, &["not_retryable", "idempotency_conflict", "invalid", "queue_full"]],
+            errors: vec![OF_REQUEST, &["cross_site", "not_retryable", "idempotency_conflict", "invalid", "queue_full"]],
             ..Draft::default()
         }
         .at("post", "/v1/requests/{id}/retry", "retry"),

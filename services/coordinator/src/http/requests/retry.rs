@@ -1,10 +1,6 @@
 //! `POST /v1/requests/{id}/retry`: asks again for what failed or was canceled.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 
 use super::{
     super::{
@@ -15,7 +11,7 @@ use super::{
     },
     submit::{accepted, idempotency_key},
 };
-use crate::operations::retry::{RetryError, retry};
+use crate::operations::retry::retry;
 
 /// Answers like a submit: 201 and the new request.
 pub async fn handler(
@@ -28,18 +24,6 @@ pub async fn handler(
     let brought = trace_context(&headers);
     match retry(&api.farm, caller.tenant, id, key, brought).await {
         Ok(submitted) => Ok(accepted(submitted)),
-        Err(RetryError::Unknown) => Err(ApiError::no_request(id)),
-        Err(RetryError::NotOver(state)) => {
-            let message = format!(
-                "request {id} is {}: only what failed or was canceled can be asked for again",
-                state.as_str()
-            );
-            Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "not_retryable",
-                message,
-            ))
-        }
-        Err(RetryError::Submit(error)) => Err(error.into()),
+        Err(error) => Err(ApiError::from_retry(id, error)),
     }
 }

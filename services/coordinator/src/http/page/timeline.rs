@@ -1,0 +1,70 @@
+//! The jobs of a request in their order: who did what, how long it waited and how long it took.
+
+use atelier_proto::trace::{Trace, TraceJob};
+use maud::{Markup, html};
+
+use super::words;
+
+/// Width of a bar's own units.
+const WIDE: u64 = 1_000;
+
+/// A row for every job.
+pub fn jobs(trace: &Trace) -> Markup {
+    let longest = trace.jobs.iter().filter_map(|job| job.wall_ms).max();
+    html! {
+        section aria-labelledby="jobs-title" {
+            h2 #jobs-title { "Timeline" }
+            ol.jobs {
+                @for job in &trace.jobs { (row(job, longest.unwrap_or(0).max(1))) }
+            }
+        }
+    }
+}
+
+fn row(job: &TraceJob, longest: u64) -> Markup {
+    html! {
+        li class=(format!("job {}", job.kind.as_str())) {
+            span.what {
+                (what(job))
+                @if job.round > 1 { span.hint { " round " (job.round) } }
+            }
+            span.how {
+                (state(job))
+                @if let Some(wall) = job.wall_ms { ", " (words::duration(wall)) }
+                @if let Some(device) = job.device_ms { ", " (words::duration(device)) " on the device" }
+                @if job.attempts > 1 { ", attempt " (job.attempts) }
+                @if let Some(worker) = &job.worker { span.hint { " by " (worker) } }
+            }
+            @if let Some(wall) = job.wall_ms {
+                @let device = job.device_ms.unwrap_or(0).min(wall);
+                svg.bar viewBox=(format!("0 0 {WIDE} 10")) preserveAspectRatio="none" aria-hidden="true" {
+                    rect.wait width=(wall * WIDE / longest) height="10" {}
+                    rect.work x=((wall - device) * WIDE / longest) width=(device * WIDE / longest) height="10" {}
+                }
+            }
+            @if let Some(reason) = &job.reason { span.complaint { (reason) } }
+        }
+    }
+}
+
+fn what(job: &TraceJob) -> String {
+    let word = words::role(job.kind);
+    let mut what = word[..1].to_uppercase() + &word[1..];
+    if let Some(stage) = job.stage.as_ref().filter(|stage| *stage != "out") {
+        what.push_str(&format!(" \u{201c}{stage}\u{201d}"));
+    }
+    if let Some(op) = job.op.as_ref().filter(|op| *op != "generate") {
+        what.push_str(&format!(" ({op})"));
+    }
+    what
+}
+
+fn state(job: &TraceJob) -> &str {
+    match job.state.as_str() {
+        "waiting" => "waits for another stage",
+        "ready" => "waits for a worker",
+        "dispatched" => "at work",
+        "canceled" => "not needed",
+        other => other,
+    }
+}
