@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ArtifactRef, RequestId,
     job::{JobKind, Priority, Size, Think},
-    review::Score,
+    review::{Decision, OutcomeMark, Score},
 };
 
 /// Longest prompt, in bytes.
@@ -40,6 +40,15 @@ pub struct SubmitRequest {
     /// Most passes of render and critique, 1..=4; none is 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rounds: Option<u32>,
+    /// Drawings of the first round, each with its own seed and critique, 1..=4; it goes on from the best. None is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u32>,
+    /// Seconds since the submit after which no further round begins; the best picture so far is the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_time_s: Option<f64>,
+    /// Seconds on devices after which no further round begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_s: Option<f64>,
     /// The user's own pictures of things.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<UploadedReference>,
@@ -111,6 +120,15 @@ pub struct RequestView {
     /// How the result did in its critique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
+    /// Whether the picture passed; once it ended with one that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeMark>,
+    /// What was decided after pictures with failed checks, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+    /// What it took of devices so far.
+    #[serde(default)]
+    pub cost: Cost,
     /// Its jobs in the order they were made.
     pub jobs: Vec<JobView>,
     /// Kinds of jobs that it still needs and that no worker takes at the moment: it waits for one that does.
@@ -123,6 +141,40 @@ pub struct RequestView {
     pub finished_at: Option<String>,
 }
 
+/// Time on devices by what it was for, in milliseconds; of every attempt that reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// Planning.
+    pub plan_ms: u64,
+    /// Drawing.
+    pub render_ms: u64,
+    /// Looking.
+    pub critique_ms: u64,
+    /// Mending.
+    pub repair_ms: u64,
+}
+
+impl Cost {
+    /// All of it.
+    pub const fn total_ms(&self) -> u64 {
+        self.plan_ms
+            .saturating_add(self.render_ms)
+            .saturating_add(self.critique_ms)
+            .saturating_add(self.repair_ms)
+    }
+
+    /// Adds what a job took; `repairs` tells whether it mended a picture.
+    pub const fn add(&mut self, kind: JobKind, repairs: bool, device_ms: u64) {
+        let part = match (kind, repairs) {
+            (JobKind::Plan, _) => &mut self.plan_ms,
+            (JobKind::Render, false) => &mut self.render_ms,
+            (JobKind::Render, true) => &mut self.repair_ms,
+            (JobKind::Critique, _) => &mut self.critique_ms,
+        };
+        *part = part.saturating_add(device_ms);
+    }
+}
+
 /// One job of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
@@ -133,6 +185,9 @@ pub struct JobView {
     pub stage: Option<String>,
     /// Its round.
     pub round: u32,
+    /// Which of the round's candidates it belongs to, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub candidate: u32,
     /// `waiting`, `ready`, `dispatched`, `done`, `failed` or `canceled`.
     pub state: String,
     /// Attempts so far.
@@ -140,6 +195,14 @@ pub struct JobView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+const fn is_first(candidate: &u32) -> bool {
+    *candidate == 1
 }
 
 /// `GET /v1/requests`.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactRef, JobId, RequestId, WorkerId};
+use crate::{ArtifactRef, JobId, RequestId, WorkerId, review::Fix};
 
 /// Kind of a job; also the role a worker needs for it.
 #[derive(
@@ -171,6 +171,9 @@ pub struct PlanWork {
     /// Pictures that elements may use.
     #[serde(default)]
     pub references: Vec<NamedReference>,
+    /// What was wrong with pictures of the plan before, in sentences; empty for the first plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 /// Input of a render job.
@@ -194,6 +197,9 @@ pub struct RenderWork {
     /// Pictures that elements may use.
     #[serde(default)]
     pub references: Vec<NamedReference>,
+    /// What is mended of the picture in `inputs`. The stage is then none of the plan's: the plan never changes, and a repair is added to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
 }
 
 /// Input of a critique job.

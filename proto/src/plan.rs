@@ -11,11 +11,48 @@ pub use validate::{MAX_CHECKS, MAX_ELEMENTS, MAX_RELATIONS, MAX_STAGES, PlanErro
 pub const PLAN_VERSION: u32 = 1;
 
 /// A rectangle `[x0, y0, x1, y1]` in 0..1, origin top left.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BBox(pub [f32; 4]);
 
+/// By their bits, so that boxes can be part of what is hashed; both zeros are one.
+impl PartialEq for BBox {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for BBox {}
+
+impl std::hash::Hash for BBox {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
+}
+
 impl BBox {
+    fn bits(&self) -> [u32; 4] {
+        self.0.map(|edge| (edge + 0.0).to_bits())
+    }
+
+    /// Whether it is a rectangle of some size inside 0..1.
+    pub fn is_inside(&self) -> bool {
+        let [x0, y0, x1, y1] = self.0;
+        // A NaN fails every comparison, so it is refused too.
+        0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0
+    }
+
+    /// The pixels that it touches in a picture of `width` x `height`: columns, then rows.
+    pub fn pixels(&self, width: u32, height: u32) -> (std::ops::Range<u32>, std::ops::Range<u32>) {
+        let span = |from: f32, to: f32, side: u32| {
+            let long = side as f32;
+            let (first, end) = ((from * long).floor() as u32, (to * long).ceil() as u32);
+            first.min(side)..end.min(side)
+        };
+        let [x0, y0, x1, y1] = self.0;
+        (span(x0, x1, width), span(y0, y1, height))
+    }
+
     /// Centre `(x, y)`.
     pub fn center(&self) -> (f32, f32) {
         let [x0, y0, x1, y1] = self.0;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ArtifactRef, JobId, RequestId, WorkerId,
     job::Size,
-    plan::Plan,
+    plan::{BBox, Plan},
     review::{Review, Score},
 };
 
@@ -69,6 +69,9 @@ pub enum Outcome {
         /// What was drawn with which picture: element id and digest or prop name.
         #[serde(default)]
         references: Vec<UsedReference>,
+        /// What of its inputs it left as it was; of repairs and blends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Kept>,
     },
     /// A picture was looked at.
     Reviewed {
@@ -113,6 +116,22 @@ pub struct UsedReference {
     pub reference: String,
     /// SHA-256 of the picture's bytes.
     pub sha256: crate::Sha256,
+}
+
+/// What a repair or a blend left of its inputs, measured on the pixels of the finished picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kept {
+    /// The box outside of which nothing may change; none of a blend, which follows its mask.
+    #[serde(default, rename = "box", skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<BBox>,
+    /// Pixels that had to stay, and were compared.
+    pub pixels: u64,
+    /// Greatest difference of one of their colour values, 0..=255: always 0, a picture with another one is not accepted.
+    pub difference: u8,
+    /// The pictures that were compared, in the order of the stage's inputs.
+    pub inputs: Vec<crate::Sha256>,
+    /// The finished picture.
+    pub output: crate::Sha256,
 }
 
 /// The coordinator's answer to a report.

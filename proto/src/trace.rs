@@ -8,8 +8,8 @@ use crate::{
     http::{RequestState, SubmitRequest},
     job::JobKind,
     plan::Plan,
-    report::{Thought, UsedReference},
-    review::Review,
+    report::{Kept, Thought, UsedReference},
+    review::{Decision, Fix, OutcomeMark, Review},
 };
 
 /// Everything that led to a result.
@@ -39,6 +39,12 @@ pub struct Trace {
     /// How the plan came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thought: Option<Thought>,
+    /// Whether the picture passed, of one that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeMark>,
+    /// What was decided after each look, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
     /// Every job, in the order they were made.
     pub jobs: Vec<TraceJob>,
     /// When it was accepted, RFC 3339.
@@ -55,6 +61,15 @@ pub struct TraceJob {
     pub kind: JobKind,
     /// Its round.
     pub round: u32,
+    /// Which of the round's candidates it belongs to, when there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<u32>,
+    /// What it mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+    /// What of its inputs it left as it was; of repairs and blends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// The stage it drew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,

@@ -33,6 +33,9 @@ pub fn prompt(text: &str) -> SubmitRequest {
         size: None,
         max_rounds: None,
         references: Vec::new(),
+        candidates: None,
+        max_time_s: None,
+        max_cost_s: None,
     }
 }
 

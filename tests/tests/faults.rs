@@ -501,6 +501,7 @@ async fn doubled_and_forged_reports_change_nothing() -> Result<()> {
                     },
                     steps: 1,
                     references: Vec::new(),
+                    kept: None,
                 },
                 ..report.clone()
             };

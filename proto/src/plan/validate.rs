@@ -343,10 +343,7 @@ fn text_fits(what: &'static str, text: &str) -> Result<(), PlanError> {
 }
 
 fn inside(of: &str, bbox: BBox) -> Result<(), PlanError> {
-    let [x0, y0, x1, y1] = bbox.0;
-    let ordered = 0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0;
-    // A NaN fails every comparison, so it is refused too.
-    if ordered {
+    if bbox.is_inside() {
         Ok(())
     } else {
         Err(PlanError::BadBox {

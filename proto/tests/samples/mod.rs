@@ -143,7 +143,11 @@ pub fn review() -> Review {
             color: Some("orange".into()),
             confidence: 0.5,
             bbox: BBox([0.25, 0.25, 0.75, 0.75]),
+            element: None,
         }],
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        contradictory: Vec::new(),
     }
 }
 
@@ -171,6 +175,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 prompt: "a cat".into(),
                 seed: u64::MAX,
                 references: vec![reference()],
+                findings: Vec::new(),
             })),
         ),
         (
@@ -186,6 +191,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 }),
                 inputs: vec![artifact(2, MediaType::Png)],
                 references: vec![reference()],
+                fix: None,
             })),
         ),
         (
@@ -237,6 +243,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
                     reference: "props/cat".into(),
                     sha256: Sha256([9; 32]),
                 }],
+                kept: None,
             }),
         ),
         (

@@ -94,6 +94,8 @@ pub struct PlanInput {
     pub seed: u64,
     /// Nouns that the user sent pictures of.
     pub reference_names: Vec<String>,
+    /// What was wrong with pictures of an earlier plan of this prompt, in sentences; empty for the first plan.
+    pub findings: Vec<String>,
 }
 
 /// Output of [`Engine::plan`].

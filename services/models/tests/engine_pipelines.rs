@@ -158,6 +158,7 @@ fn the_text_encoder_plans_what_is_drawn() {
             prompt: "two red cats on a wet street at night".into(),
             seed: 3,
             reference_names: Vec::new(),
+            findings: Vec::new(),
         };
         let planned = engine.plan(&asked, &mut Watch::default()).unwrap();
         planned.plan.validate().unwrap();

@@ -42,6 +42,7 @@ fn input(engine: &mut TorchEngine) -> RenderInput {
         prompt: "a cat and a red balloon on the moon".into(),
         seed: 1,
         reference_names: Vec::new(),
+        findings: Vec::new(),
     };
     let planned = engine.plan(&input, &mut Until(TO_THE_END, 0));
     RenderInput {

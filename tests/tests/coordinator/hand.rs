@@ -218,6 +218,7 @@ impl Hand {
             },
             steps: 4,
             references: Vec::new(),
+            kept: None,
         })
     }
 
@@ -233,6 +234,9 @@ impl Hand {
         let review = Review {
             verdicts: verdicts.collect(),
             seen: Vec::new(),
+            fixes: Vec::new(),
+            findings: Vec::new(),
+            contradictory: Vec::new(),
         };
         let artifact = self.json(&review).await?;
         let score = review.score();

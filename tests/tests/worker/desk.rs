@@ -211,6 +211,7 @@ impl Desk {
             size: None,
             inputs: Vec::new(),
             references: Vec::new(),
+            fix: None,
         })))
     }
 }
@@ -233,6 +234,7 @@ pub fn plan_work(prompt: &str) -> Work {
         prompt: prompt.into(),
         seed: 3,
         references: Vec::new(),
+        findings: Vec::new(),
     })
 }
 

@@ -100,6 +100,9 @@ impl RequestArgs {
             size: self.size,
             max_rounds: self.max_rounds,
             references,
+            candidates: None,
+            max_time_s: None,
+            max_cost_s: None,
         })
     }
 }

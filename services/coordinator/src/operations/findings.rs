@@ -79,6 +79,7 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             size,
             steps,
             mut references,
+            kept: _,
         } => {
             fits(&image, MediaType::Png)?;
             references.truncate(MAX_USED);
@@ -226,6 +227,7 @@ mod tests {
             },
             steps: 1,
             references: Vec::new(),
+            kept: None,
         };
         for image in [artifact(MediaType::Json, 9), artifact(MediaType::Png, 0)] {
             assert_eq!(

@@ -48,6 +48,7 @@ mod tests {
             kind,
             stage: None,
             round: 1,
+            candidate: 1,
             state: state.into(),
             attempt: 1,
             reason: None,

@@ -6,7 +6,7 @@ use atelier_domain::{Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
-    http::{MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
+    http::{Cost, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
     job::{NamedReference, Size, Think},
 };
 use futures::future::try_join_all;
@@ -202,6 +202,9 @@ fn begun(submission: &Submission) -> RequestView {
         waiting_for: Vec::new(),
         created_at: String::new(),
         finished_at: None,
+        outcome: None,
+        decisions: Vec::new(),
+        cost: Cost::default(),
     }
 }
 

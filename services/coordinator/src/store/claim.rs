@@ -232,6 +232,7 @@ impl ClaimedRow {
                 prompt: self.prompt.clone(),
                 seed,
                 references: self.pictures.0.clone(),
+                findings: Vec::new(),
             }),
             JobKind::Render => Work::Render(RenderWork {
                 plan: plan()?,
@@ -244,6 +245,7 @@ impl ClaimedRow {
                 size: size(self.width, self.height),
                 inputs: self.input_pictures.0.clone(),
                 references: self.pictures.0.clone(),
+                fix: None,
             }),
             JobKind::Critique => Work::Critique(CritiqueWork {
                 plan: plan()?,

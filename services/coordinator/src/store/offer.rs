@@ -31,6 +31,7 @@ pub(super) fn offer(
             prompt: spec.prompt.clone(),
             seed: job.seed,
             references: spec.pictures.clone(),
+            findings: Vec::new(),
         }),
         JobKind::Render => Work::Render(RenderWork {
             plan: plan()?,
@@ -40,6 +41,7 @@ pub(super) fn offer(
             size: spec.size,
             inputs,
             references: spec.pictures.clone(),
+            fix: None,
         }),
         JobKind::Critique => Work::Critique(CritiqueWork {
             plan: plan()?,

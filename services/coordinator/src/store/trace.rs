@@ -235,6 +235,9 @@ impl HeadRow {
                         data: String::new(),
                     })
                     .collect(),
+                candidates: None,
+                max_time_s: None,
+                max_cost_s: None,
             },
             seed: self.seed.cast_unsigned(),
             model: self.model,
@@ -246,6 +249,8 @@ impl HeadRow {
             jobs,
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
+            outcome: None,
+            decisions: Vec::new(),
         };
         Ok(TraceRows {
             trace,
@@ -289,6 +294,9 @@ impl TryFrom<JobRow> for TraceJob {
             references: Vec::new(),
             review: None,
             reason: row.reason,
+            candidate: None,
+            fix: None,
+            kept: None,
         })
     }
 }

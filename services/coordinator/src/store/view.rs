@@ -3,7 +3,7 @@
 use atelier_domain::{Job, JobState};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, TenantId, TraceContext,
-    http::{JobView, RequestList, RequestState, RequestSummary, RequestView},
+    http::{Cost, JobView, RequestList, RequestState, RequestSummary, RequestView},
     job::JobKind,
 };
 use sqlx::{FromRow, types::Json};
@@ -100,6 +100,7 @@ pub fn job_view(job: &Job) -> JobView {
         kind: job.kind,
         stage: job.stage.as_ref().map(|stage| stage.id.clone()),
         round: job.round,
+        candidate: 1,
         state: job.state.as_str().to_owned(),
         attempt: job.attempt,
         reason: match &job.state {
@@ -300,6 +301,9 @@ impl Loaded {
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: None,
+            outcome: None,
+            decisions: Vec::new(),
+            cost: Cost::default(),
         }
     }
 }
@@ -327,6 +331,9 @@ impl ViewRow {
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
+            outcome: None,
+            decisions: Vec::new(),
+            cost: Cost::default(),
         })
     }
 }

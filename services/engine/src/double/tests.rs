@@ -35,6 +35,7 @@ fn plan(prompt: &str) -> PlanOutput {
         prompt: prompt.into(),
         seed: 1,
         reference_names: vec!["cat".into()],
+        findings: Vec::new(),
     };
     engine().plan(&input, &mut Watch::default()).unwrap()
 }

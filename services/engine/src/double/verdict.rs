@@ -48,6 +48,7 @@ pub(super) fn review(input: &CritiqueInput) -> Review {
             color: element.colors.first().cloned(),
             confidence: 0.9,
             bbox: element.bbox?,
+            element: None,
         })
     });
     let mut verdicts: Vec<Verdict> = verdicts.collect();
@@ -57,6 +58,9 @@ pub(super) fn review(input: &CritiqueInput) -> Review {
     Review {
         verdicts,
         seen: seen.collect(),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        contradictory: Vec::new(),
     }
 }
 

@@ -90,6 +90,9 @@ fn unanswered(plan: &Plan) -> Review {
     Review {
         verdicts: plan.checks.iter().map(verdict).collect(),
         seen: Vec::new(),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        contradictory: Vec::new(),
     }
 }
 

@@ -61,8 +61,12 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
                         .first()
                         .map_or(0.0, |(_, probability)| *probability),
                 bbox: thing.place(),
+                element: None,
             })
             .collect(),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        contradictory: Vec::new(),
     }
 }
 

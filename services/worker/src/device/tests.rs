@@ -59,6 +59,7 @@ fn plan(prompt: &str) -> Task {
         prompt: prompt.into(),
         seed: 1,
         reference_names: Vec::new(),
+        findings: Vec::new(),
     })
 }
 

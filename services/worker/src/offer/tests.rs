@@ -20,6 +20,7 @@ fn plan_work(prompt: &str) -> Work {
         prompt: prompt.into(),
         seed: 1,
         references: Vec::new(),
+        findings: Vec::new(),
     })
 }
 
@@ -36,6 +37,7 @@ fn render_work(width: u32, steps: Option<u32>, plan: MediaType) -> Work {
         size: Some(Size { width, height: 64 }),
         inputs: Vec::new(),
         references: Vec::new(),
+        fix: None,
     })
 }
 

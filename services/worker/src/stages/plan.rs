@@ -13,6 +13,7 @@ pub(super) fn prepare(work: &PlanWork) -> Task {
         prompt: work.prompt.clone(),
         seed: work.seed,
         reference_names: names.collect(),
+        findings: work.findings.clone(),
     })
 }
 

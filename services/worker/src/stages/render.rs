@@ -76,6 +76,7 @@ pub(super) async fn finish(
         size,
         steps: made.steps,
         references: made.references,
+        kept: None,
     })
 }
 

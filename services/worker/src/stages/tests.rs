@@ -57,6 +57,7 @@ fn plan_work(prompt: &str) -> Work {
         prompt: prompt.into(),
         seed: 3,
         references: Vec::new(),
+        findings: Vec::new(),
     })
 }
 
@@ -69,6 +70,7 @@ fn render_work(plan: ArtifactRef, stage: &str, inputs: Vec<ArtifactRef>) -> Work
         size: None,
         inputs,
         references: Vec::new(),
+        fix: None,
     })
 }
 

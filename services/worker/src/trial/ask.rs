@@ -159,6 +159,7 @@ fn checking(args: &Args, picture: &RgbImage) -> Result<()> {
             prompt: question.clone(),
             seed: 1,
             reference_names: Vec::new(),
+            findings: Vec::new(),
         };
         let plan = engine
             .plan(&input, &mut draw::Watch("reading, token"))?

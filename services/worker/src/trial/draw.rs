@@ -165,6 +165,7 @@ fn plan(engine: &mut TorchEngine, args: &Args) -> Result<Plan> {
         prompt: args.prompt.clone(),
         seed: args.seed,
         reference_names: Vec::new(),
+        findings: Vec::new(),
     };
     Ok(engine.plan(&input, &mut Watch("planning, token"))?.plan)
 }

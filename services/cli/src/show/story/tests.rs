@@ -35,6 +35,9 @@ fn trace() -> Trace {
             boxes: vec![BBox([0.0, 0.0, 0.5, 0.5]), BBox([0.5, 0.0, 1.0, 0.5])],
         }],
         seen: Vec::new(),
+        fixes: Vec::new(),
+        findings: Vec::new(),
+        contradictory: Vec::new(),
     };
     let job = |kind, review| TraceJob {
         kind,
@@ -53,6 +56,9 @@ fn trace() -> Trace {
         references: Vec::new(),
         review,
         reason: None,
+        candidate: None,
+        fix: None,
+        kept: None,
     };
     Trace {
         version: 1,
@@ -66,6 +72,9 @@ fn trace() -> Trace {
             size: None,
             max_rounds: None,
             references: Vec::new(),
+            candidates: None,
+            max_time_s: None,
+            max_cost_s: None,
         },
         seed: 7,
         model: "atelier-mini".into(),
@@ -80,6 +89,8 @@ fn trace() -> Trace {
         ],
         created_at: "2026-01-01T00:00:00Z".into(),
         finished_at: None,
+        outcome: None,
+        decisions: Vec::new(),
     }
 }
 
