@@ -86,10 +86,12 @@ SUCCEEDED = f'sum ({rate("requests_ended_total", where("state", "=", "succeeded"
 CHECKED = '{result!="unchecked"}'
 
 # Series of every coordinator are the same where they are read from the database: take one of them.
+JOBS = "(max by (kind, state, priority, model) (atelier_jobs))"
+
 FARM = [
     Panel("Pictures a second", "Requests that ended with a picture.", "reqps", ("pictures", SUCCEEDED), kind="stat", width=4),
     Panel("Active jobs", "Ready or dispatched, of the whole farm.", "short",
-          ("jobs", "sum (max by (kind, state) (atelier_jobs))"), kind="stat", width=4),
+          ("jobs", f"sum {JOBS}"), kind="stat", width=4),
     Panel("Oldest waiting job", "Age of the oldest job that is ready and not dispatched.", "s",
           ("age", "max (atelier_oldest_ready_job_seconds)"), kind="stat", width=4),
     Panel("Workers", "Workers that gave a sign of life lately and take render jobs.", "short",
@@ -103,8 +105,9 @@ FARM = [
           ("accepted", f"sum ({rate('requests_accepted_total')})"), ("refused", f"sum ({rate('submits_refused_total')})"),
           ("{{state}}", f"sum by (state) ({rate('requests_ended_total')})")),
     Panel("Queue", "Jobs by kind and state. Ready jobs wait in PostgreSQL, dispatched ones are in the stream or in hands.", "short",
-          ("{{kind}} {{state}}", "max by (kind, state) (atelier_jobs)"), stack=True),
-    Panel("Age of the queue", "Oldest ready job by kind.", "s", ("{{kind}}", "max by (kind) (atelier_oldest_ready_job_seconds)")),
+          ("{{kind}} {{state}}", f"sum by (kind, state) {JOBS}"), stack=True),
+    Panel("Age of the queue", "Oldest ready job by kind and priority.", "s",
+          ("{{kind}} {{priority}}", "max by (kind, priority) (atelier_oldest_ready_job_seconds)")),
 
     Panel("Time to picture", "Between acceptance and end of successful requests.", "s",
           *((f"p{int(q * 100)}", quantile(q, "request_duration_seconds")) for q in (0.5, 0.9, 0.99))),
@@ -130,6 +133,14 @@ FARM = [
     Panel("Things in one commit", "Mean size of a group commit by operation.", "short", ("{{operation}}", mean("commit_size", "operation"))),
     Panel("Messages", "Jobs that were published, by kind, and those that needed no claim.", "ops",
           ("{{kind}}", f"sum by (kind) ({rate('jobs_published_total')})"), ("without a claim", f"sum ({rate('jobs_chained_total')})")),
+
+    Panel("Object store", "p99 of what coordinators and workers wait for it, by operation.", "s",
+          ("{{operation}}", quantile(0.99, "object_store_seconds", "operation"))),
+    Panel("Bus", "p99 until the stream has a job (publish) and until a coordinator answered a report (report).", "s",
+          ("{{operation}}", quantile(0.99, "bus_seconds", "operation"))),
+    Panel("Answers of store and bus", "By outcome; what is damaged or failed is tried again.", "ops",
+          ("store {{outcome}}", f"sum by (outcome) ({rate('object_store_seconds_count')})"),
+          ("bus {{outcome}}", f"sum by (outcome) ({rate('bus_seconds_count')})")),
 
     Panel("Trouble", "What costs time and no job: each has an entry in the runbook.", "ops",
           ("leases that ran out", f"sum ({rate('leases_expired_total')})"), ("messages lost", f"sum ({rate('messages_lost_total')})"),

@@ -58,7 +58,11 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         connections: config.database_connections,
     })
     .context("--database-url")?;
-    let artifacts = Artifacts::open(&config.store_url).context("--store-url")?;
+    let registry = Registry::default();
+    registry.build_info("coordinator", env!("CARGO_PKG_VERSION"));
+    let artifacts = Artifacts::open(&config.store_url)
+        .context("--store-url")?
+        .measured(&registry);
     let bus = Bus::connect(BusOptions {
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
@@ -67,11 +71,10 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         client_name: "atelier-coordinator".into(),
         replicas: config.nats_replicas,
     })
-    .await?;
+    .await?
+    .measured(&registry);
     migrate(&store).await?;
 
-    let registry = Registry::default();
-    registry.build_info("coordinator", env!("CARGO_PKG_VERSION"));
     let (intake, waiting) = mpsc::channel(MOST_WAITING);
     let (traces, ended) = mpsc::channel(MOST_TRACES);
     let (stream, epoch) = watch::channel(0);

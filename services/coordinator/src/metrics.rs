@@ -70,8 +70,8 @@ metrics! {
     traces_stored: IntCounter = counter("traces_stored_total"),
     #[doc = " Objects that nothing pointed at and that were deleted."]
     objects_swept: IntCounter = counter("objects_swept_total"),
-    #[doc = " Jobs that are not over, by kind and state, of the whole farm."]
-    jobs: IntGaugeVec = gauges("jobs", &["kind", "state"]),
+    #[doc = " Jobs that are not over, by kind, state, priority and the model that they want, of the whole farm."]
+    jobs: IntGaugeVec = gauges("jobs", &["kind", "state", "priority", "model"]),
     #[doc = " Workers that gave a sign of life in the last seconds, by role."]
     workers: IntGaugeVec = gauges("workers", &["role"]),
     #[doc = " Readers of event streams at the moment."]
@@ -100,8 +100,8 @@ metrics! {
     job_retries: IntCounterVec = counters("job_retries_total", &["kind"]),
     #[doc = " Drawings that were on a device at once."]
     render_batch: Histogram = histogram("render_batch_size", &BATCHES),
-    #[doc = " Age in seconds of the oldest job that is ready and not dispatched, by kind; 0 with none."]
-    oldest_ready: GaugeVec = float_gauges("oldest_ready_job_seconds", &["kind"]),
+    #[doc = " Age in seconds of the oldest job that is ready and not dispatched, by kind, priority and the model that it wants; 0 with none."]
+    oldest_ready: GaugeVec = float_gauges("oldest_ready_job_seconds", &["kind", "priority", "model"]),
     #[doc = " Seconds until the head of an answer, by method, path as documented, and outcome: ok, refused (4xx) or failed (5xx)."]
     http_seconds: HistogramVec = histograms("http_request_seconds", &["method", "path", "outcome"], &WAITS),
     #[doc = " Seconds between a submit's arrival and its durable answer."]
@@ -122,7 +122,6 @@ impl Metrics {
             self.job_retries.with_label_values(&[kind]);
             self.device_seconds.with_label_values(&[kind]);
             self.job_wait_seconds.with_label_values(&[kind]);
-            self.oldest_ready.with_label_values(&[kind]);
             self.workers.with_label_values(&[kind]);
             for answer in ["committed", "superseded", "refused"] {
                 self.reports.with_label_values(&[kind, answer]);

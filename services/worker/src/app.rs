@@ -30,7 +30,11 @@ const MEMORY: usize = 64 << 20;
 
 /// Starts everything; when this returns the worker takes jobs.
 pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Shared>> {
-    let artifacts = Artifacts::open(&config.store_url)?.remembering(MEMORY);
+    let metrics = Metrics::default();
+    metrics.build_info("worker", env!("CARGO_PKG_VERSION"));
+    let artifacts = Artifacts::open(&config.store_url)?
+        .remembering(MEMORY)
+        .measured(&metrics);
     let bus = Bus::connect(BusOptions {
         url: config.nats_url.clone(),
         credentials: config.nats_credentials.clone(),
@@ -39,13 +43,12 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         client_name: format!("atelier-worker {}", config.display_name()),
         replicas: config.nats_replicas,
     })
-    .await?;
+    .await?
+    .measured(&metrics);
     let (loading, started) = (config.clone(), Instant::now());
     let engine = Device::start(move || engines::load(&loading), config.most_at_once())
         .await
         .context("loading the engine")?;
-    let metrics = Metrics::default();
-    metrics.build_info("worker", env!("CARGO_PKG_VERSION"));
     let (steps, shown) = progress::channel();
     let parts = Parts {
         engine,

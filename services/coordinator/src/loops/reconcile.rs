@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use atelier_platform::Pulse;
-use atelier_proto::job::JobKind;
+use atelier_proto::job::{JobKind, Priority};
 use tokio_util::sync::CancellationToken;
 
 use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{
     farm::Farm,
     operations::{error::SaveError, expire::expire_leases},
-    store::StoreError,
+    store::{JobCount, StoreError},
 };
 
 /// Between two looks at traces and counts.
@@ -67,26 +67,32 @@ async fn look(farm: &Farm) -> Result<(), StoreError> {
     }
     farm.store.look_for_others().await?;
     farm.store.count_rows_anew().await?;
-    let counts = farm.store.count_jobs().await?;
-    for kind in JobKind::ALL {
+    show(farm, &farm.store.count_jobs().await?);
+    Ok(())
+}
+
+/// Shows how many jobs there are and for how long they have waited; what is not among `counts` is 0.
+fn show(farm: &Farm, counts: &[JobCount]) {
+    for (kind, priority) in JobKind::ALL
+        .into_iter()
+        .flat_map(|kind| Priority::ALL.map(|priority| (kind.as_str(), priority.as_str())))
+    {
         for state in ["ready", "dispatched"] {
-            let of = |count: &&crate::store::JobCount| {
-                count.kind == kind.as_str() && count.state == state
-            };
-            let found = counts.iter().find(of);
+            let found = counts.iter().find(|count| {
+                count.kind == kind && count.priority == priority && count.state == state
+            });
             farm.metrics
                 .jobs
-                .with_label_values(&[kind.as_str(), state])
+                .with_label_values(&[kind, state, priority, &farm.model])
                 .set(found.map_or(0, |count| count.jobs));
             if state == "ready" {
                 farm.metrics
                     .oldest_ready
-                    .with_label_values(&[kind.as_str()])
+                    .with_label_values(&[kind, priority, &farm.model])
                     .set(found.map_or(0.0, |count| count.oldest_s));
             }
         }
     }
-    Ok(())
 }
 
 /// Whether signs of life could be heard and written down lately. Right after a start, an outage of NATS or PostgreSQL, or a pause of this

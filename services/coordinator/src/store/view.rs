@@ -22,6 +22,8 @@ pub struct JobCount {
     pub kind: String,
     /// The state.
     pub state: String,
+    /// Their priority.
+    pub priority: String,
     /// How many.
     pub jobs: i64,
     /// Seconds since the oldest of them became ready; 0 of jobs that are dispatched.
@@ -273,11 +275,11 @@ impl Store {
     pub async fn count_jobs(&self) -> Result<Vec<JobCount>, StoreError> {
         Ok(sqlx::query_as(
             // Apart, because each state has an index of its own.
-            "SELECT kind, 'ready' AS state, count(*) AS jobs,
+            "SELECT kind, priority, 'ready' AS state, count(*) AS jobs,
                     coalesce(extract(epoch FROM clock_timestamp() - min(ready_at)), 0)::float8 AS oldest_s
-             FROM jobs WHERE state = 'ready' GROUP BY kind
+             FROM jobs WHERE state = 'ready' GROUP BY kind, priority
              UNION ALL
-             SELECT kind, 'dispatched', count(*), 0 FROM jobs WHERE state = 'dispatched' GROUP BY kind",
+             SELECT kind, priority, 'dispatched', count(*), 0 FROM jobs WHERE state = 'dispatched' GROUP BY kind, priority",
         )
         .fetch_all(&self.pool)
         .await?)

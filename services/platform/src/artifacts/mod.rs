@@ -22,6 +22,8 @@ use object_store::{
 };
 use sha2::Digest;
 
+use crate::telemetry::{Latency, Metrics};
+
 /// Largest artifact that is stored or read, in bytes.
 pub const MAX_ARTIFACT_BYTES: u64 = 64 << 20;
 
@@ -35,6 +37,8 @@ pub struct Artifacts {
     signer: Option<Arc<AmazonS3>>,
     /// What was stored or read last.
     memory: Option<Arc<Memory>>,
+    /// How long the store takes.
+    latency: Latency,
 }
 
 /// Why the store did not do it.
@@ -120,6 +124,15 @@ impl Artifacts {
         }
     }
 
+    /// The same store, which says on `registry` how long it takes.
+    pub fn measured(self, registry: &Metrics) -> Self {
+        let help = "Seconds that the object store took, by operation and outcome: ok, missing, damaged or failed. What comes from memory is not counted.";
+        Self {
+            latency: Latency::new(registry, "object_store_seconds", help),
+            ..self
+        }
+    }
+
     /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable.
     pub async fn put(
         &self,
@@ -149,6 +162,16 @@ impl Artifacts {
         durable: Durable,
     ) -> Result<ArtifactRef, ArtifactError> {
         check_size(bytes.len() as u64, MAX_ARTIFACT_BYTES)?;
+        let stored = self.put_bytes(bytes, media_type, durable);
+        self.latency.of("put", outcome, stored).await
+    }
+
+    async fn put_bytes(
+        &self,
+        bytes: Bytes,
+        media_type: MediaType,
+        durable: Durable,
+    ) -> Result<ArtifactRef, ArtifactError> {
         let artifact = describe(&bytes, media_type);
         if let Some(folder) = self.small(&artifact) {
             folder
@@ -188,6 +211,11 @@ impl Artifacts {
     }
 
     async fn read(&self, artifact: &ArtifactRef) -> Result<Bytes, ArtifactError> {
+        let read = self.get_bytes(artifact);
+        self.latency.of("get", outcome, read).await
+    }
+
+    async fn get_bytes(&self, artifact: &ArtifactRef) -> Result<Bytes, ArtifactError> {
         let sha256 = artifact.sha256;
         let damaged = |what| ArtifactError::Damaged { sha256, what };
         if let Some(folder) = self.small(artifact) {
@@ -228,10 +256,14 @@ impl Artifacts {
 
     /// Deletes what [`Self::list`] named; a key that is not there is no error.
     pub async fn delete_key(&self, key: &str) -> Result<(), ArtifactError> {
-        match self.store.delete(&Path::from(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let path = Path::from(key);
+        let deleted = async {
+            match self.store.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.latency.of("delete", outcome, deleted).await
     }
 
     /// Deletes an object unless it was written again since it was listed; says whether it did. A write in the very moment of the deletion is lost,
@@ -320,6 +352,16 @@ impl Artifacts {
             written => written?,
         };
         Ok(())
+    }
+}
+
+/// The word that metrics have for how a call ended.
+fn outcome<T>(result: &Result<T, ArtifactError>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(ArtifactError::Missing(_)) => "missing",
+        Err(ArtifactError::Damaged { .. }) => "damaged",
+        Err(_) => "failed",
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     ArtifactError, Artifacts,
     folder::{self, Folder},
 };
+use crate::telemetry::Latency;
 
 pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifacts, ArtifactError> {
     let bad = |reason: String| ArtifactError::Url {
@@ -28,6 +29,7 @@ pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifact
                 store,
                 folder: None,
                 memory: None,
+                latency: Latency::default(),
             })
         }
         Some(("s3", _)) => Err(bad("name one bucket and no path".into())),
@@ -49,6 +51,7 @@ fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
         folder: Some(Folder::new(path)),
         signer: None,
         memory: None,
+        latency: Latency::default(),
     })
 }
 

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{Bus, BusError};
+use crate::telemetry::Latency;
 
 /// Longest wait between two tries to connect.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -79,6 +80,7 @@ impl Bus {
             names,
             replicas: options.replicas,
             connections,
+            latency: Latency::default(),
         })
     }
 }

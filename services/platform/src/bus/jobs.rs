@@ -12,7 +12,7 @@ use async_nats::jetstream::{
 };
 use atelier_proto::{envelope, job::JobKind, subject::check_token};
 
-use super::{Bus, BusError, JobsStream};
+use super::{Bus, BusError, JobsStream, outcome};
 
 /// How long a delivered job may go without an acknowledgement or a sign of work before it is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(15);
@@ -79,13 +79,15 @@ impl Bus {
             .send_publish(subject, message)
             .await
             .map_err(failed)?;
-        Ok(async move {
+        let latency = self.latency.clone();
+        let taken = async move {
             let taken = sent.await.map_err(failed)?;
             Ok(Offered {
                 duplicate: taken.duplicate,
                 sequence: taken.sequence,
             })
-        })
+        };
+        Ok(async move { latency.of("publish", outcome, taken).await })
     }
 
     /// Makes the durable consumer of a role, or finds it. The stream must exist.

@@ -17,6 +17,8 @@ pub use jobs::{ACK_WAIT, Offered};
 pub use pull::{Delivery, Puller, Urgency};
 pub use queue::{JobsStream, RoleRead};
 
+use crate::telemetry::{Latency, Metrics};
+
 /// The bus of one farm. Clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Bus {
@@ -25,6 +27,7 @@ pub struct Bus {
     names: Names,
     replicas: usize,
     connections: watch::Receiver<u64>,
+    latency: Latency,
 }
 
 /// Why the bus did not do it.
@@ -68,6 +71,11 @@ pub enum BusError {
     },
 }
 
+/// The word that metrics have for how a call ended.
+fn outcome<T>(result: &Result<T, BusError>) -> &'static str {
+    if result.is_ok() { "ok" } else { "failed" }
+}
+
 impl BusError {
     fn jetstream(what: &'static str, error: impl std::fmt::Display) -> Self {
         Self::JetStream {
@@ -78,6 +86,15 @@ impl BusError {
 }
 
 impl Bus {
+    /// The same bus, which says on `registry` how long it takes.
+    pub fn measured(self, registry: &Metrics) -> Self {
+        let help = "Seconds until NATS or whoever answers there did, by operation (publish: a job is in the stream; report: a coordinator answered) and outcome: ok or failed.";
+        Self {
+            latency: Latency::new(registry, "bus_seconds", help),
+            ..self
+        }
+    }
+
     /// The names of this farm.
     pub fn names(&self) -> &Names {
         &self.names

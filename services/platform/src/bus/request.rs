@@ -6,7 +6,7 @@ use async_nats::{Request, client::RequestErrorKind};
 use atelier_proto::{Envelope, decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Bus, BusError};
+use super::{Bus, BusError, outcome};
 
 impl Bus {
     /// Sends `body` and waits for the answer, at most `patience`. Tells "nobody is there" from "no answer in time"; both may be tried again.
@@ -20,15 +20,15 @@ impl Bus {
         let request = Request::new()
             .payload(encode(body, trace).into())
             .timeout(Some(patience));
-        let answer = self
-            .client
-            .send_request(subject.clone(), request)
-            .await
-            .map_err(|error| match error.kind() {
+        let sent = async {
+            let answer = self.client.send_request(subject.clone(), request).await;
+            answer.map_err(|error| match error.kind() {
                 RequestErrorKind::NoResponders => BusError::NoResponders(subject.clone()),
                 RequestErrorKind::TimedOut => BusError::TimedOut(subject.clone()),
                 _ => BusError::Client(error.to_string()),
-            })?;
+            })
+        };
+        let answer = self.latency.of("report", outcome, sent).await?;
         decode(&answer.payload).map_err(|source| BusError::Answer { subject, source })
     }
 }
