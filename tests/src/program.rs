@@ -79,6 +79,11 @@ impl Program {
         Ok(())
     }
 
+    /// The next start is of this file, another version for example.
+    pub fn become_binary(&mut self, binary: PathBuf) {
+        self.binary = binary;
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

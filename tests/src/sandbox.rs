@@ -43,6 +43,7 @@ pub struct Sandbox {
     folder: TempDir,
     base: &'static Base,
     key: Mutex<Option<String>>,
+    programs: Mutex<Option<PathBuf>>,
     own_nats: Option<Mutex<OwnNats>>,
     seaweed: Option<Seaweed>,
 }
@@ -118,6 +119,7 @@ impl Sandbox {
                 .map(Seaweed::environment)
                 .unwrap_or_default(),
             key: Mutex::new(None),
+            programs: Mutex::new(None),
             own_nats: own_nats.map(Mutex::new),
             prefix,
             nats_url,
@@ -132,9 +134,24 @@ impl Sandbox {
         self.folder.path()
     }
 
-    /// One of the farm's programs, as built.
+    /// One of the farm's programs: as built, unless [`Sandbox::use_programs_of`] said otherwise.
     pub fn binary(&self, name: &'static str) -> Result<PathBuf> {
-        Ok(self.base.parts.program(name)?)
+        let other = self
+            .programs
+            .lock()
+            .expect("nobody panics while holding it");
+        match &*other {
+            Some(folder) => Ok(folder.join(name)),
+            None => Ok(self.base.parts.program(name)?),
+        }
+    }
+
+    /// Takes the farm's programs from `folder` from now on, those of another version for example; none is this build's again.
+    pub fn use_programs_of(&self, folder: Option<PathBuf>) {
+        *self
+            .programs
+            .lock()
+            .expect("nobody panics while holding it") = folder;
     }
 
     /// Objects under `artifacts/`: how many files the store holds.
