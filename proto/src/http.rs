@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ArtifactRef, RequestId,
     job::{JobKind, Priority, Size, Think},
+    plan::Plan,
     review::{Decision, OutcomeMark, Score},
 };
 
@@ -17,7 +18,7 @@ pub const MAX_REFERENCES: usize = 8;
 pub const MAX_REFERENCE_BYTES: usize = 8 << 20;
 
 /// `POST /v1/requests`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitRequest {
     /// What to draw.
@@ -52,6 +53,16 @@ pub struct SubmitRequest {
     /// The user's own pictures of things.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<UploadedReference>,
+    /// A plan to carry out, for example one that was made before and edited: nothing is planned then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
+    /// Ends with the plan, which is in the trace: nothing is drawn.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub plan_only: bool,
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A picture that comes with a request.

@@ -93,6 +93,27 @@ pub enum Think {
     /// Plan directly.
     #[default]
     Fast,
+    /// Think in free words first, and draft again what came out short. A worker that does not know it plans directly.
+    Full,
+}
+
+impl Think {
+    /// Every one, the least first.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Fast, Self::Full];
+
+    /// The word used in tables, metrics and flags.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Fast => "fast",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether it is the default.
+    pub const fn is_fast(&self) -> bool {
+        matches!(self, Self::Fast)
+    }
 }
 
 /// One attempt at one job, as published.
@@ -174,6 +195,9 @@ pub struct PlanWork {
     /// What was wrong with pictures of the plan before, in sentences; empty for the first plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// How much to think.
+    #[serde(default, skip_serializing_if = "Think::is_fast")]
+    pub think: Think,
 }
 
 /// Input of a render job.

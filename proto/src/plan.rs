@@ -1,5 +1,6 @@
 //! The plan: structured instructions made from a prompt (schema version 1). The same types on the wire to people and models.
 
+mod field;
 mod validate;
 
 use schemars::JsonSchema;

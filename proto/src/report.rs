@@ -105,6 +105,24 @@ pub struct Thought {
     /// Words of the prompt that nothing in the plan cites, and other remarks.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What the model thought in free words before it wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// Which words of the prompt what stands in the plan comes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Cited>,
+}
+
+/// Something in a plan, and the words of the prompt that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cited {
+    /// What: `background`, `lighting`, `elements.ID`, `elements.ID.colors`, `elements.ID.attributes`, `elements.ID.count`, `relations.INDEX`,
+    /// `stages.ID`.
+    pub what: String,
+    /// The words, exactly as they stand in the prompt.
+    pub words: String,
+    /// Where they begin in the prompt, in bytes.
+    pub at: u32,
 }
 
 /// The picture an element was drawn with.

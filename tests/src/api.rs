@@ -36,6 +36,8 @@ pub fn prompt(text: &str) -> SubmitRequest {
         candidates: None,
         max_time_s: None,
         max_cost_s: None,
+        plan: None,
+        plan_only: false,
     }
 }
 

@@ -176,6 +176,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 seed: u64::MAX,
                 references: vec![reference()],
                 findings: Vec::new(),
+                think: atelier_proto::job::Think::Fast,
             })),
         ),
         (
@@ -226,6 +227,8 @@ pub fn reports() -> Vec<(&'static str, Report)> {
                     tokens_sampled: 30,
                     tokens_forced: 60,
                     notes: vec!["not in the plan: zeppelin".into()],
+                    reasoning: String::new(),
+                    evidence: Vec::new(),
                 },
             }),
         ),

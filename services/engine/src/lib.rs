@@ -7,7 +7,7 @@ pub mod double;
 pub mod planning;
 
 use atelier_proto::{
-    job::{JobKind, Size},
+    job::{JobKind, Size, Think},
     plan::{Plan, StageOp},
     report::{Thought, UsedReference},
     review::Review,
@@ -86,7 +86,7 @@ pub struct Reference {
 }
 
 /// Input of [`Engine::plan`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PlanInput {
     /// What the user wrote.
     pub prompt: String,
@@ -96,6 +96,8 @@ pub struct PlanInput {
     pub reference_names: Vec<String>,
     /// What was wrong with pictures of an earlier plan of this prompt, in sentences; empty for the first plan.
     pub findings: Vec<String>,
+    /// How much to think: [`Think::Off`] is never asked for, and is taken as fast.
+    pub think: Think,
 }
 
 /// Output of [`Engine::plan`].

@@ -157,8 +157,7 @@ fn the_text_encoder_plans_what_is_drawn() {
         let asked = PlanInput {
             prompt: "two red cats on a wet street at night".into(),
             seed: 3,
-            reference_names: Vec::new(),
-            findings: Vec::new(),
+            ..PlanInput::default()
         };
         let planned = engine.plan(&asked, &mut Watch::default()).unwrap();
         planned.plan.validate().unwrap();

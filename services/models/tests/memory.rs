@@ -41,8 +41,7 @@ fn input(engine: &mut TorchEngine) -> RenderInput {
     let input = PlanInput {
         prompt: "a cat and a red balloon on the moon".into(),
         seed: 1,
-        reference_names: Vec::new(),
-        findings: Vec::new(),
+        ..PlanInput::default()
     };
     let planned = engine.plan(&input, &mut Until(TO_THE_END, 0));
     RenderInput {

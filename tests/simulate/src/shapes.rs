@@ -73,6 +73,8 @@ impl Shape {
             think: self.think,
             max_rounds: self.max_rounds,
             direct_plan: artifact(seed, MediaType::Json),
+            given: None,
+            plan_only: false,
         }
     }
 }

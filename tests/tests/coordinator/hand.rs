@@ -194,7 +194,7 @@ impl Hand {
             text: "a thought".into(),
             tokens_sampled: 5,
             tokens_forced: 7,
-            notes: Vec::new(),
+            ..Thought::default()
         };
         Ok(Outcome::Planned {
             plan: Box::new(plan),

@@ -235,6 +235,7 @@ pub fn plan_work(prompt: &str) -> Work {
         seed: 3,
         references: Vec::new(),
         findings: Vec::new(),
+        think: Default::default(),
     })
 }
 

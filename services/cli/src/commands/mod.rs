@@ -16,6 +16,7 @@ pub mod key;
 pub mod list;
 pub mod migrate;
 mod options;
+pub mod plan;
 mod request;
 pub mod retry;
 pub mod status;

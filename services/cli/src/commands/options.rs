@@ -1,6 +1,10 @@
 //! From the command line to the body of a submit.
 
-use std::{fs, io::Read, path::Path};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use atelier_proto::{
@@ -8,6 +12,7 @@ use atelier_proto::{
         MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference,
     },
     job::{Priority, Size, Think},
+    plan::Plan,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
@@ -17,8 +22,9 @@ use crate::exit::Usage;
 /// What to draw, and how.
 #[derive(clap::Args, Clone, Debug)]
 pub struct RequestArgs {
-    /// What to draw; - reads it from stdin.
-    prompt: String,
+    /// What to draw; - reads it from stdin. With --plan it may be left out
+    #[arg(required_unless_present = "plan")]
+    prompt: Option<String>,
     /// The same seed draws the same picture
     #[arg(long)]
     seed: Option<u64>,
@@ -32,8 +38,11 @@ pub struct RequestArgs {
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<Size>,
     /// How much to think before drawing.
-    #[arg(long, value_enum, default_value = "fast")]
+    #[arg(long, value_enum, default_value = "fast", conflicts_with = "plan")]
     think: Thinking,
+    /// Carry out this plan, as `atelier plan` writes them, instead of making one; - reads it from stdin
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Most rounds of drawing and checking, 1 to 4.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4))]
     max_rounds: Option<u32>,
@@ -42,12 +51,25 @@ pub struct RequestArgs {
     priority: Urgency,
 }
 
+/// [`Think`] as a word of the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Thinking {
+pub enum Thinking {
     /// Draw the prompt as it is, check nothing.
     Off,
     /// Plan, draw, check, repair.
     Fast,
+    /// Think before planning, and plan again what came out short.
+    Full,
+}
+
+impl From<Thinking> for Think {
+    fn from(thinking: Thinking) -> Self {
+        match thinking {
+            Thinking::Off => Self::Off,
+            Thinking::Fast => Self::Fast,
+            Thinking::Full => Self::Full,
+        }
+    }
 }
 
 /// [`Priority`] as a word of the command line.
@@ -74,37 +96,47 @@ impl From<Urgency> for Priority {
 impl RequestArgs {
     /// The body of the submit; reads the pictures.
     pub fn body(&self) -> Result<SubmitRequest> {
-        let prompt = match self.prompt.as_str() {
-            "-" => std::io::read_to_string(std::io::stdin().lock().take(1 << 20))?,
-            prompt => prompt.to_owned(),
+        let plan = self.plan.as_deref().map(read_plan).transpose()?;
+        let prompt = match (self.prompt.as_deref(), &plan) {
+            (Some(prompt), _) => prompt_of(prompt)?,
+            (None, Some(plan)) => prompt_of(&plan.caption)?,
+            (None, None) => prompt_of("")?,
         };
-        let prompt = prompt.trim().to_owned();
-        check_prompt(&prompt)?;
-        if self.references.len() > MAX_REFERENCES {
-            return Err(Usage(format!("at most {MAX_REFERENCES} --ref are allowed")).into());
-        }
-        let references = self
-            .references
-            .iter()
-            .map(|text| reference(text))
-            .collect::<Result<_>>()?;
         Ok(SubmitRequest {
             prompt,
             seed: self.seed,
-            think: match self.think {
-                Thinking::Off => Think::Off,
-                Thinking::Fast => Think::Fast,
-            },
+            think: self.think.into(),
             priority: self.priority.into(),
             steps: self.steps,
             size: self.size,
             max_rounds: self.max_rounds,
-            references,
             candidates: None,
             max_time_s: None,
             max_cost_s: None,
+            references: references_of(&self.references)?,
+            plan: plan.map(Box::new),
+            plan_only: false,
         })
     }
+}
+
+/// What to draw, from the command line or, when that is `-`, from stdin.
+pub fn prompt_of(argument: &str) -> Result<String> {
+    let text = match argument {
+        "-" => std::io::read_to_string(std::io::stdin().lock().take(1 << 20))?,
+        prompt => prompt.to_owned(),
+    };
+    let prompt = text.trim().to_owned();
+    check_prompt(&prompt)?;
+    Ok(prompt)
+}
+
+/// The pictures of `--ref`, read.
+pub fn references_of(arguments: &[String]) -> Result<Vec<UploadedReference>> {
+    if arguments.len() > MAX_REFERENCES {
+        return Err(Usage(format!("at most {MAX_REFERENCES} --ref are allowed")).into());
+    }
+    arguments.iter().map(|text| reference(text)).collect()
 }
 
 /// What the farm would refuse anyway.
@@ -119,6 +151,35 @@ pub fn check_prompt(prompt: &str) -> Result<(), Usage> {
         )));
     }
     Ok(())
+}
+
+/// Longest plan that is read, in bytes.
+const MAX_PLAN_BYTES: u64 = 256 << 10;
+
+/// A plan from a file; what is wrong with it is told with its place.
+fn read_plan(file: &Path) -> Result<Plan> {
+    let wrong = |message: String| Usage(format!("--plan {}: {message}", file.display()));
+    let mut text = String::new();
+    let mut source: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(std::io::stdin().lock()),
+        false => Box::new(fs::File::open(file).map_err(|error| wrong(error.to_string()))?),
+    };
+    let read = source
+        .by_ref()
+        .take(MAX_PLAN_BYTES + 1)
+        .read_to_string(&mut text);
+    read.map_err(|error| wrong(error.to_string()))?;
+    if text.len() as u64 > MAX_PLAN_BYTES {
+        let most = MAX_PLAN_BYTES >> 10;
+        return Err(wrong(format!("is larger than {most} KiB")).into());
+    }
+    let plan: Plan =
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
+            .map_err(|error| wrong(error.to_string()))?;
+    match plan.validate() {
+        Ok(()) => Ok(plan),
+        Err(error) => Err(wrong(format!("{}: {error}", plan.field_of(&error))).into()),
+    }
 }
 
 fn reference(text: &str) -> Result<UploadedReference> {

@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   atelier submit --out cat.png \"an orange cat left of a radio on the moon\"
   atelier submit --ref mug=my-mug.png \"my mug on a beach at sunset\"
+  atelier submit --plan plan.json                          # made by 'atelier plan', edited
   atelier submit -n 4 --seed 1 --out cat.png \"a cat\"     # cat-1.png to cat-4.png
   atelier submit --detach --priority batch \"a cat\"       # prints the id";
 

@@ -24,9 +24,12 @@ pub enum Violation {
     /// The result is not a picture that one of its jobs drew.
     #[error("the result was not drawn by any of its jobs")]
     ImageNotRendered,
-    /// It succeeded without a picture.
-    #[error("succeeded without a picture")]
-    NoImage,
+    /// It succeeded without a picture, or without a plan where that is all that was asked for.
+    #[error("succeeded without what was asked for")]
+    NoResult,
+    /// A request that ends with its plan draws.
+    #[error("a plan was asked for, and something is drawn")]
+    Draws,
     /// A job runs whose inputs are not drawn.
     #[error("job {0} left waiting before its inputs were drawn")]
     InputsMissing(atelier_proto::JobId),
@@ -94,7 +97,14 @@ pub fn check(request: &Request) -> Result<(), Violation> {
         Some(best) if request.result_of(best.round) != Some(best.image) => {
             Err(Violation::ImageNotRendered)
         }
-        None if request.state == State::Succeeded => Err(Violation::NoImage),
+        _ if request.plan_only && request.jobs.iter().any(|job| job.kind != JobKind::Plan) => {
+            Err(Violation::Draws)
+        }
+        None if request.state == State::Succeeded
+            && (!request.plan_only || request.plan.is_none()) =>
+        {
+            Err(Violation::NoResult)
+        }
         _ => Ok(()),
     }
 }

@@ -21,8 +21,10 @@ pub struct Request {
     pub seed: u64,
     /// Most passes of render and critique, 1..=4.
     pub max_rounds: u32,
-    /// The raw prompt as a plan: what is carried out when planning is off or fails.
+    /// What is carried out when planning is off or fails: the plan that the user gave, else the raw prompt as one.
     pub direct_plan: ArtifactRef,
+    /// Ends with its plan; nothing is drawn.
+    pub plan_only: bool,
     /// Where it stands.
     pub state: State,
     /// The round it is in, from 1.
@@ -77,7 +79,7 @@ pub struct Best {
 }
 
 /// What a request starts from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NewRequest {
     /// Its id.
     pub id: RequestId,
@@ -87,8 +89,12 @@ pub struct NewRequest {
     pub think: Think,
     /// Most passes of render and critique; kept within 1..=4.
     pub max_rounds: u32,
-    /// The raw prompt as a plan, stored.
+    /// The plan that the user gave, else the raw prompt as one; stored.
     pub direct_plan: ArtifactRef,
+    /// Its stages when the user gave it: it is carried out, however much should be thought.
+    pub given: Option<Graph>,
+    /// Ends with its plan; nothing is drawn.
+    pub plan_only: bool,
 }
 
 impl State {
@@ -119,6 +125,7 @@ impl Request {
             seed: new.seed,
             max_rounds: new.max_rounds.clamp(1, MAX_ROUNDS),
             direct_plan: new.direct_plan,
+            plan_only: new.plan_only,
             state: State::Active,
             round: 1,
             plan: None,
@@ -126,9 +133,12 @@ impl Request {
             notes: Vec::new(),
             jobs: Vec::new(),
         };
-        match new.think {
-            Think::Fast => request.make_job(JobKind::Plan, None, true, now),
-            Think::Off => request.carry_out(new.direct_plan, &Graph::direct(), now),
+        match (new.given, new.think) {
+            (Some(given), _) => request.carry_out(new.direct_plan, &given, now),
+            (None, Think::Fast | Think::Full) => {
+                request.make_job(JobKind::Plan, None, true, now);
+            }
+            (None, Think::Off) => request.carry_out(new.direct_plan, &Graph::direct(), now),
         }
         request
     }
@@ -170,11 +180,16 @@ impl Request {
 
     /// Begins the first round of a plan.
     pub(crate) fn carry_out(&mut self, artifact: ArtifactRef, graph: &Graph, now: Millis) {
+        self.take_plan(artifact, graph);
+        self.make_round(graph.stages(), now);
+    }
+
+    /// Writes down which plan it is about.
+    pub(crate) fn take_plan(&mut self, artifact: ArtifactRef, graph: &Graph) {
         self.plan = Some(PlanInUse {
             artifact,
             checks: graph.checks(),
         });
-        self.make_round(graph.stages(), now);
     }
 
     /// Begins the next round: the same stages, new seeds.

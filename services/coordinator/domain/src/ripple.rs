@@ -181,6 +181,11 @@ impl Request {
             }
             Outcome::Planned { artifact, graph } => {
                 job.state = JobState::Done(Output::Plan(artifact));
+                if self.plan_only {
+                    self.take_plan(artifact, &graph);
+                    self.end(State::Succeeded, effects);
+                    return Ok(());
+                }
                 self.carry_out(artifact, &graph, now);
                 self.announce_ready(effects);
             }
@@ -285,6 +290,8 @@ impl Request {
         };
         let kind = self.job_mut(id)?.kind;
         match (kind, self.best) {
+            // What was asked for is the plan.
+            (JobKind::Plan, _) if self.plan_only => self.end(State::Failed { reason }, effects),
             (JobKind::Plan, _) => {
                 self.notes
                     .push(format!("drawn from the prompt without a plan: {reason}"));

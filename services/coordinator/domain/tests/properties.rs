@@ -124,6 +124,8 @@ fn start(think: Think, max_rounds: u32) -> Request {
         think,
         max_rounds,
         direct_plan: artifact(0, MediaType::Json),
+        given: None,
+        plan_only: false,
     };
     Request::start(new, 0)
 }
@@ -314,8 +316,10 @@ proptest! {
             think: Think::Fast,
             max_rounds: 3,
             direct_plan: artifact(0, MediaType::Json),
+            given: None,
+            plan_only: false,
         };
-        let mut pair = [Request::start(new, 5), Request::start(new, 5)];
+        let mut pair = [Request::start(new.clone(), 5), Request::start(new, 5)];
         for request in &mut pair {
             finish(request, 5, 1)?;
         }

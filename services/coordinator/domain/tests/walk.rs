@@ -42,6 +42,9 @@ struct Shape {
     max_rounds: u32,
     /// What its plan says, when there is one.
     graph: Graph,
+    /// The user gave that plan.
+    given: bool,
+    plan_only: bool,
 }
 
 /// What a walk found.
@@ -258,6 +261,8 @@ fn walk(shape: &Shape) -> Found {
             think: shape.think,
             max_rounds: shape.max_rounds,
             direct_plan: artifact(202, MediaType::Json),
+            given: shape.given.then(|| shape.graph.clone()),
+            plan_only: shape.plan_only,
         },
         NOW,
     );
@@ -314,12 +319,14 @@ fn walk(shape: &Shape) -> Found {
     found
 }
 
-fn shapes() -> [Shape; 6] {
+fn shapes() -> [Shape; 8] {
     let fast = |name, max_rounds, graph| Shape {
         name,
         think: Think::Fast,
         max_rounds,
         graph,
+        given: false,
+        plan_only: false,
     };
     [
         Shape {
@@ -327,6 +334,20 @@ fn shapes() -> [Shape; 6] {
             think: Think::Off,
             max_rounds: 2,
             graph: Graph::direct(),
+            given: false,
+            plan_only: false,
+        },
+        Shape {
+            plan_only: true,
+            ..fast("a plan alone", 1, graph(&[("out", &[])], 1))
+        },
+        Shape {
+            given: true,
+            ..fast(
+                "a given plan, one check, two rounds",
+                2,
+                graph(&[("out", &[])], 1),
+            )
         },
         fast("one stage without checks", 2, graph(&[("out", &[])], 0)),
         fast(

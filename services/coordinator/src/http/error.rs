@@ -13,7 +13,7 @@ use axum::{
 };
 
 use crate::{
-    operations::{retry::RetryError, submit::SubmitError, trace::TraceError},
+    operations::{direct_plan::LostPlan, retry::RetryError, submit::SubmitError, trace::TraceError},
     store::StoreError,
 };
 
@@ -52,6 +52,14 @@ impl ApiError {
     pub fn no_key() -> Self {
         let message = "this farm wants an API key, as 'authorization: Bearer KEY'; 'atelier-coordinator key create' makes one";
         Self::unauthorized(message, "Bearer realm=\"atelier\"")
+    }
+
+    /// The same, about a field of the body.
+    pub fn about(self, field: String) -> Self {
+        Self {
+            field: Some(field),
+            ..self
+        }
     }
 
     /// The API key is not one of this farm, or was revoked.
@@ -122,6 +130,11 @@ impl ApiError {
                 Self::new(StatusCode::CONFLICT, "not_retryable", message)
             }
             RetryError::Submit(error) => error.into(),
+            RetryError::Lost(LostPlan::Artifacts(error)) => error.into(),
+            RetryError::Lost(error) => {
+                tracing::error!(%error, "a plan that was given cannot be read again");
+                Self::internal()
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use atelier_proto::{
     http::RequestState,
-    job::{JobKind, Think},
+    job::JobKind,
     review::{Answer, Score},
     trace::{Trace, TraceJob},
 };
@@ -25,7 +25,7 @@ impl Metrics {
         for effect in effects(&scores) {
             self.redraws.with_label_values(&[effect]).inc();
         }
-        if trace.state != RequestState::Succeeded {
+        if trace.state != RequestState::Succeeded || trace.submitted.plan_only {
             return;
         }
         self.request_quality
@@ -34,12 +34,11 @@ impl Metrics {
         let rounds = trace.jobs.iter().map(|job| job.round).max().unwrap_or(1);
         self.request_rounds.observe(f64::from(rounds));
         if let Some(seconds) = duration(trace) {
-            let think = match trace.submitted.think {
-                Think::Off => "off",
-                Think::Fast => "fast",
-            };
             self.request_duration_seconds
-                .with_label_values(&[think, trace.submitted.priority.as_str()])
+                .with_label_values(&[
+                    trace.submitted.think.as_str(),
+                    trace.submitted.priority.as_str(),
+                ])
                 .observe(seconds);
         }
     }

@@ -4,7 +4,7 @@ use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
     ArtifactRef, MediaType,
     job::Size,
-    report::{Outcome as Reported, Report, Thought, UsedReference},
+    report::{Cited, Outcome as Reported, Report, Thought, UsedReference},
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ const MAX_REASON_BYTES: usize = 1_000;
 const MAX_NOTES: usize = 32;
 /// Most references of a render that are kept.
 const MAX_USED: usize = 32;
+/// Most citations of a thought that are kept, and the longest of their texts, in bytes.
+const MAX_CITED: usize = 128;
+const MAX_CITED_BYTES: usize = 200;
 
 /// What the trace tells of how a job was done; stored as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,6 +144,17 @@ fn bounded(thought: Thought) -> Thought {
             .into_iter()
             .take(MAX_NOTES)
             .map(|note| text(note, MAX_REASON_BYTES))
+            .collect(),
+        reasoning: text(thought.reasoning, MAX_THOUGHT_BYTES),
+        evidence: thought
+            .evidence
+            .into_iter()
+            .take(MAX_CITED)
+            .map(|cited| Cited {
+                what: text(cited.what, MAX_CITED_BYTES),
+                words: text(cited.words, MAX_CITED_BYTES),
+                ..cited
+            })
             .collect(),
         ..thought
     }

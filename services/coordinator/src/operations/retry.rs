@@ -1,9 +1,12 @@
 //! Asking again for what failed or was canceled: a new request with the same body, whose files are stored already.
 
 use atelier_domain::NewRequest;
-use atelier_proto::{RequestId, TenantId, TraceContext, http::RequestState};
+use atelier_proto::{RequestId, TenantId, TraceContext, http::RequestState, job::Think};
 
-use super::submit::{self, SubmitError, Submitted};
+use super::{
+    direct_plan::{self, LostPlan},
+    submit::{self, SubmitError, Submitted},
+};
 use crate::{farm::Farm, store::Submission};
 
 /// Why there is no new request.
@@ -15,6 +18,9 @@ pub enum RetryError {
     /// It is still worked on, or has its picture.
     #[error("the request is {}", .0.as_str())]
     NotOver(RequestState),
+    /// The plan that was given is gone.
+    #[error(transparent)]
+    Lost(#[from] LostPlan),
     /// The new one was not accepted.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -35,6 +41,10 @@ pub async fn retry(
     if !matches!(asked.state, RequestState::Failed | RequestState::Canceled) {
         return Err(RetryError::NotOver(asked.state));
     }
+    let given = match asked.think {
+        Think::Off => direct_plan::given(farm, &asked.prompt, &asked.direct_plan).await?,
+        Think::Fast | Think::Full => None,
+    };
     let submission = Submission {
         tenant,
         start: NewRequest {
@@ -43,6 +53,8 @@ pub async fn retry(
             think: asked.think,
             max_rounds: asked.max_rounds,
             direct_plan: asked.direct_plan,
+            given,
+            plan_only: asked.plan_only,
         },
         idempotency_key,
         // A key that was used for a submit, or for a retry of another request, is no repetition of this call.

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Millis, NewRequest, Request};
+use atelier_domain::{Graph, Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
     http::{Cost, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
     job::{NamedReference, Size, Think},
+    plan::Plan,
 };
 use futures::future::try_join_all;
 use tokio::sync::oneshot;
@@ -105,10 +106,16 @@ pub async fn submit(
     brought: Option<TraceContext>,
 ) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
-    let direct_plan = match submitted.think {
-        Think::Off => direct_plan::put(farm, &submitted.prompt).await?,
+    let given = submitted.plan.as_deref().map(given).transpose()?;
+    let (given, think, json) = match given {
+        Some((graph, json)) => (Some(graph), Think::Off, Some(json)),
+        None => (None, submitted.think, None),
+    };
+    let direct_plan = match (json, think) {
+        (Some(json), _) => direct_plan::put_given(farm, json).await?,
+        (None, Think::Off) => direct_plan::put(farm, &submitted.prompt).await?,
         // Stored when it is needed after all.
-        Think::Fast => direct_plan::describe(&submitted.prompt),
+        (None, Think::Fast | Think::Full) => direct_plan::describe(&submitted.prompt),
     };
     let pictures = store_pictures(farm, submitted.references).await?;
     let submission = Submission {
@@ -116,9 +123,11 @@ pub async fn submit(
         start: NewRequest {
             id: farm.ids.request(),
             seed: submitted.seed.unwrap_or_else(|| farm.ids.seed()),
-            think: submitted.think,
+            think,
             max_rounds: submitted.max_rounds.unwrap_or(DEFAULT_ROUNDS),
             direct_plan,
+            given,
+            plan_only: submitted.plan_only,
         },
         idempotency_key,
         body_sha256,
@@ -188,7 +197,7 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
 /// A request as it is when it begins, but for the time and what it waits for.
 fn begun(submission: &Submission) -> RequestView {
     // Neither shows in the view: when it begins, and the ids of its jobs that depend on it.
-    let request = Request::start(submission.start, 0);
+    let request = Request::start(submission.start.clone(), 0);
     RequestView {
         id: request.id,
         prompt: submission.prompt.clone(),
@@ -279,7 +288,59 @@ fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
             }
         }
     }
-    check_names(&submitted.references)
+    check_names(&submitted.references)?;
+    check_plan(submitted)
+}
+
+/// A plan that was given names only pictures that came with it; one that is asked for is planned.
+fn check_plan(submitted: &SubmitRequest) -> Result<(), SubmitError> {
+    if submitted.plan_only && submitted.plan.is_some() {
+        return Err(invalid(
+            "plan_only",
+            "a plan is given: there is nothing to plan",
+        ));
+    }
+    if submitted.plan_only && submitted.think == Think::Off {
+        return Err(invalid(
+            "think",
+            "must be fast or full: a plan is asked for",
+        ));
+    }
+    let Some(plan) = &submitted.plan else {
+        return Ok(());
+    };
+    if let Err(error) = plan.validate() {
+        let field = format!("plan.{}", plan.field_of(&error));
+        return Err(invalid(field, error.to_string()));
+    }
+    for (index, element) in plan.elements.iter().enumerate() {
+        let reference = element.reference.as_deref();
+        let name = reference.and_then(|reference| reference.strip_prefix("refs/"));
+        let sent = |name| submitted.references.iter().any(|sent| sent.name == name);
+        if let Some(name) = name.filter(|name| !sent(*name)) {
+            let field = format!("plan.elements[{index}].reference");
+            return Err(invalid(
+                field,
+                format!("no picture called {name:?} came with it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The stages of a checked plan, and the plan as it is stored.
+fn given(plan: &Plan) -> Result<(Graph, Vec<u8>), SubmitError> {
+    let wrong = |message: String| invalid("plan", message);
+    let graph = Graph::of(plan).map_err(|error| wrong(error.to_string()))?;
+    let json = serde_json::to_vec(plan).map_err(|error| wrong(error.to_string()))?;
+    if json.len() > direct_plan::MAX_GIVEN_BYTES {
+        let most = direct_plan::MAX_GIVEN_BYTES;
+        return Err(wrong(format!(
+            "has {} bytes, at most {most} are allowed",
+            json.len()
+        )));
+    }
+    Ok((graph, json))
 }
 
 fn check_names(references: &[UploadedReference]) -> Result<(), SubmitError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, priority, size},
+    request_row::{artifact, priority, size, think},
 };
 
 /// Most jobs of a kind that may be published without a worker's sign of life yet.
@@ -57,6 +57,7 @@ struct ClaimedRow {
     dead_workers: Vec<Uuid>,
     input_pictures: Json<Vec<ArtifactRef>>,
     prompt: String,
+    think: String,
     priority: String,
     steps: Option<i32>,
     width: Option<i32>,
@@ -120,7 +121,7 @@ const CLAIM: &str = "
         WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
-           r.prompt, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent
+           r.prompt, r.think, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent
     FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
     ORDER BY c.fair_tag, c.id";
 
@@ -233,6 +234,7 @@ impl ClaimedRow {
                 seed,
                 references: self.pictures.0.clone(),
                 findings: Vec::new(),
+                think: think(&self.think),
             }),
             JobKind::Render => Work::Render(RenderWork {
                 plan: plan()?,

@@ -54,6 +54,7 @@ impl Submission {
     fn spec(&self) -> Spec {
         Spec {
             prompt: self.prompt.clone(),
+            think: self.start.think,
             priority: self.priority,
             steps: self.steps,
             size: self.size,
@@ -156,7 +157,7 @@ impl Store {
         let mut admitted = Vec::with_capacity(submissions.len());
         for submission in submissions {
             if let Some((rank, finish)) = admission.admit(submission) {
-                let mut request = Request::start(submission.start, admission.now);
+                let mut request = Request::start(submission.start.clone(), admission.now);
                 dispatch(&mut request, admission.now, policy, &mut may);
                 admitted.push(Admitted {
                     submission,

@@ -32,6 +32,7 @@ pub(super) fn offer(
             seed: job.seed,
             references: spec.pictures.clone(),
             findings: Vec::new(),
+            think: spec.think,
         }),
         JobKind::Render => Work::Render(RenderWork {
             plan: plan()?,

@@ -17,6 +17,8 @@ pub(super) struct RequestRow {
     pub id: Uuid,
     seed: i64,
     max_rounds: i16,
+    think: String,
+    plan_only: bool,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
     state: String,
@@ -50,6 +52,8 @@ pub(super) struct RequestRow {
 pub struct Spec {
     /// What to draw.
     pub prompt: String,
+    /// How much to think.
+    pub think: Think,
     /// How urgent.
     pub priority: Priority,
     /// Denoise steps.
@@ -67,6 +71,7 @@ impl RequestRow {
     pub fn take_spec(&mut self, priority: Priority) -> Spec {
         Spec {
             prompt: std::mem::take(&mut self.prompt),
+            think: think(&self.think),
             priority,
             steps: self.steps.map(i32::unsigned_abs),
             size: size(self.width, self.height),
@@ -82,7 +87,7 @@ impl RequestRow {
 macro_rules! select {
     ($end:literal) => {
         concat!(
-            "SELECT id, seed, max_rounds, direct_plan_sha256, direct_plan_bytes, state, reason, round,
+            "SELECT id, seed, max_rounds, think, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
                     traceparent,
@@ -153,10 +158,10 @@ pub(super) fn size(width: Option<i32>, height: Option<i32>) -> Option<Size> {
 
 /// How much is thought, from its column.
 pub(super) fn think(word: &str) -> Think {
-    match word {
-        "off" => Think::Off,
-        _ => Think::Fast,
-    }
+    Think::ALL
+        .into_iter()
+        .find(|think| think.as_str() == word)
+        .unwrap_or_default()
 }
 
 /// The state from its word and reason.
@@ -235,6 +240,7 @@ impl TryFrom<RequestRow> for Request {
                 bytes: row.direct_plan_bytes.unsigned_abs(),
                 media_type: MediaType::Json,
             },
+            plan_only: row.plan_only,
             state: state(&row.state, row.reason, row.id)?,
             round: u32::from(row.round.unsigned_abs()),
             plan: plan.map(|artifact| PlanInUse {

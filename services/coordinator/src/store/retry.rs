@@ -34,7 +34,9 @@ pub struct Asked {
     pub max_rounds: u32,
     /// The user's own pictures, stored.
     pub pictures: Vec<NamedReference>,
-    /// The prompt as a plan, stored.
+    /// Ended with its plan.
+    pub plan_only: bool,
+    /// The plan that was given, else the prompt as one; stored.
     pub direct_plan: ArtifactRef,
 }
 
@@ -49,6 +51,7 @@ struct AskedRow {
     width: Option<i32>,
     height: Option<i32>,
     max_rounds: i16,
+    plan_only: bool,
     pictures: Json<Vec<NamedReference>>,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
@@ -62,7 +65,7 @@ impl Store {
         id: RequestId,
     ) -> Result<Option<Asked>, StoreError> {
         let row: Option<AskedRow> = sqlx::query_as(
-            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, pictures,
+            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures,
                     direct_plan_sha256, direct_plan_bytes
              FROM requests WHERE id = $1 AND tenant_id = $2",
         )
@@ -101,6 +104,7 @@ impl AskedRow {
             size: size(self.width, self.height),
             max_rounds: u32::from(self.max_rounds.unsigned_abs()),
             pictures: self.pictures.0,
+            plan_only: self.plan_only,
             direct_plan,
         })
     }

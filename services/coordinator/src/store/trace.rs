@@ -42,6 +42,7 @@ struct HeadRow {
     width: Option<i32>,
     height: Option<i32>,
     max_rounds: i16,
+    plan_only: bool,
     pictures: Json<Vec<NamedReference>>,
     state: String,
     reason: Option<String>,
@@ -79,7 +80,7 @@ impl Store {
     pub async fn trace_rows(&self, ids: &[RequestId]) -> Result<Vec<TraceRows>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
-            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, pictures, state, reason,
+            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
@@ -238,6 +239,8 @@ impl HeadRow {
                 candidates: None,
                 max_time_s: None,
                 max_cost_s: None,
+                plan: None,
+                plan_only: self.plan_only,
             },
             seed: self.seed.cast_unsigned(),
             model: self.model,

@@ -56,7 +56,7 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
         text: nouns.join(" "),
         tokens_sampled: u32::try_from(nouns.len()).unwrap_or(u32::MAX),
         tokens_forced: 0,
-        notes: Vec::new(),
+        ..Thought::default()
     };
     PlanOutput { plan, thought }
 }

@@ -35,7 +35,7 @@ fn plan(prompt: &str) -> PlanOutput {
         prompt: prompt.into(),
         seed: 1,
         reference_names: vec!["cat".into()],
-        findings: Vec::new(),
+        ..PlanInput::default()
     };
     engine().plan(&input, &mut Watch::default()).unwrap()
 }

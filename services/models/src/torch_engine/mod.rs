@@ -128,6 +128,7 @@ impl Engine for TorchEngine {
                 tokens_sampled: drafted.tokens_sampled,
                 tokens_forced: drafted.tokens_forced,
                 notes,
+                ..Thought::default()
             },
         })
     }

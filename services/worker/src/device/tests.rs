@@ -58,8 +58,7 @@ fn plan(prompt: &str) -> Task {
     Task::Plan(PlanInput {
         prompt: prompt.into(),
         seed: 1,
-        reference_names: Vec::new(),
-        findings: Vec::new(),
+        ..PlanInput::default()
     })
 }
 

@@ -21,6 +21,7 @@ fn plan_work(prompt: &str) -> Work {
         seed: 1,
         references: Vec::new(),
         findings: Vec::new(),
+        think: Default::default(),
     })
 }
 

@@ -134,6 +134,8 @@ fn bounded(mut thought: Thought) -> Thought {
         .into_iter()
         .map(|note| truncated(note, 400))
         .collect();
+    thought.reasoning = truncated(thought.reasoning, 16_000);
+    thought.evidence.truncate(128);
     thought
 }
 

@@ -14,6 +14,7 @@ pub(super) fn prepare(work: &PlanWork) -> Task {
         seed: work.seed,
         reference_names: names.collect(),
         findings: work.findings.clone(),
+        think: work.think,
     })
 }
 

@@ -58,6 +58,7 @@ fn plan_work(prompt: &str) -> Work {
         seed: 3,
         references: Vec::new(),
         findings: Vec::new(),
+        think: Default::default(),
     })
 }
 

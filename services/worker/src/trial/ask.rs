@@ -158,8 +158,7 @@ fn checking(args: &Args, picture: &RgbImage) -> Result<()> {
         let input = PlanInput {
             prompt: question.clone(),
             seed: 1,
-            reference_names: Vec::new(),
-            findings: Vec::new(),
+            ..PlanInput::default()
         };
         let plan = engine
             .plan(&input, &mut draw::Watch("reading, token"))?

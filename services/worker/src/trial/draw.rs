@@ -164,8 +164,7 @@ fn plan(engine: &mut TorchEngine, args: &Args) -> Result<Plan> {
     let input = PlanInput {
         prompt: args.prompt.clone(),
         seed: args.seed,
-        reference_names: Vec::new(),
-        findings: Vec::new(),
+        ..PlanInput::default()
     };
     Ok(engine.plan(&input, &mut Watch("planning, token"))?.plan)
 }

@@ -75,6 +75,8 @@ fn trace() -> Trace {
             candidates: None,
             max_time_s: None,
             max_cost_s: None,
+            plan: None,
+            plan_only: false,
         },
         seed: 7,
         model: "atelier-mini".into(),

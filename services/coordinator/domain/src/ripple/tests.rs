@@ -33,6 +33,8 @@ fn start(think: Think, max_rounds: u32) -> Request {
         think,
         max_rounds,
         direct_plan: artifact(1),
+        given: None,
+        plan_only: false,
     };
     Request::start(new, 0)
 }
@@ -536,4 +538,68 @@ fn a_failed_drawing_fails_the_first_round_and_keeps_the_picture_later() {
     run(&mut request, day, 0, failed());
     assert_eq!(request.state, State::Succeeded);
     assert_eq!(request.best.unwrap().image, artifact(11));
+}
+
+#[test]
+fn a_plan_alone_ends_with_it() {
+    let ask = || {
+        let new = NewRequest {
+            id: RequestId::at(1, [7; 10]),
+            seed: 42,
+            think: Think::Full,
+            max_rounds: 2,
+            direct_plan: artifact(1),
+            given: None,
+            plan_only: true,
+        };
+        Request::start(new, 0)
+    };
+    let mut request = ask();
+    let job = request.jobs[0].id;
+    let outcome = Outcome::Planned {
+        artifact: artifact(5),
+        graph: day_and_night(),
+    };
+    run(&mut request, job, 0, outcome);
+    assert_eq!(request.state, State::Succeeded);
+    assert_eq!(request.plan.map(|plan| plan.artifact), Some(artifact(5)));
+    assert_eq!((request.jobs.len(), request.best), (1, None));
+
+    let mut request = ask();
+    let outcome = Outcome::Failed {
+        reason: "no words".into(),
+        retry: false,
+    };
+    run(&mut request, job, 0, outcome);
+    assert!(matches!(request.state, State::Failed { .. }), "{request:?}");
+    assert_eq!((request.jobs.len(), request.plan), (1, None));
+}
+
+#[test]
+fn a_given_plan_is_carried_out_without_planning() {
+    let new = NewRequest {
+        id: RequestId::at(1, [7; 10]),
+        seed: 42,
+        think: Think::Fast,
+        max_rounds: 2,
+        direct_plan: artifact(1),
+        given: Some(day_and_night()),
+        plan_only: false,
+    };
+    let request = Request::start(new, 0);
+    let kinds: Vec<_> = request
+        .jobs
+        .iter()
+        .map(|job| (job.kind, job.stage_id()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (JobKind::Render, "day"),
+            (JobKind::Render, "night"),
+            (JobKind::Critique, "")
+        ]
+    );
+    let plan = request.plan.unwrap();
+    assert_eq!((plan.artifact, plan.checks), (artifact(1), 2));
 }

@@ -63,6 +63,7 @@ pub fn form(once: &[u8; 32]) -> Markup {
                     fieldset.choices {
                         legend { "Think" }
                         label { input type="radio" name="think" value="fast" checked; span { "Plan and check" } }
+                        label { input type="radio" name="think" value="full"; span { "Think first" } }
                         label { input type="radio" name="think" value="off"; span { "Draw as it is" } }
                     }
                     label.field { span { "Pictures" }
@@ -241,7 +242,8 @@ impl Filled {
             think: match self.think.as_str() {
                 "off" => Think::Off,
                 "" | "fast" => Think::Fast,
-                _ => return Err(ApiError::invalid("think", "must be off or fast")),
+                "full" => Think::Full,
+                _ => return Err(ApiError::invalid("think", "must be off, fast or full")),
             },
             // Somebody looks at the page.
             priority: Priority::Interactive,
@@ -252,6 +254,7 @@ impl Filled {
             max_time_s: None,
             max_cost_s: None,
             references: self.references()?,
+            ..SubmitRequest::default()
         })
     }
 

@@ -37,13 +37,7 @@ pub async fn handler(
         .await;
     let body = Bytes::from_request(request, &()).await.map_err(unread)?;
     let digest = submit::body_sha256(&body);
-    let submitted: SubmitRequest = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_json",
-            format!("the body is not a request: {error}"),
-        )
-    })?;
+    let submitted = read(&body)?;
     drop(body);
     let submitted =
         submit::submit(&api.farm, caller.tenant, submitted, digest, key, brought).await?;
@@ -52,6 +46,26 @@ pub async fn handler(
         .submit_seconds
         .observe(started.elapsed().as_secs_f64());
     Ok(accepted(submitted))
+}
+
+/// The body; an error names the field that it is about.
+fn read(body: &[u8]) -> Result<SubmitRequest, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut json);
+    read.map_err(|error| (error.path().to_string(), error.into_inner()))
+        .and_then(|body| {
+            json.end()
+                .map(|()| body)
+                .map_err(|error| (".".into(), error))
+        })
+        .map_err(|(path, error)| {
+            let message = format!("the body is not a request: {error}");
+            let refused = ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message);
+            match path.as_str() {
+                "." | "?" => refused,
+                _ => refused.about(path),
+            }
+        })
 }
 
 /// 201 and the request, or 200 when it was there before.

@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 
 use atelier_domain::{Request, fair::Tag};
-use atelier_proto::{
-    Sha256,
-    job::{NamedReference, Think},
-};
+use atelier_proto::{Sha256, job::NamedReference};
 use serde::Serialize;
 use sqlx::{Postgres, Transaction, types::Json};
 use uuid::Uuid;
@@ -35,6 +32,7 @@ struct RequestInsert<'a> {
     prompt: &'a str,
     seed: i64,
     think: &'static str,
+    plan_only: bool,
     priority: &'static str,
     steps: Option<u32>,
     width: Option<u32>,
@@ -54,18 +52,18 @@ struct RequestInsert<'a> {
 const INSERT: &str = "
     WITH new AS (
         SELECT * FROM jsonb_to_recordset($1) AS n(
-            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text,
+            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, plan_only boolean,
             priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
             direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
             traceparent text)
     ),
     made AS (
-        INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, priority, steps, width, height,
+        INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, plan_only, priority, steps, width, height,
                               max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
                               traceparent)
-        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, priority, steps, width, height,
+        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, plan_only, priority, steps, width, height,
                max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
-               -- Without thinking the direct plan is carried out from the start.
+               -- A plan that was given, or without thinking the direct plan, is carried out from the start.
                CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
                CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
                plan_checks, fair_tag, traceparent
@@ -154,10 +152,8 @@ impl<'a> RequestInsert<'a> {
             model: &submission.model,
             prompt: &submission.prompt,
             seed: request.seed.cast_signed(),
-            think: match submission.start.think {
-                Think::Off => "off",
-                Think::Fast => "fast",
-            },
+            think: submission.start.think.as_str(),
+            plan_only: request.plan_only,
             priority: submission.priority.as_str(),
             steps: submission.steps,
             width: submission.size.map(|size| size.width),
