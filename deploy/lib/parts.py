@@ -284,6 +284,35 @@ PARTS: List[Part] = [
         when="test",
     ),
     Part(
+        name="browser-driver",
+        why="what drives Chromium and what checks pages for accessibility, where node and chromium are installed",
+        packages=(
+            Tarball(
+                "playwright-core", "1.65.1",
+                "sha512-hqPpz7blSMPxWVdoeE1yiBSzXsKiVOd2k+kjCvmUywD2GPO2Dd9HfcWnq9NN0GHb"
+                "NZDFgZ9JfBFr+X5/BLo0qw==",
+                3_232_772,
+                tuple(
+                    (f"package/{what}", "package/", "browser/node_modules/playwright-core/")
+                    for what in ("package.json", "browsers.json", "index.js", "lib/*.js", "lib/*.wasm")
+                ),
+            ),
+            Tarball(
+                "axe-core", "4.14.1",
+                "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASy"
+                "FNNtuFooJpZe37OgudVGtQ==",
+                708_405,
+                tuple(
+                    (f"package/{what}", "package/", "browser/node_modules/axe-core/")
+                    for what in ("package.json", "axe.min.js")
+                ),
+            ),
+        ),
+        owns=("browser",),
+        unpacked=12_000_000,
+        when="test",
+    ),
+    Part(
         name="hadolint",
         why="hadolint: the check of the Dockerfiles",
         packages=(

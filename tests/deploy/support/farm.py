@@ -23,7 +23,7 @@ class Farm:
         self.folder.chmod(0o755)
         self.data = self.folder / "farm"
         self.processes = []
-        self._atelier("up", "--detach", "--engine", "double", *options)
+        self.atelier("up", "--detach", "--engine", "double", *options)
         self.info = json.loads((self.data / "farm.json").read_text())
         self.key = (self.data / "key").read_text().strip()
         self.url = self.info["url"]
@@ -31,10 +31,11 @@ class Farm:
     def close(self) -> None:
         for process in reversed(self.processes):
             process.stop()
-        self._atelier("down")
+        self.atelier("down")
         self._folder.cleanup()
 
-    def _atelier(self, *arguments: str) -> str:
+    def atelier(self, *arguments: str) -> str:
+        """What a command prints that must succeed."""
         done = subprocess.run(
             [str(TARGET / "atelier"), *arguments, "--data", str(self.data)],
             env={**os.environ, **DOUBLE, "ATELIER_DEPS": str(DEPS)}, cwd=ROOT,

@@ -6,7 +6,7 @@ use atelier_platform::artifacts::digest;
 use axum::{
     extract::Path,
     http::{Uri, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 
 use crate::http::error;
@@ -70,4 +70,9 @@ pub async fn handler(Path(name): Path<String>, uri: Uri) -> Response {
         }
         None => error::no_such_path(uri).await.into_response(),
     }
+}
+
+/// `GET /favicon.ico`: what browsers ask for where a page names no icon, as with a trace.
+pub async fn icon() -> Redirect {
+    Redirect::temporary(&ICON.path)
 }

@@ -20,7 +20,8 @@ pub fn part(view: &RequestView, trace: &Trace) -> Markup {
         div #live data-request=(id) data-active[is_active] data-said=(said) {
             div.line.head {
                 (words::state(view.state))
-                p.doing { (said) }
+                // What the mark says already is not said twice.
+                p.doing { (said.strip_prefix("Done: ").or(is_active.then_some(&*said)).unwrap_or_default()) }
                 (buttons(view))
             }
             @if let Some(reason) = &view.reason {

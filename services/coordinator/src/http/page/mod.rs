@@ -43,5 +43,6 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/requests/{id}/stop", post(request::stop).layer(small())),
         ("/requests/{id}/again", post(request::again).layer(small())),
         ("/assets/{name}", get(assets::handler)),
+        ("/favicon.ico", get(assets::icon)),
     ]
 }

@@ -119,7 +119,10 @@ pub fn question(plan: &Plan, question: &Question) -> String {
             .map_or_else(|| id.to_owned(), |element| element.noun.clone())
     };
     match question {
-        Question::Presence { element } => format!("Is there a {}?", noun(element)),
+        Question::Presence { element } => {
+            let noun = noun(element);
+            format!("Is there {} {noun}?", article(&noun))
+        }
         Question::Count { noun, expect } => format!("Is the number of {noun} {expect}?"),
         Question::Color { element, expect } => format!("Is the {} {expect}?", noun(element)),
         Question::Position { element, expect } => {
@@ -137,6 +140,12 @@ pub fn question(plan: &Plan, question: &Question) -> String {
         ),
         Question::Text { expect } => format!("Does it say \u{201c}{expect}\u{201d}?"),
     }
+}
+
+/// By the first letter, which is right often enough.
+fn article(noun: &str) -> &'static str {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
+    if vowel { "an" } else { "a" }
 }
 
 /// Where the middle of a box is.
