@@ -313,6 +313,24 @@ PARTS: List[Part] = [
         when="test",
     ),
     Part(
+        name="openai-node",
+        why="OpenAI's library for Node: the API is tested with it, where node is installed",
+        packages=(
+            Tarball(
+                "openai", "7.59.0",
+                "sha512-wPYKJkLPFEdNJ2tThSg4jE1Ptsv4X3u8g8LIvu0Qz/UIhsKeCzl73rl48PtQsDVr"
+                "JL/ku0liXOsbyd2TsRsPJw==",
+                3_733_234,
+                tuple(
+                    (f"package/{what}", "package/", "openai-node/") for what in ("package.json", "*.mjs", "*.js")
+                ),
+            ),
+        ),
+        owns=("openai-node",),
+        unpacked=8_000_000,
+        when="test",
+    ),
+    Part(
         name="hadolint",
         why="hadolint: the check of the Dockerfiles",
         packages=(

@@ -8,6 +8,7 @@ use crate::{
     job::{JobKind, Priority, Size, Think},
     plan::Plan,
     review::{Decision, OutcomeMark, Score},
+    webhook::Webhook,
 };
 
 /// Longest prompt, in bytes.
@@ -59,6 +60,9 @@ pub struct SubmitRequest {
     /// Ends with the plan, which is in the trace: nothing is drawn.
     #[serde(default, skip_serializing_if = "is_false")]
     pub plan_only: bool,
+    /// Who is told of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
 }
 
 const fn is_false(flag: &bool) -> bool {

@@ -8,6 +8,7 @@ pub mod http;
 pub mod ids;
 pub mod job;
 pub mod object_key;
+pub mod openai;
 pub mod plan;
 pub mod report;
 pub mod review;
@@ -15,6 +16,7 @@ pub mod signal;
 pub mod subject;
 pub mod trace;
 pub mod trace_context;
+pub mod webhook;
 
 pub use artifact::{ArtifactRef, MediaType, Sha256};
 pub use envelope::{DecodeError, Envelope, decode, encode};

@@ -195,7 +195,7 @@ pub enum StageOp {
     },
     /// Redraws the picture of another stage.
     Edit {
-        /// Stage whose picture is changed.
+        /// Stage whose picture is changed, or `refs/NAME`: a picture that the user sent.
         input: String,
         /// What it shall become.
         instruction: String,
@@ -211,7 +211,8 @@ pub enum StageOp {
     },
     /// Repaints one box and leaves every pixel outside it untouched.
     Repair {
-        /// Stage whose picture is mended.
+        /// Stage whose picture is mended, or `refs/NAME`: a picture that the user sent. Where such a one is transparent, only what is
+        /// transparent in the box is repainted.
         input: String,
         /// What is repainted.
         #[serde(rename = "box")]
@@ -224,6 +225,12 @@ pub enum StageOp {
 impl StageOp {
     /// Stages whose pictures this one reads.
     pub fn inputs(&self) -> Vec<&str> {
+        let reads = self.reads().into_iter();
+        reads.filter(|name| sent_picture(name).is_none()).collect()
+    }
+
+    /// All pictures that this one reads, in their order: those of stages by their ids, those that the user sent as `refs/NAME`.
+    pub fn reads(&self) -> Vec<&str> {
         match self {
             Self::Generate { .. } => Vec::new(),
             Self::Edit { input, .. } | Self::Repair { input, .. } => vec![input],
@@ -240,6 +247,11 @@ impl StageOp {
             Self::Repair { .. } => "repair",
         }
     }
+}
+
+/// The name in `refs/NAME`, which stands for a picture that the user sent; none of the id of a stage, in which there is no slash.
+pub fn sent_picture(read: &str) -> Option<&str> {
+    read.strip_prefix("refs/")
 }
 
 /// Where the second picture of a blend shows.

@@ -38,6 +38,7 @@ pub fn prompt(text: &str) -> SubmitRequest {
         max_cost_s: None,
         plan: None,
         plan_only: false,
+        webhook: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{BBox, Mask, PLAN_VERSION, Plan, Question, StageOp};
+use super::{BBox, Mask, PLAN_VERSION, Plan, Question, StageOp, sent_picture};
 
 /// Most elements a plan may have.
 pub const MAX_ELEMENTS: usize = 16;
@@ -216,8 +216,10 @@ impl Plan {
     fn check_stages(&self) -> Result<(), PlanError> {
         unique("stage", self.stages.iter().map(|stage| stage.id.as_str()))?;
         for stage in &self.stages {
-            for input in stage.op.inputs() {
-                if self.stage(input).is_none() {
+            for input in stage.op.reads() {
+                let sent = sent_picture(input);
+                let sent = sent.is_some_and(|name| (1..=MAX_ID).contains(&name.len()));
+                if !sent && self.stage(input).is_none() {
                     return Err(PlanError::Unresolved {
                         from: format!("stage {:?}", stage.id),
                         what: "stage",

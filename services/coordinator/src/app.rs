@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Workers},
+    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Webhooks, Workers},
     http, loops,
     metrics::Metrics,
     store::{Store, StoreOptions},
@@ -94,6 +94,9 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         trust: Trust::default(),
         end_rates: EndRates::default(),
         queue_limit: config.tenant_queue_limit,
+        webhooks: Webhooks::default(),
+        webhook_terms: config.webhooks(),
+        public_url: config.public_url.as_deref().map(Into::into),
         posted: PostedJobs::default(),
         stream: epoch,
         life: life.clone(),
@@ -101,6 +104,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         traces,
     };
 
+    let settings = config.http();
     let stop = life.soft();
     // Submits are accepted until the last HTTP request is answered.
     let served = CancellationToken::new();
@@ -146,6 +150,10 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         "traces",
         Box::pin(loops::traces::run(farm.clone(), ended, stop.clone())),
     );
+    endless(
+        "webhooks",
+        Box::pin(loops::webhooks::run(farm.clone(), stop.clone())),
+    );
     life.spawn("cancels", loops::cancels::run(farm.clone(), stop.clone()));
     life.spawn("collect", loops::collect::run(farm.clone(), stop.clone()));
     life.spawn("liveness", loops::liveness::run(farm.clone(), stop.clone()));
@@ -161,7 +169,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
             tracing::debug!(%error, "a caller's events may be late");
         }
     });
-    let router = http::router(farm, registry, stop.clone());
+    let router = http::router(farm, registry, settings, stop.clone());
     life.spawn("http", async move {
         let result = axum::serve(listener, router)
             .with_graceful_shutdown(stop.cancelled_owned())

@@ -6,7 +6,7 @@ use atelier_domain::Policy;
 use atelier_platform::telemetry::LogFormat;
 use clap::Args;
 
-use crate::loops::retire::Keep;
+use crate::{http::Settings, loops::retire::Keep, operations::webhooks::Terms};
 
 /// What a coordinator is told at its start.
 #[derive(Clone, Debug, Args)]
@@ -72,6 +72,22 @@ pub struct Config {
     #[arg(long, env = "ATELIER_TENANT_QUEUE_LIMIT", default_value_t = 100_000)]
     pub tenant_queue_limit: u64,
 
+    /// Longest time that a call of /v1/images waits for its pictures, in seconds; then its requests are canceled
+    #[arg(long, env = "ATELIER_LONGEST_WAIT_S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub longest_wait_s: u64,
+
+    /// How callers reach this API, for links to files; the name that a call used unless given
+    #[arg(long, env = "ATELIER_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Let webhooks go to private networks, and over plain HTTP: only where every holder of a key may reach what this process can
+    #[arg(long, env = "ATELIER_WEBHOOKS_TO_PRIVATE")]
+    pub webhooks_to_private: bool,
+
+    /// Tries before a webhook is given up; ten are spread over four days
+    #[arg(long, env = "ATELIER_WEBHOOK_ATTEMPTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub webhook_attempts: u32,
+
     /// Days that requests are kept after their end; for ever unless given
     #[arg(long, env = "ATELIER_KEEP_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub keep_days: Option<u32>,
@@ -116,6 +132,21 @@ impl Config {
             days: self.keep_days,
             grace: Duration::from_secs(self.sweep_age_s),
             every: Duration::from_secs(self.sweep_every_s),
+        }
+    }
+
+    /// What webhooks may do.
+    pub fn webhooks(&self) -> Terms {
+        Terms {
+            to_private: self.webhooks_to_private,
+            attempts: self.webhook_attempts,
+        }
+    }
+
+    /// How the API is served.
+    pub fn http(&self) -> Settings {
+        Settings {
+            longest_wait: Duration::from_secs(self.longest_wait_s),
         }
     }
 

@@ -68,6 +68,8 @@ metrics! {
     messages_lost: IntCounter = counter("messages_lost_total"),
     #[doc = " Traces that were stored."]
     traces_stored: IntCounter = counter("traces_stored_total"),
+    #[doc = " Tries to tell the end of a request to whoever asked for it, by outcome: delivered, failed (comes again) or given_up."]
+    webhooks: IntCounterVec = counters("webhook_deliveries_total", &["outcome"]),
     #[doc = " Objects that nothing pointed at and that were deleted."]
     objects_swept: IntCounter = counter("objects_swept_total"),
     #[doc = " Jobs that are not over, by kind, state, priority and the model that they want, of the whole farm."]
@@ -126,6 +128,9 @@ impl Metrics {
             for answer in ["committed", "superseded", "refused"] {
                 self.reports.with_label_values(&[kind, answer]);
             }
+        }
+        for outcome in ["delivered", "failed", "given_up"] {
+            self.webhooks.with_label_values(&[outcome]);
         }
         for message in ["heartbeat", "progress", "report"] {
             self.malformed.with_label_values(&[message]);

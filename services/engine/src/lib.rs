@@ -8,11 +8,11 @@ pub mod planning;
 
 use atelier_proto::{
     job::{JobKind, Size, Think},
-    plan::{Plan, StageOp},
+    plan::{Plan, StageOp, sent_picture},
     report::{Thought, UsedReference},
     review::Review,
 };
-use image::RgbImage;
+use image::{GrayImage, Luma, RgbImage};
 
 /// What a worker asks of its models. One thread owns an engine.
 pub trait Engine {
@@ -122,7 +122,7 @@ pub struct RenderInput {
     pub steps: Option<u32>,
     /// Size; none is the model's own.
     pub size: Option<Size>,
-    /// Pictures of the stages this one reads, in the stage's order.
+    /// Pictures that the stage reads, in its order; those that the user sent among them.
     pub inputs: Vec<RgbImage>,
     /// The user's pictures.
     pub references: Vec<Reference>,
@@ -141,6 +141,31 @@ pub struct Shape {
 }
 
 impl RenderInput {
+    /// What a repair of a picture that the user sent repaints, where that picture is transparent anywhere: 255 in the transparent pixels of the
+    /// box, 0 elsewhere. None of other stages: they repaint the whole box.
+    pub fn mask(&self) -> Option<GrayImage> {
+        let StageOp::Repair { input, bbox, .. } = &self.plan.stage(&self.stage)?.op else {
+            return None;
+        };
+        let name = sent_picture(input)?;
+        let mut sent = self.references.iter();
+        let picture = &sent.find(|reference| reference.name == name)?.picture;
+        if picture.pixels().all(|pixel| pixel.0[3] == 255) {
+            return None;
+        }
+        let (width, height) = picture.dimensions();
+        let [x0, y0, x1, y1] = bbox.0;
+        let inside = |x: u32, y: u32| {
+            let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+            let (x, y) = (x / width as f32, y / height as f32);
+            (x0..x1).contains(&x) && (y0..y1).contains(&y)
+        };
+        Some(GrayImage::from_fn(width, height, |x, y| {
+            let share = 255 - picture.get_pixel(x, y).0[3];
+            Luma([if inside(x, y) { share } else { 0 }])
+        }))
+    }
+
     /// Its shape; none when its plan has no such stage.
     pub fn shape(&self) -> Option<Shape> {
         let op = &self.plan.stage(&self.stage)?.op;

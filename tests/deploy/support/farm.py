@@ -1,4 +1,5 @@
-"""A farm of one test: PostgreSQL, NATS and programs by `atelier up`, more programs beside them on demand. The engine is its test double."""
+"""A farm of one test: PostgreSQL, NATS and programs by `atelier up`, more programs beside them on demand. The engine is its test double, unless
+a test asks for the default model."""
 
 import json
 import os
@@ -16,14 +17,14 @@ DOUBLE = {"ATELIER_ALLOW_TEST_DOUBLE": "1", "ATELIER_ENGINE": "double"}
 class Farm:
     """Ended and deleted by `close`."""
 
-    def __init__(self, *options: str):
+    def __init__(self, *options: str, engine: str = "double"):
         self._folder = tempfile.TemporaryDirectory(prefix="atelier-deploy-")
         self.folder = Path(self._folder.name)
         # PostgreSQL may run as another user, who must be able to walk here.
         self.folder.chmod(0o755)
         self.data = self.folder / "farm"
         self.processes = []
-        self.atelier("up", "--detach", "--engine", "double", *options)
+        self.atelier("up", "--detach", "--engine", engine, *options)
         self.info = json.loads((self.data / "farm.json").read_text())
         self.key = (self.data / "key").read_text().strip()
         self.url = self.info["url"]

@@ -116,6 +116,7 @@ impl RequestArgs {
             references: references_of(&self.references)?,
             plan: plan.map(Box::new),
             plan_only: false,
+            webhook: None,
         })
     }
 }

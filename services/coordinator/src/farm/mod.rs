@@ -6,6 +6,7 @@ mod end_rates;
 mod pass;
 mod posted;
 mod trust;
+mod webhooks;
 mod workers;
 
 use std::sync::Arc;
@@ -21,11 +22,12 @@ pub use end_rates::EndRates;
 pub use pass::Pass;
 pub use posted::PostedJobs;
 pub use trust::{Evidence, Trust};
+pub use webhooks::Webhooks;
 pub use workers::Workers;
 
 use crate::{
     metrics::Metrics,
-    operations::submit::Waiting,
+    operations::{submit::Waiting, webhooks::Terms},
     store::{Place, Store},
 };
 
@@ -62,6 +64,12 @@ pub struct Farm {
     pub end_rates: EndRates,
     /// Active requests that a tenant without a limit of its own may have.
     pub queue_limit: u64,
+    /// Whose ends are to be told.
+    pub webhooks: Webhooks,
+    /// What the command line says of that.
+    pub webhook_terms: Terms,
+    /// How callers reach this API, where the farm was told.
+    pub public_url: Option<Arc<str>>,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
     /// Start and end of this process.

@@ -13,7 +13,9 @@ use axum::{
 };
 
 use crate::{
-    operations::{direct_plan::LostPlan, retry::RetryError, submit::SubmitError, trace::TraceError},
+    operations::{
+        direct_plan::LostPlan, retry::RetryError, submit::SubmitError, trace::TraceError,
+    },
     store::StoreError,
 };
 
@@ -143,9 +145,43 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 
+    /// What is in the object store is not what was put there.
+    pub fn damaged() -> Self {
+        let message = "the file in the object store is not the one that was stored";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", message)
+    }
+
     fn internal() -> Self {
         let message = "something went wrong inside: the coordinator's log says what";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+/// An error taken apart, for those who show it in another shape.
+#[derive(Debug)]
+pub struct Told {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// A stable word.
+    pub code: &'static str,
+    /// A sentence.
+    pub message: String,
+    /// The field that it is about.
+    pub field: Option<String>,
+    /// A header that belongs to it.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// Its parts.
+    pub fn into_parts(self) -> Told {
+        Told {
+            status: self.status,
+            code: self.code,
+            message: self.message,
+            field: self.field,
+            header: self.header.map(|header| *header),
+        }
     }
 }
 
@@ -182,10 +218,7 @@ impl From<ArtifactError> for ApiError {
         tracing::error!(%error, "a call failed");
         match error {
             ArtifactError::Store(_) => Self::unavailable("the object store"),
-            ArtifactError::Missing(_) | ArtifactError::Damaged { .. } => {
-                let message = "the file in the object store is not the one that was stored";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", message)
-            }
+            ArtifactError::Missing(_) | ArtifactError::Damaged { .. } => Self::damaged(),
             _ => Self::internal(),
         }
     }

@@ -5,10 +5,13 @@ mod caller;
 mod error;
 mod file;
 mod health;
+mod openai;
 mod openapi;
 mod page;
 mod requests;
 mod session;
+mod signed;
+mod webhooks;
 mod workers;
 
 use std::{
@@ -58,8 +61,19 @@ pub struct Api {
     logins: Arc<Semaphore>,
     /// Ends event streams when the coordinator does.
     stop: CancellationToken,
+    /// What the command line says of this API.
+    settings: Settings,
+    /// Signs links to files.
+    signer: signed::Signer,
     /// In KiB; what is taken of it is being read and decoded.
     body_budget: Arc<Semaphore>,
+}
+
+/// What the command line says of this API.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Longest time that a call waits for its pictures.
+    pub longest_wait: Duration,
 }
 
 /// Every path with its methods; what they take and answer is described in [`openapi`].
@@ -81,6 +95,19 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/requests/{id}/trace", get(requests::trace::handler)),
         ("/v1/requests/{id}/events", get(requests::events::handler)),
         ("/v1/workers", get(workers::handler)),
+        (
+            "/v1/images/generations",
+            post(openai::generations::handler).layer(DefaultBodyLimit::max(openai::MAX_JSON_BYTES)),
+        ),
+        (
+            "/v1/images/edits",
+            post(openai::edits::handler).layer(DefaultBodyLimit::max(openai::MAX_FORM_BYTES)),
+        ),
+        ("/v1/models", get(openai::models::list)),
+        ("/v1/models/{model}", get(openai::models::show)),
+        ("/v1/webhooks", get(webhooks::list)),
+        ("/v1/webhooks/secret", get(webhooks::secret)),
+        ("/v1/files/{token}", get(signed::handler)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
@@ -89,13 +116,20 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 }
 
 /// The API of a coordinator; `stop` ends what would go on for ever.
-pub fn router(farm: Farm, registry: Registry, stop: CancellationToken) -> Router {
+pub fn router(
+    farm: Farm,
+    registry: Registry,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Router {
     let api = Api {
         farm,
         registry,
         keys: KnownKeys::default(),
         sessions: Sessions::default(),
         logins: Arc::new(Semaphore::new(page::MOST_LOGINS)),
+        settings,
+        signer: signed::Signer::default(),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
     };

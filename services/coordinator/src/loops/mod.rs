@@ -12,6 +12,7 @@ pub mod reconcile;
 pub mod registry;
 pub mod retire;
 pub mod traces;
+pub mod webhooks;
 
 use std::time::Duration;
 

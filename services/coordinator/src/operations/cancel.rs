@@ -8,6 +8,16 @@ use crate::{farm::Farm, store::StoreError};
 
 /// Cancels a request of a tenant. One that ended already stays as it is; false when the tenant has no such request.
 pub async fn cancel(farm: &Farm, tenant: TenantId, id: RequestId) -> Result<bool, StoreError> {
+    cancel_because(farm, tenant, id, "canceled by the user").await
+}
+
+/// The same for another reason.
+pub async fn cancel_because(
+    farm: &Farm,
+    tenant: TenantId,
+    id: RequestId,
+    reason: &str,
+) -> Result<bool, StoreError> {
     // Nothing of another tenant is even locked. Whose a request is never changes, so that no lock is needed to know.
     if !farm.store.has(tenant, id).await? {
         return Ok(false);
@@ -16,7 +26,7 @@ pub async fn cancel(farm: &Farm, tenant: TenantId, id: RequestId) -> Result<bool
     if unit.request(id).is_none() {
         return Ok(false);
     }
-    let reason = "canceled by the user".to_owned();
+    let reason = reason.to_owned();
     if unit
         .apply(id, Event::Canceled { reason }, &farm.policy)
         .is_ok()

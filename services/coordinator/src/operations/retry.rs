@@ -66,6 +66,7 @@ pub async fn retry(
         steps: asked.steps,
         size: asked.size,
         pictures: asked.pictures,
+        webhook: None,
     };
     Ok(submit::enqueue(farm, submission).await?)
 }

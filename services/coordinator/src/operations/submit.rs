@@ -8,7 +8,7 @@ use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
     http::{Cost, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
     job::{NamedReference, Size, Think},
-    plan::Plan,
+    plan::{Plan, sent_picture},
 };
 use futures::future::try_join_all;
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use super::{
     direct_plan,
     look::{look, with_waiting},
     pictures::{PictureError, to_png},
+    webhooks,
 };
 use crate::{
     farm::Farm,
@@ -106,6 +107,9 @@ pub async fn submit(
     brought: Option<TraceContext>,
 ) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
+    let webhook = submitted.webhook;
+    let webhook = webhook.map(|webhook| webhooks::check(webhook, farm.webhook_terms));
+    let webhook = webhook.transpose()?;
     let given = submitted.plan.as_deref().map(given).transpose()?;
     let (given, think, json) = match given {
         Some((graph, json)) => (Some(graph), Think::Off, Some(json)),
@@ -138,6 +142,7 @@ pub async fn submit(
         steps: submitted.steps,
         size: submitted.size,
         pictures,
+        webhook,
     };
     enqueue(farm, submission).await
 }
@@ -146,6 +151,7 @@ pub async fn submit(
 pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submitted, SubmitError> {
     let tenant = submission.tenant;
     let brought = submission.brought;
+    let tells = submission.webhook.is_some();
     let begun = begun(&submission);
     let (answer, accepted) = oneshot::channel();
     let waiting = Waiting { submission, answer };
@@ -165,6 +171,9 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
                     ..begun
                 },
             );
+            if tells {
+                farm.webhooks.watch(view.id);
+            }
             let trace = TraceContext::of_request(view.id, brought);
             if brought.is_some() {
                 // A trace of ours needs no line: its id is that of the request.
@@ -250,7 +259,7 @@ fn invalid(field: impl Into<String>, message: impl Into<String>) -> SubmitError 
 }
 
 /// Every rule that needs no I/O.
-fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
+pub(super) fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
     if submitted.prompt.trim().is_empty() {
         return Err(invalid("prompt", "say what to draw"));
     }
@@ -276,20 +285,26 @@ fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
     {
         return Err(invalid("max_rounds", "must be within 1..=4"));
     }
-    if let Some(Size { width, height }) = submitted.size {
-        for (field, side) in [("size.width", width), ("size.height", height)] {
-            if !SIDES.contains(&side) || side % SIDE_STEP != 0 {
-                let message = format!(
-                    "must be a multiple of {SIDE_STEP} within {}..={}",
-                    SIDES.start(),
-                    SIDES.end()
-                );
-                return Err(invalid(field, message));
-            }
-        }
+    if let Some(size) = submitted.size {
+        check_size(size)?;
     }
     check_names(&submitted.references)?;
     check_plan(submitted)
+}
+
+/// Whether pictures of this size are drawn.
+pub fn check_size(size: Size) -> Result<(), SubmitError> {
+    for (field, side) in [("size.width", size.width), ("size.height", size.height)] {
+        if !SIDES.contains(&side) || side % SIDE_STEP != 0 {
+            let message = format!(
+                "must be a multiple of {SIDE_STEP} within {}..={}",
+                SIDES.start(),
+                SIDES.end()
+            );
+            return Err(invalid(field, message));
+        }
+    }
+    Ok(())
 }
 
 /// A plan that was given names only pictures that came with it; one that is asked for is planned.
@@ -313,23 +328,30 @@ fn check_plan(submitted: &SubmitRequest) -> Result<(), SubmitError> {
         let field = format!("plan.{}", plan.field_of(&error));
         return Err(invalid(field, error.to_string()));
     }
-    for (index, element) in plan.elements.iter().enumerate() {
-        let reference = element.reference.as_deref();
-        let name = reference.and_then(|reference| reference.strip_prefix("refs/"));
-        let sent = |name| submitted.references.iter().any(|sent| sent.name == name);
-        if let Some(name) = name.filter(|name| !sent(*name)) {
-            let field = format!("plan.elements[{index}].reference");
-            return Err(invalid(
-                field,
-                format!("no picture called {name:?} came with it"),
-            ));
+    let elements = plan
+        .elements
+        .iter()
+        .enumerate()
+        .filter_map(|(index, element)| {
+            let name = sent_picture(element.reference.as_deref()?)?;
+            Some((format!("plan.elements[{index}].reference"), name))
+        });
+    let stages = plan.stages.iter().enumerate().flat_map(|(index, stage)| {
+        let names = stage.op.reads().into_iter().filter_map(sent_picture);
+        names.map(move |name| (format!("plan.stages[{index}].input"), name))
+    });
+    let sent = |name: &str| submitted.references.iter().any(|sent| sent.name == name);
+    match elements.chain(stages).find(|(_, name)| !sent(name)) {
+        None => Ok(()),
+        Some((field, name)) => {
+            let message = format!("no picture called {name:?} came with it");
+            Err(invalid(field, message))
         }
     }
-    Ok(())
 }
 
 /// The stages of a checked plan, and the plan as it is stored.
-fn given(plan: &Plan) -> Result<(Graph, Vec<u8>), SubmitError> {
+pub(super) fn given(plan: &Plan) -> Result<(Graph, Vec<u8>), SubmitError> {
     let wrong = |message: String| invalid("plan", message);
     let graph = Graph::of(plan).map_err(|error| wrong(error.to_string()))?;
     let json = serde_json::to_vec(plan).map_err(|error| wrong(error.to_string()))?;

@@ -16,11 +16,12 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    Claimed, Store, StoreError,
+    Claimed, Store, StoreError, WebhookOrder,
     notices::notify,
     offer::offer,
     request_row::{Spec, sha256},
     unit::Loaded,
+    webhooks,
 };
 
 /// A request that passed every check, its pictures and direct plan stored.
@@ -48,6 +49,8 @@ pub struct Submission {
     pub size: Option<Size>,
     /// The user's own pictures.
     pub pictures: Vec<NamedReference>,
+    /// Who is told of its end.
+    pub webhook: Option<WebhookOrder>,
 }
 
 impl Submission {
@@ -170,6 +173,10 @@ impl Store {
         let made = insert(&mut transaction, &admitted).await?;
         let is_new = |one: &&Admitted| made.contains(&one.request.id.as_uuid());
         let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
+        if new.iter().any(|one| one.submission.webhook.is_some()) {
+            let ordered: Vec<_> = new.iter().map(|one| one.submission).collect();
+            webhooks::insert(&mut transaction, &ordered).await?;
+        }
         let ready = new.iter().any(|one| has_ready(&one.request));
         if self.others() {
             notify(&mut transaction, &[], ready).await?;

@@ -21,6 +21,7 @@ mod secrets;
 mod trace;
 mod unit;
 mod view;
+mod webhooks;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -36,6 +37,7 @@ pub use pool::StoreOptions;
 pub use trace::TraceRows;
 pub use unit::{Committed, Finding, Unit};
 pub use view::{Filter, JobCount, job_view, rfc3339};
+pub use webhooks::{DueWebhook, Tried, WebhookOrder};
 
 /// The database.
 #[derive(Clone, Debug)]

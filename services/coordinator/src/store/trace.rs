@@ -241,6 +241,7 @@ impl HeadRow {
                 max_cost_s: None,
                 plan: None,
                 plan_only: self.plan_only,
+                webhook: None,
             },
             seed: self.seed.cast_unsigned(),
             model: self.model,

@@ -260,6 +260,31 @@ impl Store {
         }))
     }
 
+    /// The plan that a request of a tenant carries out, or carried out; none while there is none.
+    pub async fn plan(
+        &self,
+        tenant: TenantId,
+        id: RequestId,
+    ) -> Result<Option<ArtifactRef>, StoreError> {
+        let row: Option<(Option<Vec<u8>>, Option<i64>)> = sqlx::query_as(
+            "SELECT plan_sha256, plan_bytes FROM requests WHERE id = $1 AND tenant_id = $2",
+        )
+        .bind(id.as_uuid())
+        .bind(tenant.as_uuid())
+        .fetch_optional(&self.pool)
+        .await?;
+        let (digest, bytes) = row.unwrap_or_default();
+        let id = id.as_uuid();
+        artifact(
+            digest.as_deref(),
+            bytes,
+            MediaType::Json,
+            "requests",
+            "plan_sha256",
+            id,
+        )
+    }
+
     /// The span of a request that there is.
     pub async fn trace_context(&self, id: RequestId) -> Result<TraceContext, StoreError> {
         let brought: Option<Option<String>> =

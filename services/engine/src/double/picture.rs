@@ -55,6 +55,12 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
         StageOp::Repair { bbox, .. } => {
             let from = read(0)?;
             let new = scene(input, from.width(), from.height());
+            if let Some(mask) = input.mask() {
+                return Ok(RgbImage::from_fn(from.width(), from.height(), |x, y| {
+                    let share = f32::from(mask.get_pixel(x, y).0[0]) / 255.0;
+                    blend_pixel(*from.get_pixel(x, y), *new.get_pixel(x, y), share)
+                }));
+            }
             let inside = |x, y| {
                 let [x0, y0, x1, y1] = bbox.0;
                 (x0..x1).contains(&x) && (y0..y1).contains(&y)

@@ -3,7 +3,7 @@
 use atelier_engine::{EngineError, Reference};
 use atelier_proto::{
     Sha256,
-    plan::{Element, Plan, StageOp},
+    plan::{Element, Plan, StageOp, sent_picture},
     report::UsedReference,
 };
 use image::RgbaImage;
@@ -38,6 +38,8 @@ impl Words for Phrases<'_> {
         op: &StageOp,
         references: &[Reference],
     ) -> Result<(RenderScene, Vec<UsedReference>), EngineError> {
+        let named = self.named_by(op, plan);
+        let plan = named.as_ref().unwrap_or(plan);
         let light = match op {
             StageOp::Generate { caption } => caption.split("light:").last().unwrap_or_default(),
             StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => instruction,
@@ -81,6 +83,39 @@ impl Words for Phrases<'_> {
 }
 
 impl Phrases<'_> {
+    /// A repair of the user's own picture comes without a plan of its things: what its instruction names is drawn from the library, in the box.
+    fn named_by(&self, op: &StageOp, plan: &Plan) -> Option<Plan> {
+        let StageOp::Repair {
+            input,
+            bbox,
+            instruction,
+        } = op
+        else {
+            return None;
+        };
+        if sent_picture(input).is_none() || !plan.elements.is_empty() {
+            return None;
+        }
+        let prop = self.props.find(instruction)?;
+        let color = Color::find(instruction);
+        let element = Element {
+            id: "asked".to_owned(),
+            noun: prop.name.clone(),
+            count: 1,
+            attributes: Vec::new(),
+            colors: color
+                .map(|color| color.name().to_owned())
+                .into_iter()
+                .collect(),
+            bbox: Some(*bbox),
+            reference: Some(format!("props/{}", prop.name)),
+        };
+        Some(Plan {
+            elements: vec![element],
+            ..plan.clone()
+        })
+    }
+
     /// `a red cat`: the library's name where the thing is drawn from it, the prompt's noun elsewhere.
     fn thing_phrase(&self, element: &Element) -> String {
         let prop = element

@@ -47,26 +47,29 @@ impl Words for Prompts<'_> {
         let mut things = Vec::new();
         // A picture that is read shows where its things are; what changes is in the instruction.
         let changes_what_it_sees = self.reads_pictures && matches!(op, StageOp::Edit { .. });
-        if !changes_what_it_sees {
-            for element in &plan.elements {
-                let name = element.reference.as_deref();
-                let name = name.and_then(|name| name.strip_prefix("refs/"));
-                let picture = name.map(|name| sent(name, references)).transpose()?;
-                if let (Some(picture), Some(reference)) = (picture, &element.reference) {
-                    used.push(UsedReference {
-                        element: element.id.clone(),
-                        reference: reference.clone(),
-                        sha256: picture.sha256,
-                    });
-                }
-                // What has no place and no picture is in the caption.
-                if element.bbox.is_some() || picture.is_some() {
-                    things.push(Thing {
-                        phrase: phrase(element),
-                        bbox: element.bbox.map(|bbox| bbox.0),
-                        picture,
-                    });
-                }
+        for element in &plan.elements {
+            // Another picture that the user sent, without a place, is not in the one that is read.
+            let sent_too = element.bbox.is_none() && element.reference.is_some();
+            if changes_what_it_sees && !sent_too {
+                continue;
+            }
+            let name = element.reference.as_deref();
+            let name = name.and_then(|name| name.strip_prefix("refs/"));
+            let picture = name.map(|name| sent(name, references)).transpose()?;
+            if let (Some(picture), Some(reference)) = (picture, &element.reference) {
+                used.push(UsedReference {
+                    element: element.id.clone(),
+                    reference: reference.clone(),
+                    sha256: picture.sha256,
+                });
+            }
+            // What has no place and no picture is in the caption.
+            if element.bbox.is_some() || picture.is_some() {
+                things.push(Thing {
+                    phrase: phrase(element),
+                    bbox: element.bbox.map(|bbox| bbox.0),
+                    picture,
+                });
             }
         }
         if let StageOp::Repair {
@@ -122,6 +125,9 @@ impl Prompts<'_> {
         match op {
             StageOp::Generate { caption } if !caption.is_empty() => caption.clone(),
             StageOp::Edit { instruction, .. } if self.reads_pictures => instruction.clone(),
+            StageOp::Edit { instruction, .. } if *instruction == plan.caption => {
+                instruction.clone()
+            }
             // What is not seen must be said.
             StageOp::Edit { instruction, .. } => format!("{} {instruction}", plan.caption),
             _ => plan.caption.clone(),

@@ -5,7 +5,7 @@ use atelier_proto::{
     plan::{Plan, StageOp},
     report::UsedReference,
 };
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 
 use crate::renderer::{Area, Canvas, Drawing, Noise, RenderError, RenderScene, Renderer, blend};
 
@@ -49,8 +49,12 @@ pub fn render(
     }
     let steps = asked.first().and_then(|(input, _)| input.steps);
     let inputs: Vec<&RenderInput> = asked.iter().map(|(input, _)| *input).collect();
-    let ready: Vec<Result<Ready<'_>, EngineError>> =
-        inputs.iter().map(|input| prepared(words, input)).collect();
+    let masks: Vec<Option<GrayImage>> = inputs.iter().map(|input| input.mask()).collect();
+    let ready: Vec<Result<Ready<'_>, EngineError>> = inputs
+        .iter()
+        .zip(&masks)
+        .map(|(input, mask)| prepared(words, input, mask.as_ref()))
+        .collect();
     // Places in `asked` of what is drawn.
     let mut places = Vec::with_capacity(ready.len());
     let mut drawings = Vec::with_capacity(ready.len());
@@ -96,7 +100,11 @@ pub fn render(
 }
 
 /// What a stage is drawn from; a blend needs no drawing.
-fn prepared<'a>(words: &dyn Words, input: &'a RenderInput) -> Result<Ready<'a>, EngineError> {
+fn prepared<'a>(
+    words: &dyn Words,
+    input: &'a RenderInput,
+    mask: Option<&'a GrayImage>,
+) -> Result<Ready<'a>, EngineError> {
     let stage = input.plan.stage(&input.stage).ok_or_else(|| {
         EngineError::Impossible(format!("the plan has no stage {:?}", input.stage))
     })?;
@@ -117,7 +125,7 @@ fn prepared<'a>(words: &dyn Words, input: &'a RenderInput) -> Result<Ready<'a>, 
         },
         StageOp::Repair { bbox, .. } => Canvas::Repaint {
             picture: picture(input, 0)?,
-            area: Area::Box(bbox.0),
+            area: mask.map_or(Area::Box(bbox.0), Area::Mask),
             strength: 1.0,
         },
     };

@@ -1,14 +1,15 @@
 //! Render jobs: a plan and the pictures that its stage reads in, a picture out.
 
-use atelier_engine::{RenderInput, RenderOutput};
+use atelier_engine::{Reference, RenderInput, RenderOutput};
 use atelier_pictures::{Format, Text};
 use atelier_platform::Artifacts;
 use atelier_proto::{
     MediaType,
     job::{RenderWork, Size},
+    plan::{StageOp, sent_picture},
     report::Outcome,
 };
-use image::RgbImage;
+use image::{DynamicImage, RgbImage};
 
 use super::{Label, StageError, store};
 use crate::{
@@ -32,11 +33,12 @@ pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<
     let reads = stage.op.inputs().len();
     if reads != pictures.len() {
         return Err(wrong(format!(
-            "stage {:?} reads {reads} pictures, the job names {}",
+            "stage {:?} reads {reads} pictures of stages, the job names {}",
             work.stage,
             pictures.len()
         )));
     }
+    let pictures = all_read(&stage.op, pictures, &references).map_err(wrong)?;
     Ok(Task::Render(Box::new(RenderInput {
         plan,
         stage: work.stage.clone(),
@@ -46,6 +48,32 @@ pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<
         inputs: pictures,
         references,
     })))
+}
+
+/// The pictures that a stage reads, in its order: `drawn` by other stages, or among those that the user sent.
+fn all_read(
+    op: &StageOp,
+    drawn: Vec<RgbImage>,
+    sent: &[Reference],
+) -> Result<Vec<RgbImage>, String> {
+    let mut drawn = drawn.into_iter();
+    let read = |name: &str| {
+        let Some(name) = sent_picture(name) else {
+            return drawn
+                .next()
+                .ok_or_else(|| format!("stage {name:?} has no picture"));
+        };
+        let found = sent.iter().find(|reference| reference.name == name);
+        let picture = &found
+            .ok_or_else(|| format!("no picture {name:?} was sent"))?
+            .picture;
+        Ok(match op {
+            // What is transparent is painted anew, around what is under it.
+            StageOp::Repair { .. } => DynamicImage::from(picture.clone()).into_rgb8(),
+            _ => atelier_pictures::on_white(&picture.clone().into()),
+        })
+    };
+    op.reads().into_iter().map(read).collect()
 }
 
 /// Stores the picture with what it says of itself.

@@ -119,6 +119,58 @@ async fn a_plan_is_drawn_and_looked_at() {
 }
 
 #[tokio::test]
+async fn a_stage_may_read_what_the_user_sent_and_repaints_only_what_is_transparent_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+    let open = |x: u32, y: u32| x < 8 && y >= 16;
+    let sent = image::RgbaImage::from_fn(32, 32, |x, y| {
+        image::Rgba([x as u8, y as u8, 7, if open(x, y) { 0 } else { 255 }])
+    });
+    let png = atelier_pictures::write(&sent.clone().into(), atelier_pictures::Format::Png, &[]);
+    let picture = artifacts
+        .put(png.unwrap().into(), MediaType::Png)
+        .await
+        .unwrap();
+    let mut plan = Plan::direct("a hat");
+    plan.stages[0].op = atelier_proto::plan::StageOp::Repair {
+        input: "refs/mine".into(),
+        bbox: atelier_proto::plan::BBox([0.0, 0.0, 0.25, 0.75]),
+        instruction: "a hat".into(),
+    };
+    let json = serde_json::to_vec(&plan).unwrap();
+    let plan = artifacts.put(json.into(), MediaType::Json).await.unwrap();
+    let with = |references| {
+        let Work::Render(work) = render_work(plan, "out", Vec::new()) else {
+            unreachable!("it draws")
+        };
+        Work::Render(RenderWork { references, ..work })
+    };
+    let named = atelier_proto::job::NamedReference {
+        name: "mine".into(),
+        picture,
+    };
+    let Outcome::Rendered { image, .. } = outcome(&artifacts, with(vec![named])).await else {
+        panic!("no picture")
+    };
+    let file = artifacts.get(&image, 1 << 20).await.unwrap();
+    let drawn = image::load_from_memory(&file).unwrap().into_rgb8();
+    let mut changed = 0;
+    for (x, y, pixel) in drawn.enumerate_pixels() {
+        let before = sent.get_pixel(x, y).0;
+        if pixel.0 != before[..3] {
+            // Transparent, and in the box.
+            assert!(open(x, y) && y < 24, "{x},{y}");
+            changed += 1;
+        }
+    }
+    assert!(changed > 32);
+    assert!(matches!(
+        outcome(&artifacts, with(Vec::new())).await,
+        Outcome::Failed { retry: false, .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
     let dir = tempfile::tempdir().unwrap();
     let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();

@@ -77,6 +77,7 @@ fn trace() -> Trace {
             max_cost_s: None,
             plan: None,
             plan_only: false,
+            webhook: None,
         },
         seed: 7,
         model: "atelier-mini".into(),

@@ -12,12 +12,18 @@ const CODES: &[(&str, u16, &str)] = &[
         400,
         "The body is not JSON of the described shape.",
     ),
+    ("invalid_form", 400, "The body is not a form as described."),
     (
         "invalid_query",
         400,
         "The query holds what is not described.",
     ),
     ("unreadable", 400, "The body did not arrive whole."),
+    (
+        "invalid_value",
+        400,
+        "A field cannot be honoured; `param` names it.",
+    ),
     (
         "unauthorized",
         401,
@@ -28,12 +34,23 @@ const CODES: &[(&str, u16, &str)] = &[
         403,
         "The call came with the cookie of the farm's page, from another site.",
     ),
+    (
+        "invalid_api_key",
+        401,
+        "There is no valid API key in `Authorization: Bearer KEY`.",
+    ),
+    (
+        "bad_link",
+        403,
+        "The link is not one of this farm, or has ended.",
+    ),
     ("no_image", 404, "The request has no picture."),
     (
         "not_found",
         404,
         "There is no such request of this key's tenant.",
     ),
+    ("model_not_found", 404, "The farm has another model."),
     (
         "method_not_allowed",
         405,
@@ -44,6 +61,7 @@ const CODES: &[(&str, u16, &str)] = &[
         409,
         "The idempotency key was used with another body.",
     ),
+    ("canceled", 409, "Somebody canceled a request of this call."),
     ("not_finished", 409, "The request is still being worked on."),
     (
         "not_retryable",
@@ -68,6 +86,16 @@ const CODES: &[(&str, u16, &str)] = &[
         "Too many requests of the tenant wait; `Retry-After` says when to come again.",
     ),
     (
+        "rate_limit_exceeded",
+        429,
+        "Too many requests of the tenant wait; `Retry-After` says when to come again.",
+    ),
+    (
+        "generation_failed",
+        500,
+        "The farm tried and could not draw it.",
+    ),
+    (
         "damaged",
         500,
         "The file in the object store is missing, or is not the one that was stored.",
@@ -77,6 +105,11 @@ const CODES: &[(&str, u16, &str)] = &[
         "unavailable",
         503,
         "Database or object store do not answer: try again.",
+    ),
+    (
+        "timeout",
+        504,
+        "There was no picture in the time that a call may wait; its requests were canceled.",
     ),
 ];
 

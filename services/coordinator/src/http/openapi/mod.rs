@@ -4,6 +4,7 @@
 //! compare it with the router and with the answers of a running coordinator; `openapi.json` beside the crate's manifest shows what changed.
 
 mod codes;
+mod images;
 mod operations;
 
 use std::sync::LazyLock;

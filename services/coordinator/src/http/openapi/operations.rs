@@ -5,11 +5,15 @@ use atelier_proto::{
         ErrorBody, Event, Health, Readiness, RequestList, RequestView, SubmitRequest, WorkerView,
     },
     trace::Trace,
+    webhook::{WebhookList, WebhookSecret},
 };
 use serde_json::{Map, Value, json};
 
 use super::{Types, codes::meaning};
-use crate::http::requests::{image, list::Page};
+use crate::http::{
+    requests::{image, list::Page},
+    webhooks::WebhookPage,
+};
 
 /// One method of one path.
 pub struct Operation {
@@ -37,6 +41,7 @@ pub fn all(types: &mut Types) -> Vec<Operation> {
     let mut all = requests(types);
     all.extend(files(types));
     all.extend(farm(types));
+    all.extend(super::images::all(types));
     all
 }
 
@@ -51,18 +56,6 @@ fn requests(types: &mut Types) -> Vec<Operation> {
             view.clone(),
             json!({ "description": text, "headers": headers }),
         )
-    };
-    let with_key_and_trace = || {
-        vec![
-            in_header(
-                "idempotency-key",
-                "The caller's own name for this call, 1 to 255 visible ASCII characters: a second call with it makes no second request.",
-            ),
-            in_header(
-                "traceparent",
-                "W3C trace context of the caller: its trace id then stands in all logs about the request. One that cannot be read is ignored.",
-            ),
-        ]
     };
     let cancel = Draft {
         summary: "Stops a request; one that ended stays as it ended.",
@@ -83,6 +76,7 @@ fn requests(types: &mut Types) -> Vec<Operation> {
                 "unauthorized", "cross_site", "invalid_json", "unreadable", "idempotency_conflict", "too_large", "unsupported_media_type", "invalid",
                 "queue_full", "unavailable", "internal",
             ]],
+            ..Draft::default()
         }
         .at("post", "/v1/requests", "submit"),
         Draft {
@@ -119,7 +113,7 @@ fn requests(types: &mut Types) -> Vec<Operation> {
             answers: vec![
                 (200, json!({
                     "description": "Events `request` (with an `id` that names the state) and `progress`; the data of each is an Event.",
-                    "content": { "text/event-stream": { "schema": { "type": "string" }, "x-event-data": types.of::<Event>() } },
+                    "content": { "text/event-stream": { "schema": {}, "x-event-data": types.of::<Event>() } },
                 })),
                 (204, json!({ "description": "The request ended, and the reader has its last state." })),
             ],
@@ -127,6 +121,20 @@ fn requests(types: &mut Types) -> Vec<Operation> {
             ..Draft::default()
         }
         .at("get", "/v1/requests/{id}/events", "events"),
+    ]
+}
+
+/// Headers of every call that makes requests.
+pub(super) fn with_key_and_trace() -> Vec<Value> {
+    vec![
+        in_header(
+            "idempotency-key",
+            "The caller's own name for this call, 1 to 255 visible ASCII characters: a second call with it makes no second request.",
+        ),
+        in_header(
+            "traceparent",
+            "W3C trace context of the caller: its trace id then stands in all logs about the request. One that cannot be read is ignored.",
+        ),
     ]
 }
 
@@ -140,7 +148,8 @@ fn files(types: &mut Types) -> Vec<Operation> {
         let whole = json!({ "description": "The file.", "content": content, "headers": headers });
         let part = json!({
             "description": "The wanted part.",
-            "content": { media_type: { "schema": { "type": "string", "contentMediaType": "application/octet-stream" } } },
+            // A part of JSON is none, unless it is the whole.
+            "content": { media_type: { "schema": { "contentMediaType": "application/octet-stream" } } },
             "headers": merged(headers.clone(), json!({ "content-range": header("Which part this is.") })),
         });
         Draft {
@@ -197,6 +206,8 @@ fn files(types: &mut Types) -> Vec<Operation> {
 }
 
 fn farm(types: &mut Types) -> Vec<Operation> {
+    let webhooks = types.of::<WebhookList>();
+    let secret = types.of::<WebhookSecret>();
     let workers = json!({ "type": "array", "items": types.of::<WorkerView>() });
     let text = |description: &str| json!({ "description": description, "content": { "text/plain": { "schema": { "type": "string" } } } });
     let health = types.of::<Health>();
@@ -209,6 +220,27 @@ fn farm(types: &mut Types) -> Vec<Operation> {
             ..Draft::default()
         }
         .at("get", "/v1/workers", "workers"),
+        Draft {
+            summary: "Who was or is to be told of the ends of requests, newest requests first.",
+            parameters: types.query::<WebhookPage>(),
+            answers: vec![(200, json_of("One page.", webhooks))],
+            errors: vec![&[
+                "unauthorized",
+                "invalid_query",
+                "invalid",
+                "unavailable",
+                "internal",
+            ]],
+            ..Draft::default()
+        }
+        .at("get", "/v1/webhooks", "webhooks"),
+        Draft {
+            summary: "What messages of this tenant's webhooks are signed with.",
+            answers: vec![(200, json_of("The secret.", secret))],
+            errors: vec![&["unauthorized", "unavailable", "internal"]],
+            ..Draft::default()
+        }
+        .at("get", "/v1/webhooks/secret", "webhook_secret"),
         Draft {
             summary: "Whether the process lives: the age of the last turn of each of its loops.",
             answers: vec![
@@ -250,17 +282,26 @@ fn farm(types: &mut Types) -> Vec<Operation> {
 
 /// An operation without its place.
 #[derive(Clone, Default)]
-struct Draft {
-    summary: &'static str,
-    parameters: Vec<Value>,
-    body: Option<Value>,
-    answers: Vec<(u16, Value)>,
-    errors: Vec<&'static [&'static str]>,
+pub(super) struct Draft {
+    pub summary: &'static str,
+    pub parameters: Vec<Value>,
+    pub body: Option<Value>,
+    /// Media type of the body; JSON unless named.
+    pub media_type: Option<&'static str>,
+    pub answers: Vec<(u16, Value)>,
+    pub errors: Vec<&'static [&'static str]>,
+    /// Schema of an error's body; that of the farm's own unless named.
+    pub refusal: Option<&'static str>,
 }
 
 impl Draft {
     /// An operation that needs a key.
-    fn at(self, method: &'static str, path: &'static str, id: &'static str) -> Operation {
+    pub(super) fn at(
+        self,
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+    ) -> Operation {
         let description = self.describe(path, id);
         Operation {
             path,
@@ -270,7 +311,12 @@ impl Draft {
     }
 
     /// An operation that everybody may call.
-    fn open(self, method: &'static str, path: &'static str, id: &'static str) -> Operation {
+    pub(super) fn open(
+        self,
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+    ) -> Operation {
         let mut operation = self.at(method, path, id);
         operation.description["security"] = json!([]);
         operation
@@ -284,7 +330,8 @@ impl Draft {
         }
         let mut responses: Map<String, Value> = Map::new();
         for (status, codes) in by_status(&self.errors) {
-            responses.insert(status.to_string(), refusal(&codes));
+            let body = self.refusal.unwrap_or("ErrorBody");
+            responses.insert(status.to_string(), refusal(&codes, body));
         }
         for (status, answer) in self.answers {
             responses.insert(status.to_string(), answer);
@@ -296,7 +343,8 @@ impl Draft {
             "responses": responses,
         });
         if let Some(schema) = self.body {
-            let content = json!({ "application/json": { "schema": schema } });
+            let media_type = self.media_type.unwrap_or("application/json");
+            let content = json!({ media_type: { "schema": schema } });
             description["requestBody"] = json!({ "required": true, "content": content });
         }
         description
@@ -316,31 +364,31 @@ fn by_status(errors: &[&[&'static str]]) -> Vec<(u16, Vec<&'static str>)> {
 }
 
 /// An error answer: the body of every error, with these codes only.
-fn refusal(codes: &[&'static str]) -> Value {
+fn refusal(codes: &[&'static str], body: &str) -> Value {
     let meanings: Vec<String> = codes
         .iter()
         .map(|code| format!("`{code}`: {}", meaning(code).1))
         .collect();
     let only =
         json!({ "properties": { "error": { "properties": { "code": { "enum": codes } } } } });
-    let body = json!({ "$ref": format!("#{}/ErrorBody", super::SCHEMAS) });
+    let body = json!({ "$ref": format!("#{}/{body}", super::SCHEMAS) });
     json_of(&meanings.join(" "), json!({ "allOf": [body, only] }))
 }
 
-fn json_of(description: &str, schema: Value) -> Value {
+pub(super) fn json_of(description: &str, schema: Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-fn header(description: &str) -> Value {
+pub(super) fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
 }
 
-fn in_header(name: &str, description: &str) -> Value {
+pub(super) fn in_header(name: &str, description: &str) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" } })
 }
 
 /// `base` with the fields of `more`.
-fn merged(mut base: Value, more: Value) -> Value {
+pub(super) fn merged(mut base: Value, more: Value) -> Value {
     if let (Some(base), Value::Object(more)) = (base.as_object_mut(), more) {
         base.extend(more);
     }

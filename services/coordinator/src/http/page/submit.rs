@@ -250,9 +250,6 @@ impl Filled {
             steps: small(&self.steps, "steps")?,
             size: size(&self.size)?,
             max_rounds: small(&self.rounds, "rounds")?,
-            candidates: None,
-            max_time_s: None,
-            max_cost_s: None,
             references: self.references()?,
             ..SubmitRequest::default()
         })

@@ -10,6 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::{
     Api, BODY_BUDGET_KIB, MAX_BODY_BYTES, TRACEPARENT, caller::Caller, error::ApiError,
@@ -28,13 +29,8 @@ pub async fn handler(
     let key = idempotency_key(headers)?;
     let brought = trace_context(headers);
     check_media_type(headers)?;
-    let expected = body_length(headers);
-    let budget = u32::try_from(expected / 1_024 + 1).unwrap_or(u32::MAX);
     // Held until the pictures are stored: bodies and what they decode to must not fill the memory.
-    let _held = api
-        .body_budget
-        .acquire_many(budget.min(BODY_BUDGET_KIB as u32))
-        .await;
+    let _held = hold_body(&api, headers, MAX_BODY_BYTES).await;
     let body = Bytes::from_request(request, &()).await.map_err(unread)?;
     let digest = submit::body_sha256(&body);
     let submitted = read(&body)?;
@@ -82,16 +78,25 @@ pub(super) fn accepted(Submitted { view, new, trace }: Submitted) -> Response {
     (status, headers, Json(view)).into_response()
 }
 
-/// Length that the caller announces, or the most that is read.
-fn body_length(headers: &HeaderMap) -> usize {
-    headers
+/// Waits for room to read a body of at most `most` bytes, as long as the caller announces it; the room is taken until what is answered is dropped.
+pub async fn hold_body(
+    api: &Api,
+    headers: &HeaderMap,
+    most: usize,
+) -> Option<OwnedSemaphorePermit> {
+    let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.parse().ok())
-        .map_or(MAX_BODY_BYTES, |length: usize| length.min(MAX_BODY_BYTES))
+        .and_then(|length| length.parse().ok());
+    let expected = announced.map_or(most, |length: usize| length.min(most));
+    let budget = u32::try_from(expected / 1_024 + 1).unwrap_or(u32::MAX);
+    let room = api.body_budget.clone();
+    let held = room.acquire_many_owned(budget.min(BODY_BUDGET_KIB as u32));
+    held.await.ok()
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Whether the body is announced as JSON.
+pub fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|given| given.to_str().ok())
@@ -109,7 +114,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// The caller's own name for this call, if it gives one.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };
@@ -122,7 +127,8 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Api
     }
 }
 
-fn unread(rejection: BytesRejection) -> ApiError {
+/// A body that did not come as it should.
+pub fn unread(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)

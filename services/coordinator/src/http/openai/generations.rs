@@ -1,0 +1,163 @@
+//! `POST /v1/images/generations`: pictures of a prompt.
+
+use atelier_proto::{
+    Sha256, TenantId,
+    http::{SubmitRequest, UploadedReference},
+    job::NamedReference,
+    openai::{Background, ImagesResponse},
+    plan::Plan,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, Request, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use futures::future::try_join_all;
+
+use super::{
+    Refusal,
+    answer::{headers, show, size_text, usage},
+    fields::{self, Ignored},
+    stream,
+    waiting::{self, Held},
+    wish::Wish,
+};
+use crate::{
+    http::{
+        Api,
+        caller::Caller,
+        error::ApiError,
+        requests::submit::{check_media_type, idempotency_key, unread},
+        trace_context,
+    },
+    operations::{
+        images::{Wanted, submit_all},
+        submit,
+    },
+};
+
+/// A call that was understood.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is wanted.
+    pub wish: Wish,
+    /// What of it was ignored.
+    pub ignored: Ignored,
+    /// What is done with pictures that came; none draws the prompt.
+    pub plan: Option<Plan>,
+    /// Sizes of the pictures that came.
+    pub inputs: Vec<(u32, u32)>,
+    /// The same, stored.
+    pub pictures: Vec<NamedReference>,
+    /// Digest of what was asked for.
+    pub body_sha256: Sha256,
+    /// How the caller reaches this API.
+    pub here: String,
+}
+
+/// Answers the pictures, or their events.
+pub async fn handler(
+    State(api): State<Api>,
+    caller: Result<Caller, ApiError>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let tenant = caller?.tenant;
+    let head = request.headers().clone();
+    check_media_type(&head)?;
+    let body = Bytes::from_request(request, &()).await.map_err(unread)?;
+    let (asked, ignored) = fields::of_json(&body)?;
+    let call = Call {
+        wish: Wish::of(asked, &api.farm.model)?,
+        ignored,
+        plan: None,
+        inputs: Vec::new(),
+        pictures: Vec::new(),
+        body_sha256: submit::body_sha256(&body),
+        here: here(&api, &head),
+    };
+    drop(body);
+    answer(api, tenant, &head, call).await
+}
+
+/// Submits what is wanted, waits and answers.
+pub async fn answer(
+    api: Api,
+    tenant: TenantId,
+    head: &HeaderMap,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let key = idempotency_key(head)?;
+    let has_key = key.is_some();
+    let wanted = Wanted {
+        request: call.request(),
+        n: call.wish.n,
+        pictures: call.pictures.clone(),
+        body_sha256: call.body_sha256,
+        idempotency_key: key,
+        brought: trace_context(head),
+    };
+    let mut submitted = submit_all(&api.farm, tenant, wanted).await?;
+    let held = Held::new(&api.farm, tenant, &submitted, has_key);
+    let headers = headers(&submitted, &call.ignored);
+    if call.wish.reply.stream.is_some()
+        && let Some(one) = submitted.pop()
+    {
+        return Ok(stream::answer(api, tenant, one, held, call, headers));
+    }
+    let reply = &call.wish.reply;
+    let drawn = waiting::all(&api, tenant, &submitted).await?;
+    held.release();
+    let shows = drawn
+        .iter()
+        .map(|drawn| show(&api, tenant, drawn, reply, &call.here));
+    let shown = try_join_all(shows).await?;
+    let sizes: Vec<_> = shown.iter().map(|one| one.size).collect();
+    let body = ImagesResponse {
+        created: api.farm.ids.now_s(),
+        size: sizes.first().copied().map(size_text).unwrap_or_default(),
+        data: shown.into_iter().map(|one| one.picture).collect(),
+        background: Background::Opaque,
+        output_format: reply.output_format,
+        quality: reply.quality,
+        safety_identifier: reply.safety_identifier.clone(),
+        usage: usage(&call.wish.prompt, &call.inputs, &sizes),
+    };
+    Ok((headers, Json(body)).into_response())
+}
+
+impl Call {
+    /// The request of the first picture; of the pictures that came their names only.
+    fn request(&self) -> SubmitRequest {
+        let named = |picture: &NamedReference| UploadedReference {
+            name: picture.name.clone(),
+            data: String::new(),
+        };
+        SubmitRequest {
+            prompt: self.wish.prompt.clone(),
+            seed: self.wish.seed,
+            think: self.wish.think,
+            priority: self.wish.priority,
+            steps: self.wish.steps,
+            size: self.wish.size,
+            max_rounds: Some(self.wish.max_rounds),
+            references: self.pictures.iter().map(named).collect(),
+            plan: self.plan.clone().map(Box::new),
+            ..SubmitRequest::default()
+        }
+    }
+}
+
+/// How the caller reaches this API: as the farm is told, or by the name that the caller used.
+pub fn here(api: &Api, head: &HeaderMap) -> String {
+    if let Some(url) = &api.farm.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let text = |name: &str| head.get(name)?.to_str().ok();
+    let scheme = match text("x-forwarded-proto") {
+        Some("https") => "https",
+        _ => "http",
+    };
+    format!("{scheme}://{}", text("host").unwrap_or("localhost"))
+}
