@@ -30,7 +30,9 @@ def main() -> int:
             "--checks", ",".join(CHECKS), "--header", f"Authorization: Bearer {farm.key}", "--request-timeout", "30",
             "--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color",
         ]
-        environment = {**os.environ, "PYTHONPATH": str(site), "NO_PROXY": "*"}
+        environment = {
+            **os.environ, "PYTHONPATH": f"{site}:{HERE}", "SCHEMATHESIS_HOOKS": "hooks", "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1",
+        }
         ended = subprocess.run(command, env=environment, cwd=farm.folder).returncode
         print(f"test result: {'FAILED' if ended else 'ok'}. {0 if ended else 1} passed; {1 if ended else 0} failed; 0 ignored", flush=True)
         return ended
