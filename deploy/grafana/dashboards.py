@@ -187,6 +187,8 @@ QUALITY = [
 WORKER = [
     Panel("Device use", "Share of its time that each worker computes.", "percentunit",
           ("{{instance}}", f"sum by (instance) ({rate('worker_device_seconds_sum')})"), width=12),
+    Panel("Made before", "Drawings and drafts that were looked for: there (hit), or made (miss).", "ops",
+          ("{{cache}} {{outcome}}", f"sum by (cache, outcome) ({rate('worker_cache_total')})"), width=12),
     Panel("In hands", "Jobs that each worker holds: one on the device, the next being fetched, the last being stored.", "short",
           ("{{instance}}", "sum by (instance) (atelier_worker_holding)"), width=12),
     Panel("Device time of a job", "p90 by kind, as workers measure it; of a batch its share.", "s",

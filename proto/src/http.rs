@@ -63,6 +63,9 @@ pub struct SubmitRequest {
     /// Who is told of the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// Whether what was made before for the same tenant may be used, and what is made now be kept; none is yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
 }
 
 const fn is_false(flag: &bool) -> bool {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactRef, JobId, RequestId, WorkerId, review::Fix};
+use crate::{ArtifactRef, JobId, RequestId, TenantId, WorkerId, review::Fix};
 
 /// Kind of a job; also the role a worker needs for it.
 #[derive(
@@ -165,7 +165,7 @@ impl Work {
 }
 
 /// A picture that the user sent for a thing of the prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamedReference {
     /// The noun it stands for, as in `--ref cat=my-cat.png`.
     pub name: String,
@@ -198,6 +198,9 @@ pub struct PlanWork {
     /// How much to think.
     #[serde(default, skip_serializing_if = "Think::is_fast")]
     pub think: Think,
+    /// Whose the request is, where a draft of an equal prompt of the same tenant may be used instead, and this one kept for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_for: Option<TenantId>,
 }
 
 /// Input of a render job.
@@ -224,6 +227,9 @@ pub struct RenderWork {
     /// What is mended of the picture in `inputs`. The stage is then none of the plan's: the plan never changes, and a repair is added to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
+    /// Whose the request is, where an equal drawing of the same tenant may be used instead, and this one kept for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_for: Option<TenantId>,
 }
 
 /// Input of a critique job.

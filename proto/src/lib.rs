@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod http;
 pub mod ids;
 pub mod job;
+pub mod made;
 pub mod object_key;
 pub mod openai;
 pub mod plan;

@@ -26,6 +26,15 @@ pub fn artifact_of(key: &str) -> Option<Sha256> {
     known.then(|| digest.parse().ok()).flatten()
 }
 
+/// Folder of the pointers from work to what came of it.
+pub const RESULTS: &str = "results";
+
+/// Key of the pointer to the result of the work with this digest.
+pub fn result(work: Sha256) -> String {
+    let digest = work.to_string();
+    format!("{RESULTS}/{}/{digest}.json", &digest[..2])
+}
+
 /// Key of the probe that readiness checks write and read.
 pub fn probe(instance: &str) -> String {
     format!("probes/{instance}")
@@ -46,6 +55,7 @@ mod tests {
             key.replacen("ab", "cd", 1),
             key.replace(".png", ".exe"),
             probe("x"),
+            result(digest),
             "artifacts/".into(),
             String::new(),
         ] {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ArtifactRef, JobId, RequestId, WorkerId,
     job::Size,
+    made::Made,
     plan::{BBox, Plan},
     review::{Review, Score},
 };
@@ -29,6 +30,9 @@ pub struct Report {
     /// Whether it failed because something else was away, for example the object store: says nothing against the job or the worker.
     #[serde(default, skip_serializing_if = "is_false")]
     pub outage: bool,
+    /// How it was done, of an attempt that made something; earlier releases do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
     /// What came of it.
     pub outcome: Outcome,
 }

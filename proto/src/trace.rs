@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactRef, RequestId,
-    http::{RequestState, SubmitRequest},
-    job::JobKind,
+    ArtifactRef, RequestId, Sha256,
+    http::{Cost, RequestState, SubmitRequest},
+    job::{JobKind, NamedReference},
+    made::Made,
     plan::Plan,
     report::{Kept, Thought, UsedReference},
     review::{Decision, Fix, OutcomeMark, Review},
@@ -33,9 +34,18 @@ pub struct Trace {
     /// The result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ArtifactRef>,
-    /// The plan that was carried out.
+    /// The user's own pictures of things, as `submitted` names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<NamedReference>,
+    /// The plan that was carried out, the newest of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// The same as an artifact, as jobs read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_artifact: Option<ArtifactRef>,
+    /// Plans that were carried out before that one, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_plans: Vec<Revision>,
     /// How the plan came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thought: Option<Thought>,
@@ -47,11 +57,29 @@ pub struct Trace {
     pub decisions: Vec<Decision>,
     /// Every job, in the order they were made.
     pub jobs: Vec<TraceJob>,
+    /// Time on devices, by what it was spent on.
+    #[serde(default)]
+    pub cost: Cost,
     /// When it was accepted, RFC 3339.
     pub created_at: String,
     /// When it ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
+}
+
+/// A plan that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revision {
+    /// The round that it was made for.
+    pub round: u32,
+    /// It as an artifact.
+    pub artifact: ArtifactRef,
+    /// It itself; none when it is not stored any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// How it came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought: Option<Thought>,
 }
 
 /// One job of a trace.
@@ -89,6 +117,15 @@ pub struct TraceJob {
     /// Name or id of the worker that did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+    /// Milliseconds from the request's acceptance until it was ready to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_ms: Option<u64>,
+    /// Milliseconds from the request's acceptance until a device began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
+    /// Milliseconds from the request's acceptance until its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<u64>,
     /// Milliseconds between being ready and its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<u64>,
@@ -98,6 +135,12 @@ pub struct TraceJob {
     /// Jobs that were on the device at once, when there were others beside it; low bits may differ from those of a drawing alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
+    /// How the attempt that did it went, as its worker tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+    /// The pictures that it read, in the stage's order; of a critique the one that it looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Sha256>,
     /// What it made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactRef>,

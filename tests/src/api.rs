@@ -39,6 +39,7 @@ pub fn prompt(text: &str) -> SubmitRequest {
         plan: None,
         plan_only: false,
         webhook: None,
+        cache: None,
     }
 }
 

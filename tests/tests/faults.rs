@@ -543,6 +543,7 @@ async fn rubbish_on_every_subject_stops_nobody() -> Result<()> {
         device_ms: u64::MAX,
         batch: 1,
         outage: false,
+        made: None,
         outcome: Outcome::Returned,
     };
     let newer = [0x81, 0xa1, b'v', 0xcd, 0xff, 0xff];

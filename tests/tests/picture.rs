@@ -2,18 +2,42 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use atelier_proto::{http::SubmitRequest, job::JobKind};
-use atelier_tests::{Sandbox, prompt, sha256};
+use atelier_tests::{Api, Sandbox, prompt, sha256};
 
 /// Two cores draw it in some seconds; other tests may run beside it.
 const LONG: Duration = Duration::from_secs(300);
+
+/// The same request makes the same bytes in another process that has drawn some of its words in another picture before.
+async fn drawn_again(api: &Api, request: &SubmitRequest, bytes: &[u8]) -> Result<()> {
+    let between = prompt("a dog and a cat on the moon");
+    let between = api.submit(&between).await?.id;
+    api.succeeded(between, LONG).await?;
+    let anew = SubmitRequest {
+        cache: Some(false),
+        ..request.clone()
+    };
+    let again = api.submit(&anew).await?.id;
+    api.succeeded(again, LONG).await?;
+    ensure!(
+        api.picture(again).await? == bytes,
+        "drawn again it is another picture"
+    );
+    // And asked for once more it need not be drawn.
+    let kept = api.submit(request).await?.id;
+    api.succeeded(kept, LONG).await?;
+    ensure!(api.picture(kept).await? == bytes);
+    let trace = api.trace(kept).await?;
+    ensure!(trace.cost.render_ms == 0, "{:?}", trace.cost);
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("coordinator", &[])?;
-    let worker = sandbox.real_worker("worker", &[])?;
+    let mut worker = sandbox.real_worker("worker", &[])?;
     let request = SubmitRequest {
         seed: Some(20),
         ..prompt("a cat and a red balloon on the moon")
@@ -41,6 +65,9 @@ async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
     );
     assert!(most - least > 40, "the picture is all of one colour");
 
+    worker.program.kill()?;
+    let _other = sandbox.real_worker("other", &[])?;
+    drawn_again(api, &request, &bytes).await?;
     let trace = api.trace(id).await?;
     let plan = trace.plan.context("it was planned")?;
     let nouns: Vec<&str> = plan
@@ -85,6 +112,10 @@ async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
         plan.checks.len(),
         "every check has an answer"
     );
+    for job in &trace.jobs {
+        let made = job.made.as_ref().context("its worker tells")?;
+        ensure!(made.weights.is_some() && made.device == "cpu", "{made:?}");
+    }
     let render = trace
         .jobs
         .iter()

@@ -1,8 +1,9 @@
 //! One filled-in value of every message, the same at every run.
 
 use atelier_proto::{
-    ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
+    ArtifactRef, JobId, MediaType, RequestId, Sha256, TenantId, WorkerId,
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, RenderWork, Size, Work},
+    made::{Made, Spent},
     plan::{
         BBox, Check, Element, Mask, PLAN_VERSION, Plan, Predicate, Question, Relation, Stage,
         StageOp,
@@ -176,6 +177,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 seed: u64::MAX,
                 references: vec![reference()],
                 findings: Vec::new(),
+                keep_for: None,
                 think: atelier_proto::job::Think::Fast,
             })),
         ),
@@ -193,6 +195,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 inputs: vec![artifact(2, MediaType::Png)],
                 references: vec![reference()],
                 fix: None,
+                keep_for: None,
             })),
         ),
         (
@@ -214,6 +217,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         device_ms: 1_500,
         batch: 1,
         outage: false,
+        made: None,
         outcome,
     };
     vec![
@@ -334,6 +338,37 @@ pub fn later_messages() -> (JobOffer, Report, Progress, Heartbeat) {
             ..heartbeat()
         },
     )
+}
+
+/// A drawing that may be one that was made before.
+pub fn offer_render_kept() -> JobOffer {
+    let (_, mut offer) = offers().remove(1);
+    if let Work::Render(work) = &mut offer.work {
+        work.keep_for = Some(TenantId::at(1_700_000_000_005, [5; 10]));
+    }
+    offer
+}
+
+/// A report that tells how its picture was made.
+pub fn report_made() -> Report {
+    let (_, report) = reports().remove(1);
+    let made = Made {
+        worker: "host-1:4711".into(),
+        device: "cuda:0".into(),
+        version: "0.1.0".into(),
+        weights: Some(Sha256([8; 32])),
+        spent: Spent {
+            fetch_ms: 3,
+            queue_ms: 250,
+            compute_ms: 1_500,
+            store_ms: 12,
+        },
+        cached: true,
+    };
+    Report {
+        made: Some(Box::new(made)),
+        ..report
+    }
 }
 
 pub fn quarantine() -> Quarantine {

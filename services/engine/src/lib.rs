@@ -7,6 +7,7 @@ pub mod double;
 pub mod planning;
 
 use atelier_proto::{
+    Sha256, TenantId,
     job::{JobKind, Size, Think},
     plan::{Plan, StageOp, sent_picture},
     report::{Thought, UsedReference},
@@ -25,6 +26,13 @@ pub trait Engine {
     /// Kinds of jobs that it has loaded what they need.
     fn roles(&self) -> Vec<JobKind>;
 
+    /// Digest of everything that jobs of this kind are done with, word lists and adapters included: with equal digests, on one kind of device,
+    /// equal jobs come out equal. None where there is none to tell.
+    fn weights(&self, role: JobKind) -> Option<Sha256> {
+        let _ = role;
+        None
+    }
+
     /// Makes a plan of a prompt; the plan is valid.
     fn plan(
         &mut self,
@@ -32,12 +40,35 @@ pub trait Engine {
         control: &mut dyn Control,
     ) -> Result<PlanOutput, EngineError>;
 
+    /// Most plans that are worth making at once; 1 when that is no faster than one by one.
+    fn best_plan_batch(&self) -> usize {
+        1
+    }
+
+    /// Makes plans at once, each under its own control, and says of each what came of it, in their order: the same plans as one by one, which is
+    /// how they are made unless the engine knows better.
+    fn plan_batch(
+        &mut self,
+        inputs: &[&PlanInput],
+        controls: &mut [&mut dyn Control],
+    ) -> Vec<Result<PlanOutput, EngineError>> {
+        let pairs = inputs.iter().zip(controls);
+        pairs
+            .map(|(input, control)| self.plan(input, *control))
+            .collect()
+    }
+
     /// Draws one stage.
     fn render(
         &mut self,
         input: &RenderInput,
         control: &mut dyn Control,
     ) -> Result<RenderOutput, EngineError>;
+
+    /// Whether a drawing takes longer than asking the object store whether it was made before.
+    fn is_dear(&self) -> bool {
+        false
+    }
 
     /// Most drawings of equal [`Shape`] that are worth making at once; 1 when that is no faster than one by one.
     fn best_batch(&self) -> usize {
@@ -82,7 +113,7 @@ pub struct Reference {
     /// The picture with its transparency.
     pub picture: image::RgbaImage,
     /// SHA-256 of the file's bytes.
-    pub sha256: atelier_proto::Sha256,
+    pub sha256: Sha256,
 }
 
 /// Input of [`Engine::plan`].
@@ -98,6 +129,8 @@ pub struct PlanInput {
     pub findings: Vec<String>,
     /// How much to think: [`Think::Off`] is never asked for, and is taken as fast.
     pub think: Think,
+    /// Whose drafts may be used again, and who may use this one; none forbids both.
+    pub keep_for: Option<TenantId>,
 }
 
 /// Output of [`Engine::plan`].
@@ -107,6 +140,8 @@ pub struct PlanOutput {
     pub plan: Plan,
     /// How it came about.
     pub thought: Thought,
+    /// The draft was written before, for an equal prompt; none where nothing was looked for.
+    pub kept: Option<bool>,
 }
 
 /// Input of [`Engine::render`].

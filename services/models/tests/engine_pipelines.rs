@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use atelier_engine::{Control, Engine, EngineError, PlanInput, Reference, RenderInput};
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
-    Sha256,
+    Sha256, TenantId,
     job::{JobKind, Size},
     plan::Plan,
 };
@@ -265,4 +265,57 @@ fn what_a_pipeline_cannot_do_is_said() {
     nothing_sent.references.clear();
     let error = klein.render(&nothing_sent, &mut Watch::default());
     assert!(error.unwrap_err().to_string().contains("did not bring"));
+}
+
+#[test]
+fn plans_made_at_once_are_those_made_one_by_one_and_a_draft_is_used_again() {
+    let sources = Sources {
+        model: pipeline("klein"),
+        language: None,
+        critic: None,
+    };
+    let mut engine = TorchEngine::load(&sources, &[JobKind::Plan], "cpu").unwrap();
+    assert!(engine.weights(JobKind::Plan).is_some());
+    assert!(engine.best_plan_batch() > 1);
+    let asked = |prompt: &str, seed| PlanInput {
+        prompt: prompt.into(),
+        seed,
+        keep_for: Some(TenantId::at(0, [1; 10])),
+        ..PlanInput::default()
+    };
+    let anew = |input: &PlanInput| PlanInput {
+        keep_for: None,
+        ..input.clone()
+    };
+    let inputs = [
+        asked("two red cats on a wet street at night", 3),
+        asked("a blue sphere", 4),
+        asked("a dog left of a tree", 5),
+    ];
+    let alone: Vec<_> = inputs
+        .iter()
+        .map(|input| {
+            let made = engine.plan(&anew(input), &mut Watch::default()).unwrap();
+            assert_eq!(made.kept, None);
+            made.plan
+        })
+        .collect();
+    for kept in [false, true] {
+        let mut watches = [(); 3].map(|()| Watch::default());
+        let [one, two, three] = &mut watches;
+        let mut controls: [&mut dyn Control; 3] = [one, two, three];
+        let [a, b, c] = &inputs;
+        let made = engine.plan_batch(&[a, b, c], &mut controls);
+        for (made, alone) in made.into_iter().zip(&alone) {
+            let made = made.unwrap();
+            assert_eq!((&made.plan, made.kept), (alone, Some(kept)));
+        }
+        let drafted = watches.iter().all(|watch| !watch.steps.is_empty());
+        assert_eq!(drafted, !kept, "what is kept takes no pass");
+    }
+    // With another seed the same draft is laid out anew.
+    let other = asked("a blue sphere", 9);
+    let made = engine.plan(&other, &mut Watch::default()).unwrap();
+    let written = engine.plan(&anew(&other), &mut Watch::default()).unwrap();
+    assert_eq!((made.plan, made.kept), (written.plan, Some(true)));
 }

@@ -88,6 +88,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_BATCH", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub batch: Option<u64>,
 
+    /// What is used again instead of being made again: auto (drawings, where drawing takes longer than looking), all, none
+    #[arg(long, env = "ATELIER_CACHE", default_value = "auto", value_parser = Caching::from_str)]
+    pub cache: Caching,
+
     /// Leave out of pictures' files what they were made with: prompt, plan, model, seed (`atelier inspect` reads it back)
     #[arg(long, env = "ATELIER_BARE_PICTURES")]
     pub bare_pictures: bool,
@@ -151,6 +155,30 @@ impl FromStr for EngineKind {
             "torch" => Ok(Self::Torch),
             "double" => Ok(Self::Double),
             other => Err(format!("{other:?} is not an engine: torch, double")),
+        }
+    }
+}
+
+/// What is used again instead of being made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Nothing.
+    None,
+    /// What takes longer to make than to look for.
+    Auto,
+    /// Everything that can be.
+    All,
+}
+
+impl FromStr for Caching {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "auto" => Ok(Self::Auto),
+            "all" => Ok(Self::All),
+            other => Err(format!("{other:?} is none of: auto, all, none")),
         }
     }
 }

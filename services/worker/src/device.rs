@@ -1,5 +1,5 @@
-//! One OS thread owns the engine and does one thing at a time: a task, or a batch of equal drawings that wait for it. Nothing waits for a batch
-//! to become full. A panic there ends the engine, not the process at once: what it did is reported first.
+//! One OS thread owns the engine and does one thing at a time: a task, or a batch of equal drawings or of plans that wait for it. Nothing waits
+//! for a batch to become full. A panic there ends the engine, not the process at once: what it did is reported first.
 
 use std::{
     any::Any,
@@ -11,7 +11,7 @@ use std::{
 use atelier_engine::{
     Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
 };
-use atelier_proto::{job::JobKind, review::Review};
+use atelier_proto::{Sha256, job::JobKind, review::Review};
 use tokio::sync::{mpsc, oneshot};
 
 /// Tasks that may wait for the device; the jobs in hands are fewer.
@@ -67,6 +67,20 @@ pub struct About {
     pub roles: Vec<JobKind>,
     /// Most drawings that it makes at once.
     pub batch: usize,
+    /// Most plans that it makes at once.
+    pub plans: usize,
+    /// Whether drawing takes longer than looking whether it was drawn before.
+    pub dear: bool,
+    /// Digests of what jobs of each kind are done with, as far as it tells.
+    pub weights: Vec<(JobKind, Sha256)>,
+}
+
+impl About {
+    /// Digest of what jobs of this kind are done with.
+    pub fn weights(&self, kind: JobKind) -> Option<Sha256> {
+        let mut told = self.weights.iter();
+        told.find(|(of, _)| *of == kind).map(|(_, digest)| *digest)
+    }
 }
 
 /// What a task came to.
@@ -166,13 +180,20 @@ fn own<E>(
         }
     };
     let batch = batch.unwrap_or_else(|| engine.best_batch()).max(1);
+    let plans = engine.best_plan_batch().max(1);
     let about = About {
         model: engine.model().to_owned(),
         device: engine.device(),
         roles: engine.roles(),
         batch,
+        plans,
+        dear: engine.is_dear(),
+        weights: JobKind::ALL
+            .into_iter()
+            .filter_map(|kind| Some((kind, engine.weights(kind)?)))
+            .collect(),
     };
-    if loaded.send(Ok(about)).is_err() {
+    if loaded.send(Ok(about.clone())).is_err() {
         return;
     }
     let mut waiting = VecDeque::new();
@@ -182,7 +203,7 @@ fn own<E>(
             while let Ok(command) = inbox.try_recv() {
                 waiting.push_back(command);
             }
-            let turn = next_turn(&mut waiting, batch);
+            let turn = next_turn(&mut waiting, &about);
             if turn.is_empty() {
                 break;
             }
@@ -194,7 +215,7 @@ fn own<E>(
 }
 
 /// The task that waits longest, and those that can be computed with it at once. Canceled ones are answered without work.
-fn next_turn(waiting: &mut VecDeque<Command>, most: usize) -> Vec<Command> {
+fn next_turn(waiting: &mut VecDeque<Command>, about: &About) -> Vec<Command> {
     let mut turn: Vec<Command> = Vec::new();
     let mut others = VecDeque::new();
     for command in waiting.drain(..) {
@@ -204,7 +225,7 @@ fn next_turn(waiting: &mut VecDeque<Command>, most: usize) -> Vec<Command> {
         }
         let joins = match turn.first() {
             None => true,
-            Some(first) => turn.len() < most && first.goes_with(&command),
+            Some(first) => turn.len() < first.most(about) && first.goes_with(&command),
         };
         if joins {
             turn.push(command);
@@ -252,7 +273,7 @@ fn compute(engine: &mut dyn Engine, mut turn: Vec<Command>) -> Result<(), Broken
     }
 }
 
-/// One result for each command. Only drawings come more than one at once.
+/// One result for each command. Only drawings or only plans come more than one at once.
 fn make(engine: &mut dyn Engine, turn: &mut [Command]) -> Vec<Result<Made, EngineError>> {
     if let [command] = turn {
         let control: &mut dyn Control = command.control.as_mut();
@@ -264,28 +285,48 @@ fn make(engine: &mut dyn Engine, turn: &mut [Command]) -> Vec<Result<Made, Engin
             Task::Critique(input) => engine.critique(input, control).map(Made::Review),
         }];
     }
-    let mut inputs = Vec::with_capacity(turn.len());
+    let mut drawings = Vec::new();
+    let mut plans = Vec::new();
     let mut controls: Vec<&mut dyn Control> = Vec::with_capacity(turn.len());
     for command in turn {
-        if let Task::Render(input) = &command.task {
-            inputs.push(input.as_ref());
-            controls.push(command.control.as_mut());
+        match &command.task {
+            Task::Render(input) => drawings.push(input.as_ref()),
+            Task::Plan(input) => plans.push(input),
+            Task::Critique(_) => continue,
         }
+        controls.push(command.control.as_mut());
     }
-    let made = engine.render_batch(&inputs, &mut controls);
-    made.into_iter()
-        .map(|made| made.map(Made::Picture))
+    if plans.is_empty() {
+        let made = engine.render_batch(&drawings, &mut controls).into_iter();
+        return made.map(|made| made.map(Made::Picture)).collect();
+    }
+    let made = engine.plan_batch(&plans, &mut controls).into_iter();
+    made.map(|made| made.map(|made| Made::Plan(Box::new(made))))
         .collect()
 }
 
 impl Command {
     /// Whether both can be computed at once.
     fn goes_with(&self, other: &Self) -> bool {
-        let (Task::Render(one), Task::Render(two)) = (&self.task, &other.task) else {
+        if self.control.alone() || other.control.alone() {
             return false;
-        };
-        let apart = self.control.alone() || other.control.alone();
-        !apart && one.shape().is_some_and(|shape| two.shape() == Some(shape))
+        }
+        match (&self.task, &other.task) {
+            (Task::Plan(_), Task::Plan(_)) => true,
+            (Task::Render(one), Task::Render(two)) => {
+                one.shape().is_some_and(|shape| two.shape() == Some(shape))
+            }
+            _ => false,
+        }
+    }
+
+    /// Most of its kind at once.
+    const fn most(&self, about: &About) -> usize {
+        match self.task {
+            Task::Plan(_) => about.plans,
+            Task::Render(_) => about.batch,
+            Task::Critique(_) => 1,
+        }
     }
 
     fn answer(self, made: Result<Made, DeviceError>, took: Duration, batch: u32) {

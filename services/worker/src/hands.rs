@@ -9,7 +9,10 @@ use std::{
 };
 
 use atelier_platform::bus::{Delivery, Urgency};
-use atelier_proto::{JobId, RequestId, TraceContext, job::JobOffer};
+use atelier_proto::{
+    JobId, RequestId, TraceContext,
+    job::{JobKind, JobOffer},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -153,8 +156,10 @@ impl Job {
 pub struct Hands {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
-    /// Most jobs that may wait for the device beside those on it.
+    /// Most jobs other than plans that may wait for the device beside those on it.
     ahead: usize,
+    /// Most plans that may.
+    plans_ahead: usize,
     /// When the device was last seen to do anything.
     moved: Mutex<Instant>,
 }
@@ -190,12 +195,13 @@ pub enum Taken {
 }
 
 impl Hands {
-    /// Empty hands; `ahead` jobs may wait for the device, as many as it takes at once.
-    pub fn new(ahead: usize) -> Self {
+    /// Empty hands; `ahead` jobs and `plans_ahead` plans may wait for the device, as many as it takes at once.
+    pub fn new(ahead: usize, plans_ahead: usize) -> Self {
         Self {
             inner: Mutex::default(),
             changed: watch::channel(0).0,
             ahead: ahead.max(1),
+            plans_ahead: plans_ahead.max(1),
             moved: Mutex::new(Instant::now()),
         }
     }
@@ -334,12 +340,13 @@ impl Hands {
         self.changed.subscribe()
     }
 
-    /// Waits until more jobs are wanted, and says how many: urgently when the device is idle, less so when the one it has is past its middle.
-    pub async fn room(&self) -> (Urgency, usize) {
+    /// Waits until more jobs of a kind are wanted, and says how many: urgently when the device is idle, less so when the one it has is past its
+    /// middle. Of plans as many may wait as are made at once: a worker that draws gathers them meanwhile.
+    pub async fn room(&self, kind: JobKind) -> (Urgency, usize) {
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
-            if let Some(wanted) = self.room_now() {
+            if let Some(wanted) = self.room_now(kind) {
                 return wanted;
             }
             // The sender lives in self, so that this cannot fail.
@@ -347,7 +354,7 @@ impl Hands {
         }
     }
 
-    fn room_now(&self) -> Option<(Urgency, usize)> {
+    fn room_now(&self, kind: JobKind) -> Option<(Urgency, usize)> {
         let inner = lock(&self.inner);
         if inner.jobs.len() >= MOST_HELD {
             return None;
@@ -363,7 +370,14 @@ impl Hands {
             return Some((Urgency::Ahead, most - held));
         }
         let ends_soon = on_device.iter().all(|job| job.nearly_done());
-        (ends_soon && waiting.len() < self.ahead).then_some((Urgency::Ahead, 1))
+        let is_plan = |kind| kind == JobKind::Plan;
+        let alike = |job: &&&Arc<Job>| is_plan(job.offer.work.kind()) == is_plan(kind);
+        let waiting = waiting.iter().filter(alike).count();
+        if is_plan(kind) {
+            let wanted = self.plans_ahead.saturating_sub(waiting);
+            return (ends_soon && wanted > 0).then_some((Urgency::Ahead, wanted));
+        }
+        (ends_soon && waiting < self.ahead).then_some((Urgency::Ahead, 1))
     }
 
     /// The jobs on the device, when it has done nothing with them for `limit`.

@@ -41,7 +41,7 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             pulled = async {
                 tokio::time::sleep(quiet).await;
                 shared.kept.taken(puller.kind()).await;
-                let (urgency, jobs) = shared.hands.room().await;
+                let (urgency, jobs) = shared.hands.room(puller.kind()).await;
                 puller.pull_some(urgency, jobs).await
             } => pulled,
         };

@@ -1,19 +1,26 @@
 //! The way of one job through the worker: fetch, compute, store, report, acknowledge. The last three overlap with the next job's computing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use atelier_proto::{
-    encode,
+    Sha256, encode,
     envelope::MAX_BYTES,
+    job::JobKind,
+    made::{Made, Spent},
     report::{Outcome, Report},
 };
 use tracing::Instrument;
 
 use crate::{
-    device::{DeviceError, Done, Task},
+    config::Caching,
+    device::{self, DeviceError, Done, Task},
     hands::Job,
     outbox,
     progress::Steps,
+    results,
     shared::Shared,
     stages::{self, Label, StageError},
 };
@@ -74,6 +81,8 @@ struct Device {
     /// Of a batch its share.
     time: Duration,
     batch: u32,
+    /// Once something was made.
+    made: Option<Box<Made>>,
 }
 
 impl Default for Device {
@@ -81,6 +90,7 @@ impl Default for Device {
         Self {
             time: Duration::ZERO,
             batch: 1,
+            made: None,
         }
     }
 }
@@ -90,27 +100,93 @@ async fn attempt(
     job: &Arc<Job>,
     device: &mut Device,
 ) -> Result<Outcome, StageError> {
-    let task = tokio::select! {
+    let mut spent = Spent::default();
+    let begun = Instant::now();
+    let kind = job.offer.work.kind();
+    let key = results::key(shared, &job.offer.work);
+    let (task, kept) = tokio::select! {
         biased;
         () = job.stopping() => return Err(StageError::Stopped),
-        task = stages::prepare(&shared.artifacts, &job.offer.work) => task?,
+        both = prepare(shared, job, key) => both,
     };
+    spent.fetch_ms = millis(begun.elapsed());
+    if let Some(outcome) = kept {
+        let made = made_by(shared, kind, spent);
+        device.made = Some(Box::new(Made {
+            cached: true,
+            ..made
+        }));
+        return Ok(outcome);
+    }
+    let mut task = task?;
+    if let (Caching::None, Task::Plan(input)) = (shared.caching, &mut task) {
+        input.keep_for = None;
+    }
     let label = shared
         .labels
         .then(|| Label::of(&shared.about.model, &job.offer.work, &task))
         .flatten();
+    let handed = Instant::now();
     let done = compute(shared, job, task).await;
+    spent.queue_ms = millis(handed.elapsed().saturating_sub(done.took));
+    spent.compute_ms = millis(done.took);
     // From here on the device is free for the next one.
     shared.hands.computed(job);
     (device.time, device.batch) = (done.took / done.batch.max(1), done.batch);
     let made = done.made?;
     shared.engine_works();
-    shared.metrics.device(job.offer.work.kind(), device.time);
-    tokio::select! {
-        biased;
-        () = job.unwanted() => Err(StageError::Stopped),
-        outcome = stages::finish(&shared.artifacts, made, label) => outcome,
+    shared.metrics.device(kind, device.time);
+    let kept = match &made {
+        device::Made::Plan(plan) => plan.kept,
+        _ => None,
+    };
+    if let Some(hit) = kept {
+        shared.metrics.cache("drafts", hit);
     }
+    let computed = Instant::now();
+    let outcome = tokio::select! {
+        biased;
+        () = job.unwanted() => return Err(StageError::Stopped),
+        outcome = stages::finish(&shared.artifacts, made, label) => outcome?,
+    };
+    spent.store_ms = millis(computed.elapsed());
+    if let Some(key) = key {
+        results::keep(shared, key, &outcome);
+    }
+    device.made = Some(Box::new(Made {
+        cached: kept == Some(true),
+        ..made_by(shared, kind, spent)
+    }));
+    Ok(outcome)
+}
+
+/// Fetches the inputs, and looks meanwhile for what came of the same work before.
+async fn prepare(
+    shared: &Shared,
+    job: &Job,
+    key: Option<Sha256>,
+) -> (Result<Task, StageError>, Option<Outcome>) {
+    let inputs = stages::prepare(&shared.artifacts, &job.offer.work);
+    match key {
+        None => (inputs.await, None),
+        Some(key) => tokio::join!(inputs, results::find(shared, key)),
+    }
+}
+
+/// How something was made here.
+fn made_by(shared: &Shared, kind: JobKind, spent: Spent) -> Made {
+    Made {
+        worker: shared.name.clone(),
+        device: shared.about.device.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        weights: shared.about.weights(kind),
+        spent,
+        cached: false,
+    }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Waits for the device and for what it makes. A job that is stopped before its turn does not wait for its turn.
@@ -163,6 +239,7 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
         device_ms: u64::try_from(device.time.as_millis()).unwrap_or(u64::MAX),
         batch: device.batch,
         outage: ended.outage,
+        made: device.made,
         outcome: ended.outcome,
     });
     let answer = outbox::deliver(shared, job, &report).await;

@@ -25,6 +25,7 @@ pub mod offer;
 pub mod outbox;
 pub mod progress;
 pub mod quarantine;
+pub mod results;
 pub mod shared;
 pub mod stages;
 pub mod trial;

@@ -21,6 +21,8 @@ pub struct WorkerMetrics {
     attempts: IntCounterVec,
     /// Answers to reports.
     answers: IntCounterVec,
+    /// What was looked for before it was made.
+    cache: IntCounterVec,
     /// Time on the device.
     device_seconds: HistogramVec,
     /// Jobs in hands.
@@ -52,6 +54,11 @@ impl WorkerMetrics {
                 "worker_answers_total",
                 "Answers of coordinators to reports.",
                 &["answer"],
+            ),
+            cache: metrics.counters(
+                "worker_cache_total",
+                "What was looked for before it was made, by what it is and whether it was there.",
+                &["cache", "outcome"],
             ),
             device_seconds: metrics.histograms(
                 "worker_device_seconds",
@@ -99,6 +106,11 @@ impl WorkerMetrics {
                 self.attempts.with_label_values(&[kind.as_str(), outcome]);
             }
         }
+        for cache in ["results", "drafts"] {
+            for outcome in ["hit", "miss"] {
+                self.cache.with_label_values(&[cache, outcome]);
+            }
+        }
         for answer in ["committed", "superseded", "refused"] {
             self.answers.with_label_values(&[answer]);
         }
@@ -132,6 +144,12 @@ impl WorkerMetrics {
             ReportAnswer::Refused => "refused",
         };
         self.answers.with_label_values(&[answer]).inc();
+    }
+
+    /// Something was looked for before it was made.
+    pub fn cache(&self, cache: &str, hit: bool) {
+        let outcome = if hit { "hit" } else { "miss" };
+        self.cache.with_label_values(&[cache, outcome]).inc();
     }
 
     /// The device worked.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Caching, Config},
     device::{About, Device},
     hands::Hands,
     metrics::WorkerMetrics,
@@ -59,6 +59,8 @@ pub struct Shared {
     pub device: Device,
     /// Whether pictures say what they were made with.
     pub labels: bool,
+    /// What is used again.
+    pub caching: Caching,
     /// Where steps go to be shown.
     pub steps: mpsc::Sender<Step>,
     /// A device that makes no step for this long hangs.
@@ -81,7 +83,7 @@ impl Shared {
     /// Puts it together, under an id that is new at every start.
     pub fn new(config: &Config, parts: Parts) -> Self {
         let (device, about) = parts.engine;
-        let hands = Hands::new(about.batch);
+        let hands = Hands::new(about.batch, about.plans);
         Self {
             worker: WorkerId::from_uuid(uuid::Uuid::now_v7()),
             name: config.display_name(),
@@ -91,6 +93,7 @@ impl Shared {
             artifacts: parts.artifacts,
             device,
             labels: !config.bare_pictures,
+            caching: config.cache,
             steps: parts.steps,
             step_timeout: config.step_timeout(),
             hands: Arc::new(hands),

@@ -11,6 +11,7 @@ use atelier_proto::{
     http::{RequestList, RequestState, RequestView},
     trace::Trace,
 };
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::home::{Home, check, is_png, says};
@@ -23,6 +24,7 @@ fn requests_from_submit_to_trace() -> Result<()> {
     words_for_submit(&home).context("options of submit")?;
     a_request_that_fails(&home).context("a request that fails")?;
     cancel_and_watch(&home).context("cancel and watch")?;
+    replay(&home).context("replay")?;
     interrupting_leaves_the_request(&home).context("Ctrl-C")?;
     pages(&home).context("pages of a list")?;
     ids(&home).context("ids")?;
@@ -63,6 +65,8 @@ fn one_picture(home: &Home) -> Result<()> {
         ],
     )?;
     ensure!(home.json::<Trace>(&["trace", "last"])? == trace);
+    says(&story, &["on double, weights dbdbdb", "waited", "read "])?;
+    page(home, &id).context("the story as a page")?;
     let out = home.ok(&["download", "last", "--out", "again.png", "--trace"])?;
     ensure!(out == "again.png\nagain.trace.json\n", "{out}");
     ensure!(fs::read(home.path("again.png"))? == fs::read(home.path("cat.png"))?);
@@ -71,7 +75,21 @@ fn one_picture(home: &Home) -> Result<()> {
         told["atelier"]["stage"] == "out" && told["parameters"]["settings"]["Seed"].is_string(),
         "{told}"
     );
-    ensure!(home.ok(&["inspect", "again.png"])?.contains("\nplan  "));
+    let said = home.ok(&["inspect", "again.png"])?;
+    says(
+        &said,
+        &["\nplan  ", &format!("again.trace.json, request {id}")],
+    )?;
+    ensure!(
+        told["request"] == id.as_str() && told["sha256"].is_string(),
+        "{told}"
+    );
+    fs::copy(home.path("again.png"), home.path("moved.png"))?;
+    let moved: serde_json::Value = home.json(&["inspect", "moved.png"])?;
+    ensure!(
+        moved["request"].is_null() && moved["sha256"] == told["sha256"],
+        "{moved}"
+    );
     home.ok(&["download", &id, "--out", "again.jpg", "--quality", "70"])?;
     ensure!(fs::read(home.path("again.jpg"))?.starts_with(&[0xFF, 0xD8]));
     let (_, said) = home.expect(1, &["inspect", "again.jpg"])?;
@@ -85,6 +103,49 @@ fn one_picture(home: &Home) -> Result<()> {
     ensure!(is_png(&home.path(&name)), "there is no {name}");
     let raw = home.command(&["submit", "--out", "-", "a dog"]).output()?;
     ensure!(raw.stdout.starts_with(b"\x89PNG") && raw.status.success());
+    Ok(())
+}
+
+fn page(home: &Home, id: &str) -> Result<()> {
+    let out = home.ok(&["trace", id, "--html", "story.html"])?;
+    ensure!(out == "story.html\n", "{out}");
+    let page = fs::read_to_string(home.path("story.html"))?;
+    let picture = STANDARD.encode(fs::read(home.path("cat.png"))?);
+    says(
+        &page,
+        &["<!doctype html>", &picture, "a cat and a radio", "</html>"],
+    )?;
+    let raw = home.ok(&["trace", id, "--html", "-"])?;
+    ensure!(raw == page);
+    home.expect(2, &["trace", id, "--html", "-", "--json"])?;
+    Ok(())
+}
+
+fn replay(home: &Home) -> Result<()> {
+    let prompt = "a cat <script>alert(1)</script> and a fox";
+    let view: RequestView = home.json(&["submit", "--ref", "cat=cat.png", prompt])?;
+    let out = home.ok(&["replay", &view.id.to_string()])?;
+    let digest = view.image.context("a picture")?.sha256;
+    ensure!(
+        out.starts_with(&format!("identical (sha256 {digest})\n")),
+        "{out}"
+    );
+    ensure!(
+        !out.contains("changed") && !out.contains("unknown"),
+        "{out}"
+    );
+    let told: serde_json::Value = home.json(&["replay", "last"])?;
+    ensure!(
+        told["identical"] == true && told["circumstances"] == serde_json::json!([]),
+        "{told}"
+    );
+    ensure!(told["original"] != told["replay"], "{told}");
+    let hostile = home.ok(&["trace", "last", "--html", "-"])?;
+    ensure!(hostile.contains("&lt;script&gt;alert(1)") && !hostile.contains("<script"));
+    let failed = home.ok(&["submit", "--detach", "a cat [slow:60000]"])?;
+    let (_, said) = home.expect(1, &["replay", failed.trim()])?;
+    ensure!(said.contains("is active"), "{said}");
+    home.ok(&["cancel", failed.trim()])?;
     Ok(())
 }
 

@@ -109,6 +109,7 @@ impl Hand {
             device_ms: 3,
             batch: self.batch,
             outage: self.outage,
+            made: None,
             outcome,
         };
         self.send(offer.work.kind(), &report).await

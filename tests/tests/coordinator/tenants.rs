@@ -21,6 +21,7 @@ fn routes(id: RequestId) -> Vec<(Method, String)> {
         (Method::POST, format!("{one}/retry")),
         (Method::GET, format!("{one}/image")),
         (Method::GET, format!("{one}/trace")),
+        (Method::GET, format!("{one}/artifacts/{}", "0".repeat(64))),
         (Method::GET, format!("{one}/events")),
     ]
 }

@@ -212,6 +212,7 @@ impl Desk {
             inputs: Vec::new(),
             references: Vec::new(),
             fix: None,
+            keep_for: None,
         })))
     }
 }
@@ -235,6 +236,7 @@ pub fn plan_work(prompt: &str) -> Work {
         seed: 3,
         references: Vec::new(),
         findings: Vec::new(),
+        keep_for: None,
         think: Default::default(),
     })
 }

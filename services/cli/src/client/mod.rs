@@ -10,7 +10,7 @@ use std::{future::Future, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use atelier_proto::{
-    RequestId,
+    RequestId, Sha256,
     http::{RequestList, RequestState, RequestView, SubmitRequest, WorkerView},
 };
 use reqwest::{RequestBuilder, Response, header};
@@ -142,6 +142,12 @@ impl Client {
     pub async fn trace(&self, id: RequestId) -> Result<Vec<u8>> {
         self.bytes(self.http.get(self.url(&format!("/v1/requests/{id}/trace"))))
             .await
+    }
+
+    /// A file that a request names, by its digest.
+    pub async fn artifact(&self, id: RequestId, sha256: Sha256) -> Result<Vec<u8>> {
+        let path = format!("/v1/requests/{id}/artifacts/{sha256}");
+        self.bytes(self.http.get(self.url(&path))).await
     }
 
     /// Whether the farm says that it is ready, and what it says.

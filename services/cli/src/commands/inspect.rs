@@ -9,16 +9,22 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use atelier_pictures::{Parameters, Provenance, Text, texts};
+use atelier_proto::{RequestId, Sha256, trace::Trace};
+use sha2::{Digest, Sha256 as Hasher};
 
+use super::files::trace_beside;
 use crate::show::{self, OutputArgs};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 20;
+/// The same of a trace.
+const MAX_TRACE: u64 = 16 << 20;
 
 /// Say what a PNG was made with: prompt, model, seed, plan
 ///
 /// Pictures of a farm carry two texts: `parameters`, which other tools read as well, and `atelier`, the same for programs with the digest of the
-/// plan. Pictures of other tools are read as far as they have `parameters`. No farm is asked.
+/// plan. The trace of a request names its picture by the digest of the file, so that a trace beside the picture is recognised. Pictures of other
+/// tools are read as far as they have `parameters`. No farm is asked.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture (PNG)
@@ -46,12 +52,36 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         Err(error) => bail!("{shown} {error}"),
     };
+    let digest = Sha256(Hasher::digest(&file).into());
+    let beside = trace_of(&args.file, digest);
     if args.output.is_json() {
-        show::json(&document(&found))?;
+        let mut document = document(&found);
+        document["sha256"] = serde_json::json!(digest);
+        document["request"] = serde_json::json!(beside.as_ref().map(|(_, request)| request));
+        show::json(&document)?;
     } else {
-        show::print(&show::multiline(&story(&args.file, &found)))?;
+        let mut told = story(&args.file, &found);
+        let _ = writeln!(told, "{:12}{digest}", "sha256");
+        if let Some((trace, request)) = beside {
+            let _ = writeln!(told, "{:12}{}, request {request}", "trace", trace.display());
+        }
+        show::print(&show::multiline(&told))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The trace beside a picture and its request, when it is about this very file: as the result, or as what a stage drew.
+fn trace_of(picture: &Path, digest: Sha256) -> Option<(PathBuf, RequestId)> {
+    let file = trace_beside(picture);
+    if fs::metadata(&file).ok()?.len() > MAX_TRACE {
+        return None;
+    }
+    let trace: Trace = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+    let drawn = trace.jobs.iter().filter_map(|job| job.artifact);
+    let mut named = trace.image.into_iter().chain(drawn);
+    named
+        .any(|artifact| artifact.sha256 == digest)
+        .then_some((file, trace.request))
 }
 
 fn text<'a>(texts: &'a [Text], keyword: &str) -> Option<&'a str> {

@@ -17,6 +17,7 @@ pub mod list;
 pub mod migrate;
 mod options;
 pub mod plan;
+pub mod replay;
 mod request;
 pub mod retry;
 pub mod status;

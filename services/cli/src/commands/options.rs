@@ -46,6 +46,9 @@ pub struct RequestArgs {
     /// Most rounds of drawing and checking, 1 to 4.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4))]
     max_rounds: Option<u32>,
+    /// Draw everything anew, also what was drawn before, and keep nothing of it for later
+    #[arg(long)]
+    no_cache: bool,
     /// How urgent it is.
     #[arg(long, value_enum, default_value = "interactive")]
     priority: Urgency,
@@ -117,6 +120,7 @@ impl RequestArgs {
             plan: plan.map(Box::new),
             plan_only: false,
             webhook: None,
+            cache: self.no_cache.then_some(false),
         })
     }
 }

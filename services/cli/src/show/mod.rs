@@ -11,6 +11,7 @@ mod table;
 
 use std::io::{self, Write};
 
+pub use atelier_story::words::line;
 pub use board::{Board, Lane};
 pub use output::{OutputArgs, json};
 pub use picture::show as picture;
@@ -51,14 +52,7 @@ pub fn error(text: &str) {
     );
 }
 
-/// One line of text from elsewhere: what could steer the terminal is left out.
-pub fn line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
-/// The same, with line breaks kept.
+/// Text from elsewhere, its line breaks kept: what could steer the terminal is left out.
 pub fn multiline(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })

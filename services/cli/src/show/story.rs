@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use atelier_proto::{
-    http::RequestState,
-    job::JobKind,
-    plan::{BBox, Plan, Predicate, Question},
+    Sha256,
+    http::Cost,
+    plan::Plan,
+    report::Thought,
     review::{Answer, Review},
     trace::{Trace, TraceJob},
 };
+use atelier_story::words::{self, asked, costs, place, plan_of, predicate, share, time};
 
-use super::{line, short};
+use super::{Table, line, short};
 
 /// The story of a trace, for people.
 pub fn story(trace: &Trace) -> String {
@@ -25,28 +27,26 @@ pub fn story(trace: &Trace) -> String {
         line(&trace.model)
     );
     let _ = writeln!(out, "  accepted  {}", line(&trace.created_at));
-    for reference in &trace.submitted.references {
-        let _ = writeln!(out, "  brought   a picture of {}", line(&reference.name));
+    for named in &trace.pictures {
+        let (name, digest) = (line(&named.name), digest(&named.picture.sha256));
+        let _ = writeln!(out, "  brought   a picture of {name}, {digest}");
     }
-    if let Some(thought) = &trace.thought {
-        let (sampled, forced) = (thought.tokens_sampled, thought.tokens_forced);
-        let _ = writeln!(
-            out,
-            "\nThought ({sampled} tokens chosen, {forced} given by the grammar)"
-        );
-        for words in thought
-            .text
-            .lines()
-            .filter(|words| !words.trim().is_empty())
-        {
-            let _ = writeln!(out, "  {}", line(words));
-        }
-        for note in &thought.notes {
-            let _ = writeln!(out, "  note: {}", line(note));
+    for earlier in &trace.earlier_plans {
+        let made = digest(&earlier.artifact.sha256);
+        let _ = writeln!(out, "\nPlan of round {}, {made}", earlier.round);
+        tell_thought(out, earlier.thought.as_ref());
+        if let Some(plan) = &earlier.plan {
+            tell_plan(out, plan);
         }
     }
     if let Some(plan) = &trace.plan {
+        let made = trace.plan_artifact.as_ref();
+        let made = made.map(|made| format!(", {}", digest(&made.sha256)));
+        let _ = writeln!(out, "\nPlan{}", made.unwrap_or_default());
+        tell_thought(out, trace.thought.as_ref());
         tell_plan(out, plan);
+    } else {
+        tell_thought(out, trace.thought.as_ref());
     }
     let _ = writeln!(out, "\nWork");
     let mut round = 0;
@@ -55,14 +55,50 @@ pub fn story(trace: &Trace) -> String {
             round = job.round;
             let _ = writeln!(out, "  Round {round}");
         }
-        tell_job(out, job, trace.plan.as_ref());
+        tell_job(out, job, plan_of(trace, round));
     }
+    if !trace.decisions.is_empty() {
+        let _ = writeln!(out, "\nDecisions");
+    }
+    for decided in &trace.decisions {
+        let (round, what) = (decided.round, words::decision(decided));
+        let _ = writeln!(out, "  after round {round}  {what}");
+    }
+    tell_cost(out, &trace.cost);
     tell_end(out, trace);
     text
 }
 
+/// The beginning of a digest: enough to tell one from another.
+fn digest(sha256: &Sha256) -> String {
+    short(&sha256.to_string(), 13)
+}
+
+fn tell_thought(out: &mut String, thought: Option<&Thought>) {
+    let Some(thought) = thought else { return };
+    let (sampled, forced) = (thought.tokens_sampled, thought.tokens_forced);
+    let _ = writeln!(
+        out,
+        "  thought    {sampled} tokens chosen, {forced} given by the grammar"
+    );
+    let lines = thought.text.lines();
+    for words in lines.filter(|words| !words.trim().is_empty()) {
+        let _ = writeln!(out, "    {}", line(words));
+    }
+    let reasoning = thought.reasoning.lines();
+    for words in reasoning.filter(|words| !words.trim().is_empty()) {
+        let _ = writeln!(out, "    thought before: {}", line(words));
+    }
+    for cited in &thought.evidence {
+        let (what, said) = (line(&cited.what), line(&cited.words));
+        let _ = writeln!(out, "  because    {what}: {said:?}");
+    }
+    for note in &thought.notes {
+        let _ = writeln!(out, "  note: {}", line(note));
+    }
+}
+
 fn tell_plan(out: &mut String, plan: &Plan) {
-    let _ = writeln!(out, "\nPlan");
     for (name, value) in [
         ("reasoning", &plan.reasoning),
         ("caption", &plan.caption),
@@ -127,23 +163,13 @@ fn tell_plan(out: &mut String, plan: &Plan) {
 }
 
 fn tell_job(out: &mut String, job: &TraceJob, plan: Option<&Plan>) {
-    let what = match job.kind {
-        JobKind::Plan => "plan".to_owned(),
-        JobKind::Render => {
-            let stage = line(job.stage.as_deref().unwrap_or("?"));
-            format!(
-                "draw {stage} ({})",
-                line(job.op.as_deref().unwrap_or("generate"))
-            )
-        }
-        JobKind::Critique => "check".to_owned(),
-    };
+    let what = words::work(job);
     let mut facts = vec![line(&job.state)];
-    facts.extend(job.wall_ms.map(|ms| format!("{:.2} s", ms as f64 / 1000.0)));
-    facts.extend(
-        job.device_ms
-            .map(|ms| format!("{:.2} s on the device", ms as f64 / 1000.0)),
-    );
+    facts.extend(job.wall_ms.map(time));
+    let on_device = job
+        .device_ms
+        .map(|ms| format!("{} on the device", time(ms)));
+    facts.extend(on_device);
     facts.extend(job.steps.map(|steps| format!("{steps} steps")));
     facts.extend(job.seed.map(|seed| format!("seed {seed}")));
     if job.attempts > 1 {
@@ -155,6 +181,7 @@ fn tell_job(out: &mut String, job: &TraceJob, plan: Option<&Plan>) {
             .map(|worker| format!("by {}", line(worker))),
     );
     let _ = writeln!(out, "    {what}: {}", facts.join(", "));
+    tell_making(out, job);
     if let Some(reason) = &job.reason {
         let _ = writeln!(out, "      because {}", line(reason));
     }
@@ -170,7 +197,7 @@ fn tell_job(out: &mut String, job: &TraceJob, plan: Option<&Plan>) {
         let _ = writeln!(
             out,
             "      made {} ({} bytes)",
-            short(&artifact.sha256.to_string(), 13),
+            digest(&artifact.sha256),
             artifact.bytes
         );
     }
@@ -179,14 +206,54 @@ fn tell_job(out: &mut String, job: &TraceJob, plan: Option<&Plan>) {
     }
 }
 
+/// On what, with which weights, and what it waited for.
+fn tell_making(out: &mut String, job: &TraceJob) {
+    if !job.inputs.is_empty() {
+        let inputs: Vec<String> = job.inputs.iter().map(digest).collect();
+        let _ = writeln!(out, "      read {}", inputs.join(" and "));
+    }
+    if let Some(mended) = &job.fix {
+        let _ = writeln!(out, "      {}", words::fix(mended));
+    }
+    if let Some(left) = &job.kept {
+        let _ = writeln!(out, "      {}", words::kept(left));
+    }
+    let Some(made) = &job.made else { return };
+    let mut facts = vec![format!("on {}", line(&made.device))];
+    facts.extend(
+        made.weights
+            .as_ref()
+            .map(|weights| format!("weights {}", digest(weights))),
+    );
+    facts.extend(job.batch.map(|batch| format!("{batch} drawn at once")));
+    let waited = job.started_ms.zip(job.ready_ms);
+    let waited = waited.map(|(started, ready)| started.saturating_sub(ready));
+    facts.extend(waited.map(|ms| format!("waited {}", time(ms))));
+    if made.cached {
+        facts.push("from the cache".into());
+    }
+    let _ = writeln!(out, "      {}", facts.join(", "));
+}
+
+fn tell_cost(out: &mut String, cost: &Cost) {
+    let total = cost.total_ms();
+    if total == 0 {
+        return;
+    }
+    let mut table = Table::new(&["  ON DEVICES", "TIME", "SHARE"]);
+    for (what, ms) in costs(cost) {
+        table.row(&[&format!("  {what}"), &time(ms), &share(ms, total)]);
+    }
+    table.row(&["  all", &time(total), ""]);
+    let _ = write!(out, "\nCost\n{}", table.text());
+}
+
 fn tell_review(out: &mut String, review: &Review, plan: Option<&Plan>) {
     let score = review.score();
     let (pass, fail, unknown) = (score.pass, score.fail, score.unknown);
     let _ = writeln!(out, "      {pass} right, {fail} wrong, {unknown} undecided");
     for verdict in &review.verdicts {
-        let check =
-            plan.and_then(|plan| plan.checks.iter().find(|check| check.id == verdict.check));
-        let asked = check.map_or_else(|| line(&verdict.check), |check| question(&check.question));
+        let asked = asked(plan, &verdict.check);
         let answer = match verdict.answer {
             Answer::Pass => "yes",
             Answer::Fail => "NO",
@@ -220,22 +287,8 @@ fn tell_review(out: &mut String, review: &Review, plan: Option<&Plan>) {
 }
 
 fn tell_end(out: &mut String, trace: &Trace) {
-    let rounds = trace.jobs.iter().map(|job| job.round).max().unwrap_or(0);
-    let rounds = if rounds == 1 {
-        "1 round".to_owned()
-    } else {
-        format!("{rounds} rounds")
-    };
-    let end = match trace.state {
-        RequestState::Active => "still being worked on",
-        RequestState::Succeeded => "succeeded",
-        RequestState::Failed => "failed",
-        RequestState::Canceled => "was canceled",
-    };
-    let _ = writeln!(out, "\nEnd\n  {end} after {rounds}");
-    if let Some(reason) = &trace.reason {
-        let _ = writeln!(out, "  because {}", line(reason));
-    } else if let Some(why) = why_it_ended(trace) {
+    let _ = writeln!(out, "\nEnd\n  {}", words::end(trace));
+    if let Some(why) = words::why_it_ended(trace) {
         let _ = writeln!(out, "  because {why}");
     }
     if let Some(finished) = &trace.finished_at {
@@ -243,60 +296,6 @@ fn tell_end(out: &mut String, trace: &Trace) {
     }
     if let Some(image) = &trace.image {
         let _ = writeln!(out, "  picture {} ({} bytes)", image.sha256, image.bytes);
-    }
-}
-
-/// Why a success came when it did: read off the last review.
-fn why_it_ended(trace: &Trace) -> Option<String> {
-    if trace.state != RequestState::Succeeded {
-        return None;
-    }
-    let Some(review) = trace.jobs.iter().rev().find_map(|job| job.review.as_ref()) else {
-        return Some("nothing was to be checked".into());
-    };
-    let score = review.score();
-    let asked = score.pass + score.fail + score.unknown;
-    Some(match score.fail {
-        0 if score.unknown == 0 => format!("all {asked} checks passed"),
-        0 => format!("no check failed ({} of {asked} undecided)", score.unknown),
-        _ => "the rounds were used up; the best picture was kept".into(),
-    })
-}
-
-/// A box in per cent: from left to right, from top to bottom.
-fn place(place: &BBox) -> String {
-    let [x0, y0, x1, y1] = place.0.map(|part| (part * 100.0).round() as i32);
-    format!("x {x0}-{x1} %, y {y0}-{y1} %")
-}
-
-fn predicate(predicate: Predicate) -> &'static str {
-    match predicate {
-        Predicate::LeftOf => "left of",
-        Predicate::RightOf => "right of",
-        Predicate::Above => "above",
-        Predicate::Below => "below",
-        Predicate::On => "on",
-        Predicate::In => "in",
-        Predicate::Near => "near",
-        Predicate::Behind => "behind",
-        Predicate::InFrontOf => "in front of",
-    }
-}
-
-fn question(question: &Question) -> String {
-    match question {
-        Question::Presence { element } => format!("is there {}?", line(element)),
-        Question::Count { noun, expect } => format!("exactly {expect} {}?", line(noun)),
-        Question::Color { element, expect } => format!("is {} {}?", line(element), line(expect)),
-        Question::Position { element, expect } => {
-            format!("is {} at {}?", line(element), place(expect))
-        }
-        Question::Relation {
-            subject,
-            predicate: how,
-            object,
-        } => format!("is {} {} {}?", line(subject), predicate(*how), line(object)),
-        Question::Text { expect } => format!("does it say {:?}?", line(expect)),
     }
 }
 

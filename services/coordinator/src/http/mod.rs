@@ -93,6 +93,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/requests/{id}/retry", post(requests::retry::handler)),
         ("/v1/requests/{id}/image", get(requests::image::handler)),
         ("/v1/requests/{id}/trace", get(requests::trace::handler)),
+        (
+            "/v1/requests/{id}/artifacts/{sha256}",
+            get(requests::artifact::handler),
+        ),
         ("/v1/requests/{id}/events", get(requests::events::handler)),
         ("/v1/workers", get(workers::handler)),
         (

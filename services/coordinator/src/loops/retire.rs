@@ -19,6 +19,9 @@ pub struct Keep {
     pub every: Duration,
 }
 
+/// Pointers to results that were not used for so long go.
+const RESULTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// A step that takes longer hangs: asking which of some thousand objects no row names may take ten minutes, one deletion half a minute.
 const LONGEST_STEP: Duration = Duration::from_secs(900);
 
@@ -60,5 +63,12 @@ async fn turn(farm: &Farm, keep: Keep, pulse: &Pulse) {
             }
         }
         Err(error) => tracing::warn!(%error, "sweep"),
+    }
+    let forgotten =
+        retire::forget_results(&farm.artifacts, &SystemClock, RESULTS_KEPT, pulse).await;
+    match forgotten {
+        Ok(0) => {}
+        Ok(results) => tracing::info!(results, "forgot results that were not used again"),
+        Err(error) => tracing::warn!(%error, "forgetting results"),
     }
 }

@@ -4,6 +4,7 @@ use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
     ArtifactRef, MediaType,
     job::Size,
+    made::Made,
     report::{Cited, Outcome as Reported, Report, Thought, UsedReference},
 };
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use crate::store::Finding;
 const MAX_THOUGHT_BYTES: usize = 16_384;
 /// Longest reason or remark that is kept, in bytes.
 const MAX_REASON_BYTES: usize = 1_000;
+/// Longest name of a worker, device or version that is kept, in bytes.
+const MAX_WORD_BYTES: usize = 100;
 /// Most remarks of a thought that are kept.
 const MAX_NOTES: usize = 32;
 /// Most references of a render that are kept.
@@ -23,23 +26,31 @@ const MAX_CITED: usize = 128;
 const MAX_CITED_BYTES: usize = 200;
 
 /// What the trace tells of how a job was done; stored as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Detail {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
     /// Of a plan.
-    Thought(Thought),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought: Option<Thought>,
     /// Of a render.
-    Drawn {
-        /// Denoise steps done.
-        steps: u32,
-        /// Size in pixels.
-        size: Size,
-        /// Pictures that elements were drawn with.
-        references: Vec<UsedReference>,
-        /// Drawings that were on the device at once.
-        #[serde(default = "alone")]
-        batch: u32,
-    },
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
+    /// Of anything that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// What the trace tells of a drawing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Denoise steps done.
+    pub steps: u32,
+    /// Size in pixels.
+    pub size: Size,
+    /// Pictures that elements were drawn with.
+    pub references: Vec<UsedReference>,
+    /// Drawings that were on the device at once.
+    #[serde(default = "alone")]
+    pub batch: u32,
 }
 
 const fn alone() -> u32 {
@@ -66,7 +77,10 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             thought,
         } => {
             fits(&artifact, MediaType::Json)?;
-            let detail = Detail::Thought(bounded(thought));
+            let detail = Detail {
+                thought: Some(bounded(thought)),
+                ..Detail::default()
+            };
             let outcome = match Graph::of(&plan) {
                 Ok(graph) => Outcome::Planned { artifact, graph },
                 // Another try may make a better one.
@@ -90,11 +104,15 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
                 used.element = text(std::mem::take(&mut used.element), MAX_REASON_BYTES);
                 used.reference = text(std::mem::take(&mut used.reference), MAX_REASON_BYTES);
             }
-            let detail = Detail::Drawn {
+            let drawn = Drawn {
                 steps,
                 size,
                 references,
                 batch: report.batch,
+            };
+            let detail = Detail {
+                drawn: Some(drawn),
+                ..Detail::default()
             };
             (Outcome::Rendered { image }, Some(detail))
         }
@@ -107,7 +125,10 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             if review.score() != score {
                 return Err(BadReport::Score);
             }
-            (Outcome::Reviewed { artifact, score }, None)
+            (
+                Outcome::Reviewed { artifact, score },
+                Some(Detail::default()),
+            )
         }
         Reported::Failed { reason, retry } => {
             let reason = text(reason, MAX_REASON_BYTES);
@@ -122,9 +143,24 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
     let finding = Finding {
         worker: report.worker,
         device_ms: report.device_ms.min(i64::MAX.cast_unsigned()),
-        detail: detail.and_then(|detail| serde_json::to_value(detail).ok()),
+        detail: detail.and_then(|detail| told(detail, report.made)),
     };
     Ok((outcome, finding))
+}
+
+/// As it is stored; nothing where there is nothing to tell.
+fn told(detail: Detail, made: Option<Box<Made>>) -> Option<serde_json::Value> {
+    let made = made.map(|made| Made {
+        worker: text(made.worker, MAX_WORD_BYTES),
+        device: text(made.device, MAX_WORD_BYTES),
+        version: text(made.version, MAX_WORD_BYTES),
+        ..*made
+    });
+    let detail = Detail { made, ..detail };
+    if detail == Detail::default() {
+        return None;
+    }
+    serde_json::to_value(detail).ok()
 }
 
 fn fits(artifact: &ArtifactRef, media_type: MediaType) -> Result<(), BadReport> {
@@ -188,6 +224,7 @@ mod tests {
             device_ms: u64::MAX,
             batch: 1,
             outage: false,
+            made: None,
             outcome,
         }
     }
@@ -229,6 +266,43 @@ mod tests {
         };
         assert_eq!(reason, "ä".repeat(500));
         assert_eq!(finding.device_ms, i64::MAX.cast_unsigned());
+    }
+
+    #[test]
+    fn what_is_stored_of_earlier_releases_stays_readable() {
+        let drawn = r#"{"drawn":{"steps":4,"size":{"width":8,"height":8},"references":[]}}"#;
+        let read: Detail = serde_json::from_str(drawn).unwrap();
+        assert_eq!(read.drawn.unwrap().batch, 1);
+        let thought = r#"{"thought":{"text":"t","tokens_sampled":1,"tokens_forced":2,"notes":[]}}"#;
+        let read: Detail = serde_json::from_str(thought).unwrap();
+        assert_eq!(read.thought.unwrap().text, "t");
+    }
+
+    #[test]
+    fn a_review_tells_who_made_it_and_otherwise_nothing() {
+        let reviewed = || Reported::Reviewed {
+            review: Box::default(),
+            artifact: artifact(MediaType::Json, 9),
+            score: Score::default(),
+        };
+        let (_, finding) = read(report(reviewed())).unwrap();
+        assert_eq!(finding.detail, None);
+        let made = Made {
+            worker: "w".repeat(1_000),
+            device: "cpu\0".into(),
+            version: "0.1.0".into(),
+            weights: None,
+            spent: Default::default(),
+            cached: false,
+        };
+        let told = Report {
+            made: Some(Box::new(made)),
+            ..report(reviewed())
+        };
+        let (_, finding) = read(told).unwrap();
+        let detail: Detail = serde_json::from_value(finding.detail.unwrap()).unwrap();
+        let made = detail.made.unwrap();
+        assert_eq!((made.worker.len(), made.device.as_str()), (100, "cpu"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub async fn submit_all(
         priority: wanted.request.priority,
         steps: wanted.request.steps,
         size: wanted.request.size,
+        use_cache: wanted.request.cache.unwrap_or(true),
         pictures: wanted.pictures.clone(),
         webhook: None,
     });

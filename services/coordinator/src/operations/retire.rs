@@ -76,3 +76,24 @@ pub async fn sweep(
         tokio::time::sleep(PAUSE).await;
     }
 }
+
+/// Deletes pointers to results that were written more than `kept` ago; returns how many. Those that are used are written again, and what they point
+/// at is kept or not whether they are there or not.
+pub async fn forget_results(
+    artifacts: &Artifacts,
+    clock: &impl Clock,
+    kept: Duration,
+    pulse: &Pulse,
+) -> Result<u64, SaveError> {
+    let kept_ms = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+    let mut forgotten = 0;
+    let mut listed = artifacts.list_results();
+    while let Some(pointer) = listed.try_next().await? {
+        pulse.beat();
+        let oldest = clock.unix_millis().cast_signed().saturating_sub(kept_ms);
+        if pointer.modified_unix_millis < oldest && artifacts.delete_older(&pointer).await? {
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}

@@ -65,6 +65,7 @@ pub async fn retry(
         priority: asked.priority,
         steps: asked.steps,
         size: asked.size,
+        use_cache: asked.use_cache,
         pictures: asked.pictures,
         webhook: None,
     };

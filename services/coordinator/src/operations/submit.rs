@@ -141,6 +141,7 @@ pub async fn submit(
         priority: submitted.priority,
         steps: submitted.steps,
         size: submitted.size,
+        use_cache: submitted.cache.unwrap_or(true),
         pictures,
         webhook,
     };

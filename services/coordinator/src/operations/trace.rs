@@ -2,8 +2,11 @@
 
 use atelier_platform::ArtifactError;
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, TenantId, WorkerId, job::JobKind, report::Thought,
-    trace::Trace,
+    ArtifactRef, MediaType, RequestId, TenantId, WorkerId,
+    job::JobKind,
+    made::Made,
+    report::Thought,
+    trace::{Revision, Trace, TraceJob},
 };
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
@@ -102,38 +105,65 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
     let mut trace = rows.trace;
     if let Some(plan) = rows.plan {
         trace.plan = read(farm, &plan).await?;
+        trace.plan_artifact = Some(plan);
     }
     for (job, detail) in trace.jobs.iter_mut().zip(rows.details) {
-        let worker = job.worker.as_deref().and_then(|id| id.parse().ok());
-        if let Some(name) = worker.and_then(|worker: WorkerId| farm.workers.name(worker)) {
-            job.worker = Some(name);
-        }
-        match detail.map(serde_json::from_value) {
-            Some(Ok(Detail::Thought(thought))) => trace.thought = Some(thought),
-            Some(Ok(Detail::Drawn {
-                steps,
-                references,
-                batch,
-                ..
-            })) => {
-                job.steps = Some(steps);
-                job.batch = (batch > 1).then_some(batch);
-                job.references = references;
-            }
-            Some(Err(error)) => {
+        let detail = detail.map(serde_json::from_value).transpose();
+        let detail: Detail = detail
+            .inspect_err(|error| {
                 tracing::warn!(request = %trace.request, %error, "a job's detail cannot be read");
+            })
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        tell_worker(farm, job, detail.made);
+        if let Some(drawn) = detail.drawn {
+            job.steps = Some(drawn.steps);
+            job.batch = (drawn.batch > 1).then_some(drawn.batch);
+            job.references = drawn.references;
+        }
+        let made = job.artifact;
+        match (job.kind, made) {
+            (JobKind::Critique, Some(review)) => job.review = read(farm, &review).await?,
+            (JobKind::Plan, Some(plan)) if trace.plan_artifact != Some(plan) => {
+                trace.earlier_plans.push(Revision {
+                    round: job.round,
+                    artifact: plan,
+                    plan: read(farm, &plan).await?,
+                    thought: detail.thought,
+                });
             }
-            None => {}
+            (JobKind::Plan, Some(_)) => trace.thought = detail.thought,
+            _ => {}
         }
-        if let (JobKind::Critique, Some(review)) = (job.kind, &job.artifact) {
-            job.review = read(farm, review).await?;
-        }
+        let repairs = job.op.as_deref() == Some("repair");
+        trace
+            .cost
+            .add(job.kind, repairs, job.device_ms.unwrap_or(0));
     }
     if !rows.notes.is_empty() {
         let thought = trace.thought.get_or_insert_with(Thought::default);
         thought.notes.extend(rows.notes);
     }
     Ok(trace)
+}
+
+/// Who did a job and when it began, by its report; by what is remembered of the worker where the report does not tell.
+fn tell_worker(farm: &Farm, job: &mut TraceJob, made: Option<Made>) {
+    match made {
+        Some(made) => {
+            job.worker = Some(made.worker.clone());
+            let after_begin = u64::from(made.spent.compute_ms) + u64::from(made.spent.store_ms);
+            job.started_ms = job.ended_ms.map(|ended| ended.saturating_sub(after_begin));
+            job.made = Some(made);
+        }
+        None => {
+            let worker = job.worker.as_deref().and_then(|id| id.parse().ok());
+            if let Some(name) = worker.and_then(|worker: WorkerId| farm.workers.name(worker)) {
+                job.worker = Some(name);
+            }
+        }
+    }
 }
 
 /// Reads a JSON artifact; one that is gone or damaged leaves a gap in the trace, with a log line.

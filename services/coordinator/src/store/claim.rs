@@ -1,7 +1,7 @@
 //! Taking ready jobs to be published, and giving them back when that failed.
 
 use atelier_proto::{
-    ArtifactRef, JobId, MediaType, RequestId, TraceContext, WorkerId,
+    ArtifactRef, JobId, MediaType, RequestId, TenantId, TraceContext, WorkerId,
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Work},
 };
 use sqlx::{FromRow, types::Json};
@@ -66,6 +66,8 @@ struct ClaimedRow {
     plan_sha256: Option<Vec<u8>>,
     plan_bytes: Option<i64>,
     traceparent: Option<String>,
+    tenant_id: Uuid,
+    use_cache: bool,
 }
 
 /// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lane`.
@@ -121,7 +123,8 @@ const CLAIM: &str = "
         WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
-           r.prompt, r.think, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent
+           r.prompt, r.think, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
+           r.tenant_id, r.use_cache
     FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
     ORDER BY c.fair_tag, c.id";
 
@@ -234,6 +237,7 @@ impl ClaimedRow {
                 seed,
                 references: self.pictures.0.clone(),
                 findings: Vec::new(),
+                keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
                 think: think(&self.think),
             }),
             JobKind::Render => Work::Render(RenderWork {
@@ -248,6 +252,7 @@ impl ClaimedRow {
                 inputs: self.input_pictures.0.clone(),
                 references: self.pictures.0.clone(),
                 fix: None,
+                keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
             }),
             JobKind::Critique => Work::Critique(CritiqueWork {
                 plan: plan()?,

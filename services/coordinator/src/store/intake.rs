@@ -47,6 +47,8 @@ pub struct Submission {
     pub steps: Option<u32>,
     /// Size in pixels.
     pub size: Option<Size>,
+    /// Whether what was made before may be used.
+    pub use_cache: bool,
     /// The user's own pictures.
     pub pictures: Vec<NamedReference>,
     /// Who is told of its end.
@@ -61,6 +63,7 @@ impl Submission {
             priority: self.priority,
             steps: self.steps,
             size: self.size,
+            keep_for: self.use_cache.then_some(self.tenant),
             pictures: self.pictures.clone(),
             brought: self.brought,
         }

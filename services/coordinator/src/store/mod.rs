@@ -9,6 +9,7 @@ mod intake;
 mod job_row;
 mod keys;
 mod leases;
+mod named;
 mod notices;
 mod offer;
 mod pool;

@@ -32,6 +32,7 @@ pub(super) fn offer(
             seed: job.seed,
             references: spec.pictures.clone(),
             findings: Vec::new(),
+            keep_for: spec.keep_for,
             think: spec.think,
         }),
         JobKind::Render => Work::Render(RenderWork {
@@ -43,6 +44,7 @@ pub(super) fn offer(
             inputs,
             references: spec.pictures.clone(),
             fix: None,
+            keep_for: spec.keep_for,
         }),
         JobKind::Critique => Work::Critique(CritiqueWork {
             plan: plan()?,

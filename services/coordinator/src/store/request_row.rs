@@ -2,7 +2,7 @@
 
 use atelier_domain::{Best, PlanInUse, Request, State};
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, Sha256, TraceContext,
+    ArtifactRef, MediaType, RequestId, Sha256, TenantId, TraceContext,
     job::{NamedReference, Priority, Size, Think},
     review::Score,
 };
@@ -44,6 +44,7 @@ pub(super) struct RequestRow {
     width: Option<i32>,
     height: Option<i32>,
     pictures: Json<Vec<NamedReference>>,
+    use_cache: bool,
     traceparent: Option<String>,
 }
 
@@ -60,6 +61,8 @@ pub struct Spec {
     pub steps: Option<u32>,
     /// Size in pixels.
     pub size: Option<Size>,
+    /// Whose drawings may be used for it and are kept, if any.
+    pub keep_for: Option<TenantId>,
     /// The user's own pictures.
     pub pictures: Vec<NamedReference>,
     /// The submitter's trace, if it brought one.
@@ -75,6 +78,7 @@ impl RequestRow {
             priority,
             steps: self.steps.map(i32::unsigned_abs),
             size: size(self.width, self.height),
+            keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
             pictures: std::mem::take(&mut self.pictures.0),
             brought: self
                 .traceparent
@@ -90,7 +94,7 @@ macro_rules! select {
             "SELECT id, seed, max_rounds, think, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
-                    traceparent,
+                    traceparent, use_cache,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
              FROM requests
              WHERE id = ANY($1)",

@@ -32,6 +32,8 @@ pub struct Asked {
     pub size: Option<Size>,
     /// Most passes of render and critique.
     pub max_rounds: u32,
+    /// Whether what was made before may be used.
+    pub use_cache: bool,
     /// The user's own pictures, stored.
     pub pictures: Vec<NamedReference>,
     /// Ended with its plan.
@@ -52,6 +54,7 @@ struct AskedRow {
     height: Option<i32>,
     max_rounds: i16,
     plan_only: bool,
+    use_cache: bool,
     pictures: Json<Vec<NamedReference>>,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
@@ -65,7 +68,7 @@ impl Store {
         id: RequestId,
     ) -> Result<Option<Asked>, StoreError> {
         let row: Option<AskedRow> = sqlx::query_as(
-            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures,
+            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, use_cache, pictures,
                     direct_plan_sha256, direct_plan_bytes
              FROM requests WHERE id = $1 AND tenant_id = $2",
         )
@@ -103,6 +106,7 @@ impl AskedRow {
             steps: self.steps.map(i32::unsigned_abs),
             size: size(self.width, self.height),
             max_rounds: u32::from(self.max_rounds.unsigned_abs()),
+            use_cache: self.use_cache,
             pictures: self.pictures.0,
             plan_only: self.plan_only,
             direct_plan,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId,
-    http::{SubmitRequest, UploadedReference},
+    http::{Cost, SubmitRequest, UploadedReference},
     job::{JobKind, NamedReference, Priority},
     trace::{Trace, TraceJob},
 };
@@ -44,6 +44,7 @@ struct HeadRow {
     max_rounds: i16,
     plan_only: bool,
     pictures: Json<Vec<NamedReference>>,
+    use_cache: bool,
     state: String,
     reason: Option<String>,
     plan_sha256: Option<Vec<u8>>,
@@ -67,7 +68,9 @@ struct JobRow {
     state: String,
     attempt: i32,
     worker_id: Option<Uuid>,
-    wall_ms: Option<i64>,
+    input_pictures: Json<Vec<ArtifactRef>>,
+    ready_ms: Option<i64>,
+    ended_ms: Option<i64>,
     device_ms: Option<i64>,
     artifact_sha256: Option<Vec<u8>>,
     artifact_bytes: Option<i64>,
@@ -80,7 +83,7 @@ impl Store {
     pub async fn trace_rows(&self, ids: &[RequestId]) -> Result<Vec<TraceRows>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
-            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures, state, reason,
+            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
@@ -90,10 +93,12 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let jobs: Vec<JobRow> = sqlx::query_as(
-            "SELECT id, request_id, kind, round, stage, op, seed, state, attempt, worker_id,
-                    (extract(epoch FROM finished_at - ready_at) * 1000)::bigint AS wall_ms,
-                    device_ms, artifact_sha256, artifact_bytes, reason, detail
-             FROM jobs WHERE request_id = ANY($1) ORDER BY request_id, position",
+            "SELECT j.id, j.request_id, j.kind, j.round, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
+                    (extract(epoch FROM j.ready_at - r.created_at) * 1000)::bigint AS ready_ms,
+                    (extract(epoch FROM j.finished_at - r.created_at) * 1000)::bigint AS ended_ms,
+                    j.device_ms, j.artifact_sha256, j.artifact_bytes, j.reason, j.detail
+             FROM jobs j JOIN requests r ON r.id = j.request_id
+             WHERE j.request_id = ANY($1) AND r.id = ANY($1) ORDER BY j.request_id, j.position",
         )
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -230,9 +235,9 @@ impl HeadRow {
                 references: self
                     .pictures
                     .0
-                    .into_iter()
+                    .iter()
                     .map(|named| UploadedReference {
-                        name: named.name,
+                        name: named.name.clone(),
                         data: String::new(),
                     })
                     .collect(),
@@ -242,15 +247,20 @@ impl HeadRow {
                 plan: None,
                 plan_only: self.plan_only,
                 webhook: None,
+                cache: (!self.use_cache).then_some(false),
             },
             seed: self.seed.cast_unsigned(),
             model: self.model,
             state: state(&self.state, None, row)?.kind(),
             reason: self.reason,
             image,
+            pictures: self.pictures.0,
             plan: None,
+            plan_artifact: None,
+            earlier_plans: Vec::new(),
             thought: None,
             jobs,
+            cost: Cost::default(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
             outcome: None,
@@ -274,6 +284,9 @@ impl TryFrom<JobRow> for TraceJob {
             JobKind::Render => MediaType::Png,
             JobKind::Plan | JobKind::Critique => MediaType::Json,
         };
+        // The clock may have been set back in between.
+        let since = |ms: Option<i64>| ms.map(|ms| ms.max(0).unsigned_abs());
+        let (ready_ms, ended_ms) = (since(row.ready_ms), since(row.ended_ms));
         Ok(Self {
             kind,
             round: u32::from(row.round.unsigned_abs()),
@@ -284,7 +297,12 @@ impl TryFrom<JobRow> for TraceJob {
             state: row.state,
             attempts: row.attempt.unsigned_abs(),
             worker: row.worker_id.map(|worker| worker.to_string()),
-            wall_ms: row.wall_ms.map(i64::unsigned_abs),
+            ready_ms,
+            started_ms: None,
+            ended_ms,
+            wall_ms: ended_ms
+                .zip(ready_ms)
+                .map(|(ended, ready)| ended.saturating_sub(ready)),
             device_ms: row.device_ms.map(i64::unsigned_abs),
             artifact: artifact(
                 row.artifact_sha256.as_deref(),
@@ -295,6 +313,13 @@ impl TryFrom<JobRow> for TraceJob {
                 row.id,
             )?,
             batch: None,
+            made: None,
+            inputs: row
+                .input_pictures
+                .0
+                .iter()
+                .map(|read| read.sha256)
+                .collect(),
             references: Vec::new(),
             review: None,
             reason: row.reason,

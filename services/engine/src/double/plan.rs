@@ -58,7 +58,11 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
         tokens_forced: 0,
         ..Thought::default()
     };
-    PlanOutput { plan, thought }
+    PlanOutput {
+        plan,
+        thought,
+        kept: None,
+    }
 }
 
 fn nouns(prompt: &str) -> Vec<String> {

@@ -1,16 +1,24 @@
 //! From a model's folder to an engine: what is needed is counted first, compared with what is free, then loaded part by part.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
+    thread::JoinHandle,
     time::Instant,
 };
 
 use atelier_proto::job::JobKind;
 use tch::{Device, Kind};
 
-use super::{Manifest, Returned, TorchEngine, pipeline::is_pipeline, reader::Reader};
+use super::{
+    Manifest, Returned, TorchEngine,
+    digest::{Digests, digests},
+    drafts::Drafts,
+    pipeline::is_pipeline,
+    reader::Reader,
+};
 use crate::{
     checkpoint::{Checkpoint, CheckpointError},
     critic::{DetectorCritic, ReadingCritic},
@@ -83,6 +91,7 @@ impl TorchEngine {
         residency.check(roles).map_err(LoadError::of(dir))?;
 
         let start = Instant::now();
+        let digests = Digesting::start(parts(sources, language, roles));
         let has = |role| roles.contains(&role);
         let props_dir = dir.join("props");
         let props = Arc::new(PropLibrary::open(&props_dir).map_err(LoadError::of(&props_dir))?);
@@ -121,10 +130,12 @@ impl TorchEngine {
             name: manifest.name,
             device,
             roles: roles.to_vec(),
+            digests: digests.finish().map_err(LoadError::of(dir))?,
             stand_ins,
             props,
             reader: text.map(Reader::Phrases),
             planner,
+            drafts: Drafts::default(),
             renderer: renderer.transpose()?,
             critic: critic.transpose()?,
             reading_critic,
@@ -140,6 +151,40 @@ impl TorchEngine {
         );
         Ok(engine)
     }
+}
+
+/// Digests that are made while networks are loaded: both read the same files.
+pub(super) struct Digesting(JoinHandle<io::Result<Digests>>);
+
+impl Digesting {
+    /// Begins with the files of each kind of job.
+    pub(super) fn start(parts: Vec<(JobKind, Vec<PathBuf>)>) -> Self {
+        Self(std::thread::spawn(move || digests(&parts)))
+    }
+
+    /// Waits for what is left to be read.
+    pub(super) fn finish(self) -> io::Result<Digests> {
+        let panicked = |_| Err(io::Error::other("reading the model's files panicked"));
+        self.0.join().unwrap_or_else(panicked)
+    }
+}
+
+/// What jobs of each kind are done with.
+fn parts(sources: &Sources, language: &Path, roles: &[JobKind]) -> Vec<(JobKind, Vec<PathBuf>)> {
+    let of = |role| {
+        let names: &[&str] = match role {
+            JobKind::Plan => &["model.json", "planner", "props"],
+            JobKind::Render => &["model.json", "renderer", "detector", "props"],
+            JobKind::Critique => &["detector", "props"],
+        };
+        let own = names.iter().map(|name| sources.model.join(name));
+        let other = match role {
+            JobKind::Plan | JobKind::Render => Some(language.to_owned()),
+            JobKind::Critique => sources.reading_critic(),
+        };
+        (role, own.chain(other).collect())
+    };
+    roles.iter().map(|role| of(*role)).collect()
 }
 
 /// The critic that reads questions, where there is one and it is needed.

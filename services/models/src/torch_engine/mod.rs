@@ -1,10 +1,13 @@
 //! The engine on libtorch: glue between the seam and the networks, no arithmetic of its own.
 
+mod digest;
+mod drafts;
 mod guard;
 mod load;
 mod manifest;
 mod phrases;
 mod pipeline;
+mod plans;
 mod prompts;
 mod reader;
 mod render;
@@ -15,9 +18,11 @@ use atelier_engine::{
     Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
     planning::{Studio, make_plan},
 };
-use atelier_proto::{job::JobKind, report::Thought, review::Review};
+use atelier_proto::{Sha256, job::JobKind, report::Thought, review::Review};
 use tch::Device;
 
+use digest::Digests;
+use drafts::{Drafts, Key};
 use guard::{guarded, halving};
 pub use load::{LoadError, Sources};
 pub use manifest::{Manifest, ManifestError};
@@ -26,7 +31,7 @@ use reader::Reader;
 use crate::{
     critic::{DetectorCritic, ReadingCritic, qwen3_vl::Qwen3VlError},
     device,
-    planner::{Planner, PlannerError},
+    planner::{DraftOutput, Planner},
     props::{PropLibrary, StandIns},
     renderer::Renderer,
 };
@@ -34,17 +39,22 @@ use crate::{
 /// Drawings that a GPU makes at once.
 const BATCH_ON_GPU: usize = 4;
 
+/// Plans that are drafted at once: what a pass takes longer for more of them is more than they save from here on.
+const PLANS_AT_ONCE: usize = 4;
+
 /// Everything that was loaded for a worker's roles. One thread owns it.
 pub struct TorchEngine {
     /// In subjects and traces.
     name: String,
     device: Device,
     roles: Vec<JobKind>,
+    digests: Digests,
     props: Arc<PropLibrary>,
     reader: Option<Reader>,
     /// Finds the thing that may stand for another, for planning.
     stand_ins: Option<StandIns>,
     planner: Option<Planner>,
+    drafts: Drafts,
     renderer: Option<Renderer>,
     critic: Option<DetectorCritic>,
     /// Reads questions, where one is loaded beside the detector.
@@ -69,41 +79,9 @@ impl TorchEngine {
             role.as_str()
         ))
     }
-}
 
-impl Engine for TorchEngine {
-    fn model(&self) -> &str {
-        &self.name
-    }
-
-    fn device(&self) -> String {
-        device::name(self.device)
-    }
-
-    fn roles(&self) -> Vec<JobKind> {
-        self.roles.clone()
-    }
-
-    fn plan(
-        &mut self,
-        input: &PlanInput,
-        control: &mut dyn Control,
-    ) -> Result<PlanOutput, EngineError> {
-        let lacking = self.lacks(JobKind::Plan);
-        let Some(planner) = &mut self.planner else {
-            return Err(lacking);
-        };
-        let drafted = guarded(|| {
-            let drafted = planner.draft(&input.prompt, input.seed, &mut |tokens| {
-                control.progress(tokens, 0, None);
-                !control.canceled()
-            });
-            drafted.map_err(|error| match error {
-                PlannerError::Canceled => EngineError::Canceled,
-                PlannerError::NoWords => EngineError::Impossible(error.to_string()),
-                other => EngineError::Failed(other.to_string()),
-            })
-        })?;
+    /// From a draft to a plan.
+    fn planned(&self, input: &PlanInput, drafted: DraftOutput, kept: Option<bool>) -> PlanOutput {
         let prop_of = |noun: &str| self.props.find(noun).map(|prop| prop.name.clone());
         let stand_in = |noun: &str| {
             // A noun that cannot be read has no stand-in.
@@ -121,7 +99,7 @@ impl Engine for TorchEngine {
                 "the prompt is longer than what the planner reads; its end was left out".into(),
             );
         }
-        Ok(PlanOutput {
+        PlanOutput {
             plan,
             thought: Thought {
                 text: drafted.text,
@@ -130,7 +108,101 @@ impl Engine for TorchEngine {
                 notes,
                 ..Thought::default()
             },
-        })
+            kept,
+        }
+    }
+}
+
+impl Engine for TorchEngine {
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn device(&self) -> String {
+        device::name(self.device)
+    }
+
+    fn roles(&self) -> Vec<JobKind> {
+        self.roles.clone()
+    }
+
+    fn weights(&self, role: JobKind) -> Option<Sha256> {
+        let mut told = self.digests.iter();
+        told.find(|(kind, _)| *kind == role)
+            .map(|(_, digest)| *digest)
+    }
+
+    fn plan(
+        &mut self,
+        input: &PlanInput,
+        control: &mut dyn Control,
+    ) -> Result<PlanOutput, EngineError> {
+        let lacking = self.lacks(JobKind::Plan);
+        let Some(planner) = &mut self.planner else {
+            return Err(lacking);
+        };
+        let key = Key::of(input);
+        if let Some(drafted) = self.drafts.get(key.as_ref()) {
+            return Ok(self.planned(input, drafted, Some(true)));
+        }
+        let drafted = guarded(|| {
+            let drafted = planner.draft(&input.prompt, input.seed, &mut |tokens| {
+                control.progress(tokens, 0, None);
+                !control.canceled()
+            });
+            drafted.map_err(plans::refused)
+        })?;
+        let looked = key.as_ref().map(|_| false);
+        self.drafts.keep(key, &drafted);
+        Ok(self.planned(input, drafted, looked))
+    }
+
+    fn best_plan_batch(&self) -> usize {
+        PLANS_AT_ONCE
+    }
+
+    /// Drafts are written side by side: a pass through the language model takes hardly longer for several.
+    fn plan_batch(
+        &mut self,
+        inputs: &[&PlanInput],
+        controls: &mut [&mut dyn Control],
+    ) -> Vec<Result<PlanOutput, EngineError>> {
+        if let ([input], [control]) = (inputs, &mut *controls) {
+            return vec![self.plan(input, *control)];
+        }
+        let lacking = self.lacks(JobKind::Plan).to_string();
+        let Some(planner) = &mut self.planner else {
+            let lacks = |_| Err(EngineError::Impossible(lacking.clone()));
+            return inputs.iter().map(lacks).collect();
+        };
+        let keys: Vec<Option<Key>> = inputs.iter().map(|input| Key::of(input)).collect();
+        let kept: Vec<_> = keys
+            .iter()
+            .map(|key| self.drafts.get(key.as_ref()))
+            .collect();
+        let mut asked: Vec<plans::Asked<'_, '_>> = Vec::with_capacity(inputs.len());
+        for ((input, control), kept) in inputs.iter().zip(controls).zip(&kept) {
+            if kept.is_none() {
+                let control: &mut dyn Control = &mut **control;
+                asked.push((*input, control));
+            }
+        }
+        let drafted = halving(&mut asked, &mut |asked| plans::draft(planner, asked));
+        drop(asked);
+        let mut drafted = drafted.into_iter();
+        let mut made = Vec::with_capacity(inputs.len());
+        for ((input, key), kept) in inputs.iter().zip(keys).zip(kept) {
+            let looked = key.as_ref().map(|_| kept.is_some());
+            let draft = match kept {
+                Some(draft) => Ok(draft),
+                None => drafted.next().unwrap_or(Err(EngineError::Canceled)),
+            };
+            if let Ok(draft) = &draft {
+                self.drafts.keep(key, draft);
+            }
+            made.push(draft.map(|draft| self.planned(input, draft, looked)));
+        }
+        made
     }
 
     fn render(
@@ -141,6 +213,10 @@ impl Engine for TorchEngine {
         self.render_batch(&[input], &mut [control])
             .pop()
             .unwrap_or(Err(EngineError::Canceled))
+    }
+
+    fn is_dear(&self) -> bool {
+        true
     }
 
     /// Several at once keep a GPU busier; the CPU's cores are busy with one.

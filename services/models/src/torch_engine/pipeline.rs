@@ -1,14 +1,19 @@
 //! A published pipeline as diffusers lays it out, as a model of the farm: it draws, its text encoder reads the plan's own words, and the same
 //! copy of that language model plans.
 
-use std::{path::Path, rc::Rc, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
 
 use atelier_proto::{job::JobKind, subject::check_token};
 use tch::Device;
 
 use super::{
     Returned, Sources, TorchEngine,
-    load::{LoadError, reading_critic, reading_critic_resident, resident, timed},
+    drafts::Drafts,
+    load::{Digesting, LoadError, reading_critic, reading_critic_resident, resident, timed},
     reader::Reader,
 };
 use crate::{
@@ -46,6 +51,7 @@ impl TorchEngine {
             tracing::info!("{line}");
         }
         residency.check(roles).map_err(LoadError::of(dir))?;
+        let digests = Digesting::start(parts(sources, roles));
         let renderer = has(JobKind::Render).then(|| {
             timed("renderer", || {
                 Renderer::load(dir, device).map_err(LoadError::of(dir))
@@ -70,9 +76,11 @@ impl TorchEngine {
             name: name(dir)?,
             device,
             roles: roles.to_vec(),
+            digests: digests.finish().map_err(LoadError::of(dir))?,
             props: Arc::new(PropLibrary::default()),
             stand_ins: None,
             planner: words.planner,
+            drafts: Drafts::default(),
             reader: words
                 .encoder
                 .map(|encoder| Reader::Prompts(Box::new(encoder))),
@@ -82,6 +90,30 @@ impl TorchEngine {
             _returned: Returned,
         })
     }
+}
+
+/// What jobs of each kind are done with.
+fn parts(sources: &Sources, roles: &[JobKind]) -> Vec<(JobKind, Vec<PathBuf>)> {
+    let of = |role| {
+        let names: &[&str] = match role {
+            JobKind::Plan => &["text_encoder", "tokenizer"],
+            JobKind::Render => &[
+                ModelIndex::FILE,
+                "scheduler",
+                "text_encoder",
+                "tokenizer",
+                "transformer",
+                "vae",
+            ],
+            JobKind::Critique => &[],
+        };
+        let own = names.iter().map(|name| sources.model.join(name));
+        let critic = sources
+            .reading_critic()
+            .filter(|_| role == JobKind::Critique);
+        (role, own.chain(critic).collect())
+    };
+    roles.iter().map(|role| of(*role)).collect()
 }
 
 /// What reads and writes words, on one copy of the weights.

@@ -3,6 +3,7 @@
 mod folder;
 mod memory;
 mod open;
+mod results;
 
 use std::{
     path::PathBuf,
@@ -20,6 +21,7 @@ use object_store::{
     Attribute, Attributes, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, aws::AmazonS3,
     path::Path, signer::Signer,
 };
+pub use results::Pointer;
 use sha2::Digest;
 
 use crate::telemetry::{Latency, Metrics};
@@ -96,6 +98,14 @@ pub struct Stored {
 }
 
 impl Stored {
+    fn of(meta: object_store::ObjectMeta) -> Self {
+        Self {
+            key: meta.location.to_string(),
+            bytes: meta.size,
+            modified_unix_millis: meta.last_modified.timestamp_millis(),
+        }
+    }
+
     /// The digest in its key; none of what is no artifact.
     pub fn sha256(&self) -> Option<Sha256> {
         object_key::artifact_of(&self.key)
@@ -300,11 +310,7 @@ impl Artifacts {
         let folder = Path::from(object_key::ARTIFACTS);
         self.store
             .list(Some(&folder))
-            .map_ok(|meta| Stored {
-                key: meta.location.to_string(),
-                bytes: meta.size,
-                modified_unix_millis: meta.last_modified.timestamp_millis(),
-            })
+            .map_ok(Stored::of)
             .map_err(ArtifactError::from)
             .boxed()
     }

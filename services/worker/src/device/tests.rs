@@ -158,3 +158,91 @@ async fn equal_drawings_that_wait_are_made_at_once_and_a_lone_one_waits_for_nobo
     );
     assert_eq!(calm.ended.load(Ordering::SeqCst), 6);
 }
+
+/// The double, as an engine that makes three plans at once.
+struct Together(DoubleEngine);
+
+impl Engine for Together {
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+
+    fn device(&self) -> String {
+        self.0.device()
+    }
+
+    fn roles(&self) -> Vec<JobKind> {
+        self.0.roles()
+    }
+
+    fn best_plan_batch(&self) -> usize {
+        3
+    }
+
+    fn plan(
+        &mut self,
+        input: &PlanInput,
+        control: &mut dyn Control,
+    ) -> Result<PlanOutput, EngineError> {
+        self.0.plan(input, control)
+    }
+
+    fn render(
+        &mut self,
+        input: &RenderInput,
+        control: &mut dyn Control,
+    ) -> Result<RenderOutput, EngineError> {
+        self.0.render(input, control)
+    }
+
+    fn critique(
+        &mut self,
+        input: &CritiqueInput,
+        control: &mut dyn Control,
+    ) -> Result<Review, EngineError> {
+        self.0.critique(input, control)
+    }
+}
+
+#[tokio::test]
+async fn plans_that_wait_while_something_is_drawn_are_made_at_once() {
+    let load = || {
+        let options = DoubleOptions {
+            model: "test".into(),
+            roles: JobKind::ALL.to_vec(),
+            step: Duration::ZERO,
+        };
+        let engine = Together(DoubleEngine::new(options));
+        Ok::<Box<dyn Engine>, std::io::Error>(Box::new(engine))
+    };
+    let (device, about) = Device::start(load, None).await.unwrap();
+    assert_eq!((about.batch, about.plans), (1, 3));
+    let (calm, alone) = (
+        Count::default(),
+        Count {
+            alone: true,
+            ..Count::default()
+        },
+    );
+    let run = |task, count: &Count| device.run(task, Box::new(count.clone()));
+    let (drawn, a, b, apart, wrong, c) = tokio::join!(
+        run(render(100, 2), &calm),
+        run(plan("a cat"), &calm),
+        run(plan("a dog"), &calm),
+        run(plan("a fox"), &alone),
+        run(plan("a cow [fail:plan]"), &calm),
+        run(plan("a hen"), &calm),
+    );
+    let batches = [&drawn, &a, &b, &apart, &wrong, &c].map(|done| done.batch);
+    assert_eq!(batches, [1, 3, 3, 1, 3, 1]);
+    let noun = |done: &Done| match &done.made {
+        Ok(Made::Plan(made)) => made.plan.elements[0].noun.clone(),
+        other => format!("{other:?}"),
+    };
+    let nouns = [&a, &b, &apart, &c].map(noun);
+    assert_eq!(nouns, ["cat", "dog", "fox", "hen"], "each its own");
+    assert!(
+        wrong.made.is_err(),
+        "and one that fails takes no other along"
+    );
+}

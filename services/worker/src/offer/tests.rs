@@ -21,6 +21,7 @@ fn plan_work(prompt: &str) -> Work {
         seed: 1,
         references: Vec::new(),
         findings: Vec::new(),
+        keep_for: None,
         think: Default::default(),
     })
 }
@@ -39,6 +40,7 @@ fn render_work(width: u32, steps: Option<u32>, plan: MediaType) -> Work {
         inputs: Vec::new(),
         references: Vec::new(),
         fix: None,
+        keep_for: None,
     })
 }
 

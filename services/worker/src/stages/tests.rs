@@ -58,6 +58,7 @@ fn plan_work(prompt: &str) -> Work {
         seed: 3,
         references: Vec::new(),
         findings: Vec::new(),
+        keep_for: None,
         think: Default::default(),
     })
 }
@@ -72,6 +73,7 @@ fn render_work(plan: ArtifactRef, stage: &str, inputs: Vec<ArtifactRef>) -> Work
         inputs,
         references: Vec::new(),
         fix: None,
+        keep_for: None,
     })
 }
 

@@ -5,7 +5,7 @@ const CODES: &[(&str, u16, &str)] = &[
     (
         "invalid_id",
         400,
-        "The id in the path is not one of a request.",
+        "The id in the path is not one of a request, or the digest is none.",
     ),
     (
         "invalid_json",

@@ -193,6 +193,14 @@ fn files(types: &mut Types) -> Vec<Operation> {
             "headers": { "location": header("A URL that is good for some minutes, without a key.") },
         }),
     ));
+    let bytes = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+    let mut named = file(
+        "A file that the request names: the picture of a stage, a plan, a review, a picture that the user brought. `not_found` also of files that only others name.",
+        "image/png",
+        bytes,
+        &[],
+    );
+    named.answers[0].1["content"]["application/json"] = json!({ "schema": {} });
     vec![
         picture.at("get", "/v1/requests/{id}/image", "image"),
         file(
@@ -202,6 +210,7 @@ fn files(types: &mut Types) -> Vec<Operation> {
             &["not_finished"],
         )
         .at("get", "/v1/requests/{id}/trace", "trace"),
+        named.at("get", "/v1/requests/{id}/artifacts/{sha256}", "artifact"),
     ]
 }
 
@@ -327,6 +336,11 @@ impl Draft {
             let schema = json!({ "type": "string", "format": "uuid" });
             let parameter = json!({ "name": "id", "in": "path", "required": true, "description": "The request.", "schema": schema });
             self.parameters.insert(0, parameter);
+        }
+        if path.contains("{sha256}") {
+            let schema = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
+            let parameter = json!({ "name": "sha256", "in": "path", "required": true, "description": "SHA-256 of the file, as the trace names it.", "schema": schema });
+            self.parameters.insert(1, parameter);
         }
         let mut responses: Map<String, Value> = Map::new();
         for (status, codes) in by_status(&self.errors) {

@@ -250,6 +250,9 @@ impl Filled {
             steps: small(&self.steps, "steps")?,
             size: size(&self.size)?,
             max_rounds: small(&self.rounds, "rounds")?,
+            candidates: None,
+            max_time_s: None,
+            max_cost_s: None,
             references: self.references()?,
             ..SubmitRequest::default()
         })

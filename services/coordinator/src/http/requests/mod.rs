@@ -1,5 +1,6 @@
 //! Everything under `/v1/requests`.
 
+pub mod artifact;
 pub mod cancel;
 pub mod events;
 pub mod image;

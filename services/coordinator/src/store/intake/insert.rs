@@ -45,6 +45,7 @@ struct RequestInsert<'a> {
     fair_tag: Tag,
     fair_finish: Tag,
     traceparent: Option<String>,
+    use_cache: bool,
 }
 
 /// Writes new requests (`$1`) with their first jobs (`$2`), except those whose idempotency key is taken, and moves the queues of their tenants, and
@@ -55,18 +56,18 @@ const INSERT: &str = "
             id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, plan_only boolean,
             priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
             direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
-            traceparent text)
+            traceparent text, use_cache boolean)
     ),
     made AS (
         INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, plan_only, priority, steps, width, height,
                               max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
-                              traceparent)
+                              traceparent, use_cache)
         SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, plan_only, priority, steps, width, height,
                max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
                -- A plan that was given, or without thinking the direct plan, is carried out from the start.
                CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
                CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
-               plan_checks, fair_tag, traceparent
+               plan_checks, fair_tag, traceparent, use_cache
         FROM new
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING id
@@ -166,6 +167,7 @@ impl<'a> RequestInsert<'a> {
             fair_tag: rank.fair_tag,
             fair_finish: *finish,
             traceparent: submission.brought.map(|brought| brought.to_string()),
+            use_cache: submission.use_cache,
         }
     }
 }
