@@ -7,7 +7,7 @@ use atelier_proto::http::{Health, PartState, Readiness};
 use atelier_tests::{Api, Sandbox};
 use reqwest::StatusCode;
 
-const LOOPS: [&str; 11] = [
+const LOOPS: [&str; 12] = [
     "cancels",
     "collect",
     "dispatch",
@@ -19,6 +19,7 @@ const LOOPS: [&str; 11] = [
     "registry",
     "retire",
     "traces",
+    "webhooks",
 ];
 
 /// Asks until the parts are as wanted.
