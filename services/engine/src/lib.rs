@@ -134,7 +134,7 @@ pub struct PlanInput {
 }
 
 /// Output of [`Engine::plan`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlanOutput {
     /// A valid plan.
     pub plan: Plan,

@@ -1,8 +1,11 @@
 //! How fast the renderers' networks are beside diffusers on the same device, in the same run: random weights of a named size, calls of both
 //! sides in turns.
 //!
-//! `deploy/test bench models [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
+//! With `--only planner` how fast the shipped planner drafts instead, with forced tokens and without.
+//!
+//! `deploy/test bench models [--only planner] [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
 
+mod drafts;
 mod ours;
 mod shapes;
 mod theirs;
@@ -26,6 +29,7 @@ struct Options {
     calls: usize,
     threads: Option<usize>,
     json: Option<PathBuf>,
+    planner: bool,
 }
 
 impl Options {
@@ -37,6 +41,7 @@ impl Options {
             calls: 15,
             threads: None,
             json: None,
+            planner: false,
         };
         while let Some(flag) = arguments.next() {
             let value = arguments
@@ -51,9 +56,10 @@ impl Options {
                 "--python" => options.python = Some(value.into()),
                 "--calls" => options.calls = number()?,
                 "--threads" => options.threads = Some(number()?),
+                "--only" if value == "planner" => options.planner = true,
                 "--json" => options.json = Some(value.into()),
                 _ => bail!(
-                    "unknown option {flag}; there are --configuration {}, --device NAME, --python PYTHON, --calls N, --threads N, --json FILE",
+                    "unknown option {flag} {value}; there are --only planner, --configuration {}, --device NAME, --python PYTHON, --calls N, --threads N, --json FILE",
                     CONFIGURATIONS.join(",")
                 ),
             }
@@ -78,6 +84,13 @@ fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     if let Some(threads) = options.threads {
         device::set_threads(threads);
+    }
+    if options.planner {
+        let report = drafts::measure()?;
+        if let Some(file) = &options.json {
+            std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
+        }
+        return Ok(());
     }
     let on = device::open(&options.device)?;
     let mut theirs = options

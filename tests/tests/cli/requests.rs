@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use atelier_proto::{
     http::{RequestList, RequestState, RequestView},
+    plan::Plan,
     trace::Trace,
 };
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
@@ -28,7 +29,32 @@ fn requests_from_submit_to_trace() -> Result<()> {
     interrupting_leaves_the_request(&home).context("Ctrl-C")?;
     pages(&home).context("pages of a list")?;
     ids(&home).context("ids")?;
-    workers_and_keys(&home).context("workers and keys")
+    workers_and_keys(&home).context("workers and keys")?;
+    plans(&home).context("plans")
+}
+
+fn plans(home: &Home) -> Result<()> {
+    let (out, said) = home.expect(0, &["plan", "--out", "plan.json", "a cat and a radio"])?;
+    ensure!(out.is_empty(), "{out}");
+    says(&said, &["2 things: cat, radio", "stages: out (generate)"])?;
+    let mut plan: Plan = serde_json::from_slice(&fs::read(home.path("plan.json"))?)?;
+    let printed: Plan = serde_json::from_str(&home.ok(&["plan", "--seed", "3", "a dog"])?)?;
+    ensure!(printed.elements[0].noun == "dog");
+
+    plan.elements[0].noun = "tiger".into();
+    fs::write(home.path("edited.json"), serde_json::to_string(&plan)?)?;
+    home.ok(&["submit", "--plan", "edited.json", "--out", "tiger.png"])?;
+    let trace: Trace = serde_json::from_slice(&fs::read(home.path("tiger.trace.json"))?)?;
+    ensure!(trace.plan.as_ref() == Some(&plan), "another plan was drawn");
+    ensure!(trace.submitted.prompt == plan.caption);
+
+    plan.elements[0].count = 99;
+    fs::write(home.path("wrong.json"), serde_json::to_string(&plan)?)?;
+    let (_, said) = home.expect(2, &["submit", "--plan", "wrong.json"])?;
+    says(&said, &["wrong.json", "elements[0].count"])?;
+    fs::write(home.path("no.json"), r#"{"version": 1, "caption": 7}"#)?;
+    let (_, said) = home.expect(2, &["submit", "--plan", "no.json"])?;
+    says(&said, &["no.json", "caption"])
 }
 
 fn one_picture(home: &Home) -> Result<()> {

@@ -1,11 +1,19 @@
-//! Which words of the prompt nothing in the plan cites.
+//! Which words of the prompt nothing in the plan cites, and which of them name things that should be in it.
 
 use std::collections::HashSet;
 
-use atelier_proto::plan::Plan;
+use atelier_proto::{
+    plan::{Plan, StageOp},
+    report::Cited,
+};
+
+use super::{
+    evidence::{Witness, root},
+    words::read,
+};
 
 /// Words that carry no thing, colour or place.
-const EMPTY: [&str; 62] = [
+const EMPTY: &[&str] = &[
     "a",
     "an",
     "the",
@@ -37,6 +45,13 @@ const EMPTY: [&str; 62] = [
     "eight",
     "nine",
     "ten",
+    "eleven",
+    "twelve",
+    "dozen",
+    "couple",
+    "pair",
+    "several",
+    "few",
     "photo",
     "picture",
     "image",
@@ -44,8 +59,12 @@ const EMPTY: [&str; 62] = [
     "illustration",
     "painting",
     "render",
+    "scene",
     "draw",
     "show",
+    "shows",
+    "showing",
+    "make",
     "me",
     "please",
     "i",
@@ -68,50 +87,175 @@ const EMPTY: [&str; 62] = [
     "side",
     "corner",
     "background",
+    "foreground",
+    "middle",
+    "center",
+    "centre",
+    "between",
+    "beside",
+    "inside",
+    "into",
+    "onto",
+    "around",
+    "as",
+    "while",
+    "who",
+    "which",
+    "his",
+    "her",
+    "their",
+    "my",
+    "our",
+    "your",
+    "he",
+    "she",
+    "they",
+    "has",
+    "have",
+    "having",
+    "being",
+    "be",
+    "both",
+    "each",
+    "other",
+    "another",
+    "all",
+    "up",
+    "down",
+    "out",
+    "off",
+    "small",
+    "large",
+    "big",
+    "tiny",
+    "little",
+    "huge",
+    "giant",
+    "half",
 ];
 
-/// The prompt's words, lower case, in order, that stand nowhere in the plan.
-pub fn uncited(prompt: &str, plan: &Plan) -> Vec<String> {
-    let cited: HashSet<String> = plan
-        .elements
+/// Words before a thing that is named for the first time.
+const BEFORE_THINGS: &[&str] = &[
+    "a", "an", "the", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "some", "several", "my", "his", "her", "its", "their", "and", "with", ",",
+];
+
+/// Most words that are told, and most things that a second draft is asked to name.
+const MOST_WORDS: usize = 32;
+const MOST_THINGS: usize = 8;
+/// Most words of a thing.
+const LONGEST: usize = 3;
+
+/// What of a prompt is not in a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uncited {
+    /// Content words, lower case, in order.
+    pub words: Vec<String>,
+    /// Things among them, in order.
+    pub things: Vec<String>,
+}
+
+/// What of the prompt nothing in the plan cites. `knows` says whether there is such a thing in the world that is drawn.
+pub fn uncited(
+    witness: &Witness<'_>,
+    plan: &Plan,
+    cited: &[Cited],
+    knows: &dyn Fn(&str) -> bool,
+) -> Uncited {
+    let covered = covered(witness, plan, cited);
+    let open: Vec<bool> = witness
+        .words
         .iter()
-        .flat_map(|element| {
-            let texts = [element.noun.as_str()].into_iter();
-            texts
-                .chain(element.attributes.iter().map(String::as_str))
-                .chain(element.colors.iter().map(String::as_str))
-        })
-        .chain([
-            plan.background.as_str(),
-            plan.lighting.as_str(),
-            plan.style.as_str(),
-        ])
-        .flat_map(words)
-        .map(|word| stem(&word))
+        .zip(&covered)
+        .map(|(word, covered)| !covered && is_content(&word.text))
         .collect();
     let mut seen = HashSet::new();
-    words(prompt)
-        .filter(|word| {
-            word.len() > 1
-                && !word.chars().all(|c| c.is_ascii_digit())
-                && !EMPTY.contains(&word.as_str())
+    let words = witness.words.iter().zip(&open);
+    let words = words
+        .filter(|(word, open)| **open && seen.insert(word.text.clone()))
+        .map(|(word, _)| word.text.clone())
+        .take(MOST_WORDS);
+    Uncited {
+        words: words.collect(),
+        things: things(witness, &open, &covered, knows),
+    }
+}
+
+fn is_content(word: &str) -> bool {
+    word.chars().count() > 1 && word.chars().any(char::is_alphabetic) && !EMPTY.contains(&word)
+}
+
+/// Which words are cited, or stand in the plan all the same.
+fn covered(witness: &Witness<'_>, plan: &Plan, cited: &[Cited]) -> Vec<bool> {
+    let elements = plan.elements.iter().flat_map(|element| {
+        let noun = std::iter::once(&element.noun);
+        noun.chain(&element.attributes).chain(&element.colors)
+    });
+    let stages = plan.stages.iter().map(|stage| match &stage.op {
+        StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => {
+            instruction.as_str()
+        }
+        StageOp::Generate { caption } => caption,
+        StageOp::Blend { .. } => "",
+    });
+    let texts = elements
+        .map(String::as_str)
+        .chain([plan.background.as_str(), &plan.lighting, &plan.style])
+        .chain(stages);
+    let known: HashSet<String> = texts.flat_map(read).map(|word| root(&word.text)).collect();
+    let spans: Vec<_> = cited
+        .iter()
+        .map(|one| one.at as usize..one.at as usize + one.words.len())
+        .collect();
+    witness
+        .words
+        .iter()
+        .map(|word| {
+            let inside = |span: &std::ops::Range<usize>| {
+                span.start <= word.span.start && word.span.end <= span.end
+            };
+            known.contains(&root(&word.text)) || spans.iter().any(inside)
         })
-        .filter(|word| !cited.contains(&stem(word)) && seen.insert(word.clone()))
-        .take(32)
         .collect()
 }
 
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-}
-
-/// Rough: the first five letters tell `cats` from `dogs` and join `snow` with `snowy`.
-fn stem(word: &str) -> String {
-    let bare = word
-        .strip_suffix('s')
-        .filter(|bare| bare.len() > 2)
-        .unwrap_or(word);
-    bare.chars().take(5).collect()
+/// Runs of open words that name things: the world knows them, or they stand where a thing is named.
+fn things(
+    witness: &Witness<'_>,
+    open: &[bool],
+    covered: &[bool],
+    knows: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut things: Vec<String> = Vec::new();
+    let mut from = 0;
+    while from < open.len() {
+        if !open[from] {
+            from += 1;
+            continue;
+        }
+        let to = (from..open.len())
+            .find(|at| !open[*at])
+            .unwrap_or(open.len());
+        // `a sitting cat`: a word right before a thing of the plan says something about it.
+        let describes =
+            covered.get(to).is_some_and(|covered| *covered) && is_content(&witness.words[to].text);
+        let text = |from: usize| -> String {
+            let words = witness.words[from..to]
+                .iter()
+                .map(|word| word.text.as_str());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let known = (from..to).map(text).find(|phrase| knows(phrase));
+        let introduced = from
+            .checked_sub(1)
+            .is_some_and(|before| BEFORE_THINGS.contains(&witness.words[before].text.as_str()));
+        let named = introduced && to - from <= LONGEST && !describes;
+        let thing = known
+            .filter(|_| !describes)
+            .or_else(|| named.then(|| text(from)));
+        things.extend(thing.filter(|thing| !things.contains(thing)));
+        from = to;
+    }
+    things.truncate(MOST_THINGS);
+    things
 }

@@ -177,7 +177,7 @@ fn add(
                 _ => None,
             },
             in_sky: words_of(&noun).any(|word| SKY.contains(&word.as_str())),
-            relations: Vec::new(),
+            ..Wish::default()
         });
     }
     cast.groups.push(Group {
@@ -287,6 +287,12 @@ fn predicate(words: &str) -> Option<Predicate> {
         .iter()
         .find(|(_, known)| known.contains(&words.as_str()))
         .map(|(predicate, _)| *predicate)
+}
+
+/// The planner's words for a predicate.
+pub fn words_of_predicate(predicate: Predicate) -> &'static str {
+    let known = PREDICATES.iter().find(|(one, _)| *one == predicate);
+    known.map_or("near", |(_, words)| words[0])
 }
 
 /// Without a leading article.

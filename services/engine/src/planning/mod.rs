@@ -1,22 +1,33 @@
 //! From what a model named to a plan: layout, references, stages and checks, in pure code.
 //!
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
-//! `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks.
+//! `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
+//! words that each part comes from, `coverage` the words that nothing comes from.
 
 mod caption;
 mod checks;
-pub mod coverage;
+mod coverage;
 pub mod draft;
 mod elements;
+mod evidence;
 pub mod layout;
+mod nested;
 mod place;
 mod stages;
+mod words;
 
-use atelier_proto::plan::{PLAN_VERSION, Plan};
+use atelier_proto::{
+    plan::{Element, PLAN_VERSION, Plan},
+    report::Cited,
+};
 
+pub use coverage::Uncited;
 pub use draft::{Draft, DraftElement};
 pub use elements::PREDICATES;
+use evidence::{Means, Witness};
+use layout::{Broken, Layout};
 pub use place::{PLACES, Place};
+use stages::{Half, Scenes, Sketch, Staged};
 
 /// What a planner must know beside the prompt.
 pub struct Studio<'a> {
@@ -26,24 +37,40 @@ pub struct Studio<'a> {
     pub prop_of: &'a dyn Fn(&str) -> Option<String>,
     /// The library's thing that a noun is a kind of, asked only when no words match; none when nothing can stand for it.
     pub stand_in: &'a dyn Fn(&str) -> Option<String>,
+    /// What a word of a prompt is called in plans: `golden` is `yellow`, `sunny` is `day`; none for words that are called nothing else.
+    pub means: Means<'a>,
 }
 
-/// Makes the plan of a draft. The plan is valid whatever the draft says; what had to be left out is said in the notes.
-pub fn make_plan(
-    prompt: &str,
-    draft: &Draft,
-    studio: &Studio<'_>,
-    seed: u64,
-) -> (Plan, Vec<String>) {
+/// A plan and what is known of how it follows from its prompt.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Valid whatever the draft says.
+    pub plan: Plan,
+    /// What had to be left out or could not be kept.
+    pub notes: Vec<String>,
+    /// The words that what stands in the plan comes from.
+    pub evidence: Vec<Cited>,
+    /// What of the prompt is not in the plan.
+    pub uncited: Uncited,
+}
+
+/// Makes the plan of a draft.
+pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) -> Made {
     let mut notes = Vec::new();
-    let cast = elements::cast(draft, studio, &mut notes);
-    let boxes = layout::solve(&cast.wishes, seed);
-    let background = caption::background(draft);
-    let lighting = caption::lighting(draft);
+    let witness = Witness::new(prompt, studio.means);
+    let scenes = stages::scenes(prompt);
+    let mut cast = elements::cast(draft, studio, &mut notes);
+    let halves = halves(&scenes, &witness, &mut cast);
+    let inner = nested::find(&scenes, &witness, &mut cast);
+    let Layout { boxes, broken } = layout::solve(&cast.wishes, seed);
     let mut elements = cast.elements;
     for (element, bbox) in elements.iter_mut().zip(&boxes) {
         element.bbox = Some(*bbox);
     }
+    let shown = inner.map(|inner| inner.place(&mut elements));
+    notes.extend(broken.iter().map(|one| told(*one, &elements)));
+    let background = caption::background(draft);
+    let lighting = caption::lighting(draft);
     let mut plan = Plan {
         version: PLAN_VERSION,
         reasoning: String::new(),
@@ -56,15 +83,90 @@ pub fn make_plan(
         stages: Vec::new(),
         checks: Vec::new(),
     };
-    plan.stages = stages::stages(prompt, &plan);
+    let sketch = Sketch {
+        prompt,
+        scenes: &scenes,
+        groups: &cast.groups,
+        halves: &halves,
+        inner: shown,
+    };
+    let Staged { stages, cited } = stages::stages(&sketch, &plan);
+    plan.stages = stages;
     plan.checks = checks::checks(&plan, &cast.groups);
     plan.reasoning = caption::reasoning(&plan, &cast.groups);
-    let missing = coverage::uncited(prompt, &plan);
-    if !missing.is_empty() {
-        notes.push(format!("not in the plan: {}", missing.join(", ")));
+    let mut evidence = witness.cited(&plan);
+    evidence.extend(
+        cited
+            .into_iter()
+            .map(|(stage, span)| witness.cite(format!("stages.{stage}"), span)),
+    );
+    let knows = |noun: &str| (studio.prop_of)(noun).is_some();
+    let uncited = coverage::uncited(&witness, &plan, &evidence, &knows);
+    if !uncited.words.is_empty() {
+        notes.push(format!("not in the plan: {}", uncited.words.join(", ")));
     }
     debug_assert_eq!(plan.validate(), Ok(()));
-    (plan, notes)
+    Made {
+        plan,
+        notes,
+        evidence,
+        uncited,
+    }
+}
+
+/// The things of a draft and `more` of them, in the order in which the prompt names them.
+pub fn merged(prompt: &str, draft: &Draft, more: &[String]) -> Vec<String> {
+    let witness = Witness::new(prompt, &|_| None);
+    let mut taken = Vec::new();
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let drafted = draft.elements.iter().map(|thing| &thing.noun);
+    for name in drafted.chain(more) {
+        let words = witness.find(name, &taken);
+        // What the prompt does not name stays behind what it names.
+        let at = words.as_ref().map_or(usize::MAX, |words| words.start);
+        taken.extend(words);
+        found.push((at, name.clone()));
+    }
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Which half of a divided picture each group is in; their wishes are told.
+fn halves(scenes: &Scenes, witness: &Witness<'_>, cast: &mut elements::Cast) -> Vec<Option<Half>> {
+    let Scenes::Split { stacked, .. } = scenes else {
+        return vec![None; cast.groups.len()];
+    };
+    let mut taken = Vec::new();
+    let mut halves = Vec::with_capacity(cast.groups.len());
+    for group in &cast.groups {
+        let words = witness.find(&group.noun, &taken);
+        let half = words
+            .clone()
+            .and_then(|words| scenes.half_of(&witness.span(words)));
+        taken.extend(words);
+        for thing in group.instances.clone() {
+            cast.wishes[thing].half = half.map(|half| (half, *stacked));
+        }
+        halves.push(half);
+    }
+    halves
+}
+
+/// What the layout does not keep, for the notes.
+fn told(broken: Broken, elements: &[Element]) -> String {
+    match broken {
+        Broken::Place(thing) => {
+            format!(
+                "{} is not in its place: others leave no room",
+                elements[thing].id
+            )
+        }
+        Broken::Relation(subject, predicate, object) => {
+            let words = elements::words_of_predicate(predicate);
+            let (subject, object) = (&elements[subject].id, &elements[object].id);
+            format!("contradicts the rest and is not so in the layout: {subject} {words} {object}")
+        }
+    }
 }
 
 #[cfg(test)]

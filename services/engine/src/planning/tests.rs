@@ -1,4 +1,4 @@
-use atelier_proto::plan::{Predicate, Question, StageOp};
+use atelier_proto::plan::{BBox, Predicate, Question, StageOp};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,7 +15,14 @@ fn studio<'a>(names: &'a [String], prop_of: &'a dyn Fn(&str) -> Option<String>) 
         reference_names: names,
         prop_of,
         stand_in: &|_| None,
+        means: &|word| (word == "golden").then(|| "yellow".to_owned()),
     }
+}
+
+/// The plan and its notes.
+fn planned(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) -> (Plan, Vec<String>) {
+    let made = make_plan(prompt, draft, studio, seed);
+    (made.plan, made.notes)
 }
 
 fn known(noun: &str) -> Option<String> {
@@ -41,7 +48,7 @@ fn a_near_thing_stands_in_for_one_without_a_picture_and_the_notes_say_so() {
         stand_in: &|noun| (noun != "qualm").then(|| "bicycle".to_owned()),
         ..studio(&[], &known)
     };
-    let (plan, notes) = make_plan("a tricycle, a cat and a qualm", &draft, &studio, 1);
+    let (plan, notes) = planned("a tricycle, a cat and a qualm", &draft, &studio, 1);
     let references: Vec<_> = plan
         .elements
         .iter()
@@ -64,7 +71,7 @@ fn counts_become_instances_boxes_and_checks() {
         }],
         ..Draft::default()
     };
-    let (plan, notes) = make_plan("three red apples", &draft, &studio(&[], &known), 1);
+    let (plan, notes) = planned("three red apples", &draft, &studio(&[], &known), 1);
     assert_eq!(plan.validate(), Ok(()));
     assert_eq!(plan.elements.len(), 3);
     assert!(
@@ -105,7 +112,7 @@ fn what_a_thing_holds_comes_along() {
         elements: vec![cat, hat, thing("vintage radio")],
         ..Draft::default()
     };
-    let (plan, _) = make_plan("-", &draft, &studio(&[], &known), 7);
+    let (plan, _) = planned("-", &draft, &studio(&[], &known), 7);
     let ids: Vec<&str> = plan
         .elements
         .iter()
@@ -131,7 +138,7 @@ fn the_users_picture_comes_before_the_library() {
         elements: vec![thing("fluffy cat"), thing("radio")],
         ..Draft::default()
     };
-    let (plan, _) = make_plan("-", &draft, &studio(&names, &known), 7);
+    let (plan, _) = planned("-", &draft, &studio(&names, &known), 7);
     assert_eq!(plan.elements[0].reference.as_deref(), Some("refs/Cat"));
     assert_eq!(plan.elements[1].reference.as_deref(), Some("props/radio"));
 }
@@ -146,7 +153,7 @@ fn relations_resolve_or_are_noted() {
         ],
         ..Draft::default()
     };
-    let (plan, notes) = make_plan("a radio left of a cat", &draft, &studio(&[], &known), 3);
+    let (plan, notes) = planned("a radio left of a cat", &draft, &studio(&[], &known), 3);
     assert_eq!(plan.relations.len(), 1);
     assert_eq!(notes.len(), 1);
     let x = |id: &str| {
@@ -165,7 +172,7 @@ fn a_day_to_night_prompt_is_drawn_in_three_stages() {
         elements: vec![thing("cat")],
         ..Draft::default()
     };
-    let (plan, _) = make_plan(
+    let (plan, _) = planned(
         "a cat, day turning into night",
         &draft,
         &studio(&[], &known),
@@ -185,7 +192,7 @@ fn words_that_nothing_cites_are_noted() {
         background: "moon surface".into(),
         ..Draft::default()
     };
-    let (_, notes) = make_plan(
+    let (_, notes) = planned(
         "a cat and a zeppelin on the moon",
         &draft,
         &studio(&[], &known),
@@ -200,8 +207,18 @@ proptest! {
         nouns in proptest::collection::vec(("\\PC{0,120}", proptest::option::of(0_u8..=255), proptest::option::of("\\PC{0,90}")), 0..24),
         relations in proptest::collection::vec((0_usize..24, 0_usize..9, 0_usize..24), 0..40),
         background in "\\PC{0,300}",
+        scenes in 0_usize..6,
+        words in "\\PC{0,1500}",
         seed: u64,
     ) {
+        let prompt = match scenes {
+            0 => words.clone(),
+            1 => format!("left half {words}, right half {words}"),
+            2 => format!("{words} before and after {words}"),
+            3 => format!("a wall with a painting of a {words}"),
+            4 => format!("{words}, day turning into night turning into dawn {words}"),
+            _ => format!("{words} in all four seasons"),
+        };
         let name = |index: usize| nouns.get(index).map_or_else(|| "nothing".to_owned(), |(noun, ..)| noun.clone());
         let draft = Draft {
             elements: nouns.iter().map(|(noun, count, words)| DraftElement {
@@ -216,7 +233,171 @@ proptest! {
             time: "night".into(),
         };
         let all = |noun: &str| Some(noun.chars().take(30).filter(|c| c.is_ascii_alphanumeric()).collect::<String>()).filter(|name| !name.is_empty());
-        let (plan, _) = make_plan("any prompt", &draft, &studio(&[], &all), seed);
+        let (plan, _) = planned(&prompt, &draft, &studio(&[], &all), seed);
         prop_assert_eq!(plan.validate(), Ok(()));
     }
+}
+
+/// `what` is cited by these words.
+fn cites(made: &Made, prompt: &str, what: &str, words: &str) {
+    let cited = made.evidence.iter().find(|one| one.what == what);
+    let cited = cited.unwrap_or_else(|| panic!("nothing cites {what}: {:?}", made.evidence));
+    assert_eq!(cited.words, words, "{what}");
+    let at = cited.at as usize;
+    assert_eq!(&prompt[at..at + words.len()], words, "{what}");
+}
+
+#[test]
+fn everything_in_a_plan_cites_its_words() {
+    let prompt = "Three golden mice left of a Vintage Radio on the beach, day turning into night";
+    let draft = Draft {
+        elements: vec![
+            DraftElement {
+                count: Some(3),
+                color: Some("yellow".into()),
+                ..thing("mouse")
+            },
+            thing("vintage radio"),
+        ],
+        relations: vec![("mouse".into(), "left_of".into(), "vintage radio".into())],
+        background: "beach".into(),
+        time: "day".into(),
+    };
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+    for (what, words) in [
+        ("elements.mouse-1", "mice"),
+        ("elements.mouse-1.count", "Three"),
+        ("elements.mouse-1.colors", "golden"),
+        ("elements.vintage-radio", "Vintage Radio"),
+        ("relations.0", "left of"),
+        ("background", "beach"),
+        ("lighting", "day"),
+        ("stages.night", "night"),
+    ] {
+        cites(&made, prompt, what, words);
+    }
+    assert_eq!(made.uncited.things, Vec::<String>::new());
+}
+
+#[test]
+fn of_two_of_a_kind_each_cites_its_own_words() {
+    let prompt = "a red cat and a blue cat";
+    let cat = |color: &str| DraftElement {
+        color: Some(color.into()),
+        ..thing("cat")
+    };
+    let draft = Draft {
+        elements: vec![cat("red"), cat("blue")],
+        ..Draft::default()
+    };
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+    let at = |what: &str| {
+        made.evidence
+            .iter()
+            .find(|one| one.what == what)
+            .map(|one| one.at)
+    };
+    assert_eq!(
+        (at("elements.cat"), at("elements.cat-2")),
+        (Some(6), Some(21))
+    );
+    assert_eq!(
+        (at("elements.cat.colors"), at("elements.cat-2.colors")),
+        (Some(2), Some(16))
+    );
+}
+
+#[test]
+fn things_that_nothing_cites_are_found_and_other_words_are_not_taken_for_things() {
+    let draft = Draft {
+        elements: vec![thing("cat")],
+        ..Draft::default()
+    };
+    for (prompt, things) in [
+        (
+            "a cat, a radio and two zeppelins",
+            &["radio", "zeppelins"][..],
+        ),
+        ("a cat with an old bicycle", &["old bicycle"]),
+        ("a cat with a strange device", &["strange device"]),
+        ("a sleepy cat", &[]),
+        ("a cat sitting quietly", &[]),
+        ("draw me a picture of a cat please", &[]),
+        ("cat radio", &["radio"]),
+    ] {
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        assert_eq!(made.uncited.things, things, "{prompt}");
+    }
+}
+
+#[test]
+fn the_things_of_two_scenes_stay_in_their_halves() {
+    let prompt = "left half a beach with a cat and a radio, right half a forest with a bicycle";
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("radio"), thing("bicycle")],
+        background: "beach".into(),
+        ..Draft::default()
+    };
+    for seed in 0..20 {
+        let (plan, _) = planned(prompt, &draft, &studio(&[], &known), seed);
+        let BBox([_, _, cat, _]) = plan.elements[0].bbox.unwrap();
+        let BBox([_, _, radio, _]) = plan.elements[1].bbox.unwrap();
+        let BBox([bicycle, ..]) = plan.elements[2].bbox.unwrap();
+        assert!(cat <= 0.5 && radio <= 0.5 && bicycle >= 0.5, "{plan:?}");
+        let StageOp::Generate { caption } = &plan.stages[1].op else {
+            panic!("{plan:?}")
+        };
+        assert!(
+            caption.contains("bicycle") && !caption.contains("one cat"),
+            "{caption}"
+        );
+    }
+}
+
+#[test]
+fn what_a_painting_shows_is_inside_it() {
+    let prompt = "a room with a painting of a cat on the wall and a radio";
+    let draft = Draft {
+        elements: vec![thing("painting"), thing("cat"), thing("radio")],
+        relations: vec![("cat".into(), "on".into(), "painting".into())],
+        ..Draft::default()
+    };
+    let (plan, _) = planned(prompt, &draft, &studio(&[], &known), 2);
+    let BBox(frame) = plan.elements[0].bbox.unwrap();
+    let BBox(cat) = plan.elements[1].bbox.unwrap();
+    assert!(
+        frame[0] < cat[0] && frame[1] < cat[1] && cat[2] < frame[2] && cat[3] < frame[3],
+        "{plan:?}"
+    );
+    let StageOp::Repair {
+        bbox, instruction, ..
+    } = &plan.stages[1].op
+    else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((bbox.0, instruction.as_str()), (cat, "painting: a cat"));
+    assert_eq!(plan.relations, []);
+}
+
+#[test]
+fn contradictions_are_told() {
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("radio")],
+        relations: vec![
+            ("cat".into(), "left_of".into(), "radio".into()),
+            ("radio".into(), "left_of".into(), "cat".into()),
+        ],
+        ..Draft::default()
+    };
+    let (_, notes) = planned(
+        "a cat left of a radio, the radio left of the cat",
+        &draft,
+        &studio(&[], &known),
+        3,
+    );
+    let told = notes
+        .iter()
+        .filter(|note| note.starts_with("contradicts the rest"))
+        .count();
+    assert_eq!(told, 1, "{notes:?}");
 }

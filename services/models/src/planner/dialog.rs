@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use super::tokens::TokenTable;
+use super::{
+    prompts::{PromptFile, qwen3, smollm2},
+    tokens::TokenTable,
+};
 use crate::language::{LanguageError, Tokenizer};
-
-/// What a model is told that was not taught to draft; the grammar sees to the form.
-const INSTRUCTIONS: &str = r#"You read what a picture shall show and answer with one line of JSON: the things that are named, in the same words, with what is said about them.
-For "two small red apples left of a cup, at night" you answer
-{"elements":[{"noun":"apples","count":2,"color":"red","size":"small"},{"noun":"cup"}],"relations":[["apples","left_of","cup"]],"time":"night"}"#;
 
 /// The tokens of a planner's dialog.
 pub struct Dialog {
@@ -19,10 +17,22 @@ pub struct Dialog {
     pub before: Vec<u32>,
     /// Between a prompt and its draft.
     after: Vec<u32>,
+    /// How it thinks, if it can.
+    thoughts: Option<Thoughts>,
+}
+
+/// The tokens around a free thought, which stand between a prompt and its draft.
+struct Thoughts {
+    open: Vec<u32>,
+    close: Vec<u32>,
+    /// Tokens that end it.
+    ends: Vec<u32>,
+    /// It is one paragraph: an empty line ends it.
+    paragraph: bool,
 }
 
 impl Dialog {
-    /// For a model that was taught to draft. The tokenizer knows `<|im_start|>` and `<|im_end|>`.
+    /// For a model that was taught to draft. The tokenizer knows `<|im_start|>` and `<|im_end|>`. Such a model does not think.
     pub fn new(tokenizer: Rc<Tokenizer>) -> Result<Self, LanguageError> {
         // A role of its own: the adapter is taught what follows it, and needs no instructions.
         Self::of(
@@ -32,15 +42,38 @@ impl Dialog {
         )
     }
 
-    /// For any other model that writes dialogs in this form, Qwen3 for example, whose thoughts are left empty.
+    /// For any other model that writes dialogs in this form, Qwen3 for example, whose thoughts are left empty unless it is asked to think.
     pub fn instructed(tokenizer: Rc<Tokenizer>) -> Result<Self, LanguageError> {
-        let before = format!("<|im_start|>system\n{INSTRUCTIONS}<|im_end|>\n<|im_start|>user\n");
-        let thoughts = match tokenizer.id("<think>") {
-            Some(_) => "<think>\n\n</think>\n\n",
-            None => "",
+        let thinks = tokenizer.id("<think>").zip(tokenizer.id("</think>"));
+        let (file, silent) = match thinks {
+            Some(_) => (qwen3(), "<think>\n\n</think>\n\n"),
+            None => (smollm2(), ""),
         };
-        let after = format!("<|im_end|>\n<|im_start|>assistant\n{thoughts}");
-        Self::of(tokenizer, &before, &after)
+        let before = told(&file, silent);
+        let answer = "<|im_end|>\n<|im_start|>assistant\n";
+        let mut dialog = Self::of(tokenizer, &before, &format!("{answer}{silent}"))?;
+        let ends = dialog.tokenizer.id("<|im_end|>");
+        let encode = |text: &str| dialog.tokenizer.encode(text);
+        let thoughts = match thinks {
+            Some((_, close)) => Thoughts {
+                open: encode(&format!("{answer}<think>\n"))?,
+                close: encode("\n</think>\n\n")?,
+                ends: ends.into_iter().chain([close]).collect(),
+                paragraph: false,
+            },
+            None => Thoughts {
+                open: encode(&format!(
+                    "\nFirst say in one paragraph which things there are and what is said about each.{answer}"
+                ))?,
+                close: encode(&format!(
+                    "<|im_end|>\n<|im_start|>user\nNow the line of JSON.{answer}"
+                ))?,
+                ends: ends.into_iter().collect(),
+                paragraph: true,
+            },
+        };
+        dialog.thoughts = Some(thoughts);
+        Ok(dialog)
     }
 
     fn of(tokenizer: Rc<Tokenizer>, before: &str, after: &str) -> Result<Self, LanguageError> {
@@ -53,8 +86,42 @@ impl Dialog {
             table: TokenTable::new(tokenizer.token_bytes()),
             before: tokenizer.encode(before)?,
             after: tokenizer.encode(after)?,
+            thoughts: None,
             tokenizer,
         })
+    }
+
+    /// Whether the model can think in free words.
+    pub const fn thinks(&self) -> bool {
+        self.thoughts.is_some()
+    }
+
+    /// Tokens of a prompt up to where its thought begins, without [`Dialog::before`].
+    pub fn read_to_think(&self, prompt: &str) -> Result<Vec<u32>, LanguageError> {
+        let mut tokens = self.tokenizer.encode_plain(prompt)?;
+        let thoughts = self.thoughts.as_ref();
+        tokens.extend(thoughts.map_or(&self.after, |thoughts| &thoughts.open));
+        Ok(tokens)
+    }
+
+    /// Whether a token ends a thought.
+    pub fn ends_thought(&self, token: u32) -> bool {
+        let thoughts = self.thoughts.as_ref();
+        thoughts.is_some_and(|thoughts| thoughts.ends.contains(&token))
+    }
+
+    /// Whether what was thought is complete without such a token.
+    pub fn is_paragraph(&self, thought: &[u8]) -> bool {
+        let thoughts = self.thoughts.as_ref();
+        thoughts.is_some_and(|thoughts| {
+            thoughts.paragraph && thought.ends_with(b"\n\n") && !thought.trim_ascii().is_empty()
+        })
+    }
+
+    /// What stands between a thought and its draft.
+    pub fn close_thought(&self) -> &[u32] {
+        let thoughts = self.thoughts.as_ref();
+        thoughts.map_or(&[], |thoughts| &thoughts.close)
     }
 
     /// Tokens of a draft or a part of one.
@@ -68,4 +135,18 @@ impl Dialog {
         tokens.extend(&self.after);
         Ok(tokens)
     }
+}
+
+/// Instructions and examples as a dialog, up to where the next prompt begins.
+fn told(file: &PromptFile, silent: &str) -> String {
+    let mut text = format!(
+        "<|im_start|>system\n{}<|im_end|>\n<|im_start|>user\n",
+        file.instructions
+    );
+    for (asked, answer) in &file.examples {
+        text.push_str(&format!(
+            "{asked}<|im_end|>\n<|im_start|>assistant\n{silent}{answer}<|im_end|>\n<|im_start|>user\n"
+        ));
+    }
+    text
 }

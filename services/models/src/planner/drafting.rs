@@ -8,7 +8,8 @@ use super::{
     dialog::Dialog,
     grammar::Schema,
     prompt::readable,
-    schema::{Binding, draft_schema},
+    reasoning::{Reasoned, reason},
+    schema::{Binding, schema_naming},
     words::PromptWords,
     writing::Writing,
 };
@@ -58,6 +59,23 @@ pub struct DraftOutput {
     pub passes: u32,
     /// The prompt was longer than what the model reads.
     pub truncated: bool,
+    /// What it thought before it wrote.
+    pub reasoning: String,
+}
+
+/// How a draft is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking<'a> {
+    /// Of sampling.
+    pub seed: u64,
+    /// How freely tokens are drawn; none is the planner's own.
+    pub temperature: Option<f64>,
+    /// The things that the draft names, in this order; it chooses where there are none.
+    pub things: &'a [String],
+    /// What was wrong with the picture of an earlier plan; read by planners that are told in words.
+    pub findings: &'a [String],
+    /// Think in free words first, where the planner can.
+    pub reason: bool,
 }
 
 /// Drafts prompts. One thread owns it; its weights may be shared.
@@ -66,6 +84,8 @@ pub struct Planner {
     dialog: Dialog,
     binding: Binding,
     temperature: f64,
+    /// Tokens without an alternative are read together, not one a pass.
+    forcing: bool,
     /// The dialog's beginning.
     beginning: Beginning,
     /// The same, with room for one draft behind it.
@@ -107,6 +127,7 @@ impl Planner {
             dialog,
             binding: Binding::Prompt,
             temperature: 0.0,
+            forcing: true,
         })
     }
 
@@ -116,10 +137,21 @@ impl Planner {
         self
     }
 
+    /// Whether tokens without an alternative are read together in one pass, as by default; one a pass is slower and drafts the same.
+    pub fn with_forcing(mut self, forcing: bool) -> Self {
+        self.forcing = forcing;
+        self
+    }
+
     /// How freely tokens are drawn; 0, the default, always takes the likeliest and ignores seeds.
     pub fn with_temperature(mut self, temperature: f64) -> Self {
         self.temperature = temperature.max(0.0);
         self
+    }
+
+    /// Whether it can think in free words before it drafts.
+    pub const fn thinks(&self) -> bool {
+        self.dialog.thinks()
     }
 
     /// Drafts a prompt. `step` is told before each pass how many tokens there are so far and says whether to go on.
@@ -131,18 +163,51 @@ impl Planner {
         seed: u64,
         step: &mut dyn FnMut(u32) -> bool,
     ) -> Result<DraftOutput, PlannerError> {
-        let asked = self.ask(prompt, seed)?;
+        let asking = Asking {
+            seed,
+            ..Asking::default()
+        };
+        self.draft_as(prompt, &asking, step)
+    }
+
+    /// The same, otherwise than by default.
+    pub fn draft_as(
+        &mut self,
+        prompt: &str,
+        asking: &Asking<'_>,
+        step: &mut dyn FnMut(u32) -> bool,
+    ) -> Result<DraftOutput, PlannerError> {
+        let asked = self.ask(prompt, asking)?;
         let mut sampler = asked.sampler;
-        let mut writing = Writing::new(&self.dialog, asked.schema.start(), asked.truncated);
         self.cache.truncate(self.beginning.len());
         // Read by the next pass, all at once.
         let mut unread = asked.tokens[self.beginning.len()..].to_vec();
+        let mut reasoned = Reasoned::default();
+        if asking.reason && self.dialog.thinks() {
+            let (decoder, dialog, cache) = (&self.decoder, &self.dialog, &mut self.cache);
+            reasoned = reason(decoder, dialog, cache, &mut unread, asking.seed, step)?;
+        }
+        let mut writing = Writing::new(&self.dialog, asked.schema.start(), asked.truncated);
+        let mut passes = 0;
         loop {
             match writing.next() {
-                Next::Given(tokens) => unread.extend(tokens),
-                Next::End => return writing.finish(),
+                Next::Given(tokens) if self.forcing => unread.extend(tokens),
+                Next::Given(tokens) => {
+                    for token in tokens {
+                        let _logits = self.decoder.next_logits(&unread, &mut self.cache)?;
+                        passes += 1;
+                        unread = vec![token];
+                    }
+                }
+                Next::End => {
+                    let mut output = writing.finish()?;
+                    output.tokens_sampled += reasoned.tokens;
+                    output.passes += reasoned.tokens + passes;
+                    output.reasoning = reasoned.text;
+                    return Ok(output);
+                }
                 Next::Among(tokens) => {
-                    if !step(writing.tokens()) {
+                    if !step(reasoned.tokens + writing.tokens()) {
                         return Err(PlannerError::Canceled);
                     }
                     let logits = self.decoder.next_logits(&unread, &mut self.cache)?;
@@ -164,7 +229,16 @@ impl Planner {
     ) -> Result<Vec<Result<DraftOutput, PlannerError>>, PlannerError> {
         let asked: Vec<Result<Asked, PlannerError>> = prompts
             .iter()
-            .map(|(prompt, seed)| self.ask(prompt, *seed))
+            .map(|(prompt, seed)| {
+                let seed = *seed;
+                self.ask(
+                    prompt,
+                    &Asking {
+                        seed,
+                        ..Asking::default()
+                    },
+                )
+            })
             .collect();
         let mut writer = Writer::new(&self.decoder, usize::MAX);
         let mut ids = Vec::with_capacity(asked.len());
@@ -203,20 +277,29 @@ impl Planner {
         Ok(drafts.collect())
     }
 
-    fn ask(&self, prompt: &str, seed: u64) -> Result<Asked, PlannerError> {
+    fn ask(&self, prompt: &str, asking: &Asking<'_>) -> Result<Asked, PlannerError> {
         let (prompt, truncated) = readable(prompt);
-        let schema =
-            draft_schema(&PromptWords::read(&prompt), self.binding).ok_or(PlannerError::NoWords)?;
+        let schema = schema_naming(&PromptWords::read(&prompt), self.binding, asking.things)
+            .ok_or(PlannerError::NoWords)?;
         let sampling = Sampling {
-            temperature: self.temperature,
+            temperature: asking.temperature.unwrap_or(self.temperature),
             ..Sampling::GREEDY
         };
+        let mut told = prompt;
+        // One that was taught to draft reads nothing but prompts.
+        if !asking.findings.is_empty() && self.dialog.thinks() {
+            let (findings, _) = readable(&asking.findings.join(" "));
+            told = format!("{told}\nThe last picture was wrong: {findings}");
+        }
         let mut tokens = self.dialog.before.clone();
-        tokens.extend(self.dialog.read(&prompt)?);
+        tokens.extend(match asking.reason {
+            true => self.dialog.read_to_think(&told)?,
+            false => self.dialog.read(&told)?,
+        });
         Ok(Asked {
             schema,
             tokens,
-            sampler: Sampler::new(sampling, seed)?,
+            sampler: Sampler::new(sampling, asking.seed)?,
             truncated,
         })
     }

@@ -7,13 +7,33 @@ mod dialog;
 mod drafting;
 pub mod grammar;
 mod prompt;
+mod prompts;
+mod reasoning;
 pub mod schema;
 pub mod tokens;
 pub mod words;
 mod writing;
 
 pub use dialog::Dialog;
-pub use drafting::{DraftOutput, Planner, PlannerError};
+pub use drafting::{Asking, DraftOutput, Planner, PlannerError};
 pub use prompt::readable;
-pub use schema::{Binding, draft_schema};
+pub use schema::{Binding, draft_schema, schema_naming};
 pub use words::PromptWords;
+
+use crate::props::vocabulary::{Background, Color, TimeOfDay};
+
+/// What a word of a prompt is called in plans: `golden` is `yellow`, `sunny` is `day`, `seaside` is `beach`.
+pub fn means(word: &str) -> Option<String> {
+    let color = Color::ALL.iter().find(|one| one.words().contains(&word));
+    let time = TimeOfDay::ALL
+        .iter()
+        .find(|one| one.words().contains(&word));
+    let place = Background::ALL
+        .iter()
+        .find(|one| one.words().contains(&word));
+    let name = color
+        .map(|one| one.name())
+        .or_else(|| time.map(|one| one.name()));
+    name.or_else(|| place.map(|one| one.name()))
+        .map(str::to_owned)
+}

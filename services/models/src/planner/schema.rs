@@ -11,6 +11,9 @@ use crate::props::vocabulary::{Background, TimeOfDay};
 /// Most things that a draft names.
 pub const MAX_THINGS: usize = 8;
 
+/// Most things that a draft can be told to name.
+pub const MAX_NAMED: usize = 12;
+
 /// Most attributes of a thing.
 pub const MAX_ATTRIBUTES: usize = 3;
 
@@ -32,6 +35,11 @@ pub enum Binding {
 
 /// The schema of drafts of a prompt: members in the order of the type, empty ones left out. None when the prompt has no words.
 pub fn draft_schema(words: &PromptWords, binding: Binding) -> Option<Schema> {
+    schema_naming(words, binding, &[])
+}
+
+/// The same for drafts that name exactly these things, in this order; any where there are none.
+pub fn schema_naming(words: &PromptWords, binding: Binding, things: &[String]) -> Option<Schema> {
     let mut schema = SchemaBuilder::default();
     let noun;
     let mut element = Vec::new();
@@ -66,16 +74,33 @@ pub fn draft_schema(words: &PromptWords, binding: Binding) -> Option<Schema> {
             optional("with", Some(schema.array(attribute, 1, MAX_ATTRIBUTES)));
         }
     }
-    element.insert(
-        0,
-        Member {
+    let thing = |schema: &mut SchemaBuilder, noun: RuleId| {
+        let noun = Member {
             key: "noun",
             value: noun,
             optional: false,
-        },
-    );
-    let element = schema.object(element);
-    let elements = schema.array(element, 1, MAX_THINGS);
+        };
+        schema.object(
+            std::iter::once(noun)
+                .chain(element.iter().cloned())
+                .collect(),
+        )
+    };
+    let elements = if things.is_empty() {
+        let element = thing(&mut schema, noun);
+        schema.array(element, 1, MAX_THINGS)
+    } else {
+        let named: Vec<RuleId> = things
+            .iter()
+            .take(MAX_NAMED)
+            .filter_map(|name| schema.one_of([name], true))
+            .collect();
+        let items = named
+            .into_iter()
+            .map(|noun| thing(&mut schema, noun))
+            .collect();
+        schema.tuple(items)
+    };
     let named = schema.remembered();
     let predicate = schema.one_of(PREDICATES.map(|(_, words)| words[0]), false)?;
     let relation = schema.tuple(vec![named, predicate, named]);

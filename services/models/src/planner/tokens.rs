@@ -23,6 +23,16 @@ impl TokenTable {
         Self { tokens, bytes }
     }
 
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// What a token stands for.
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.bytes

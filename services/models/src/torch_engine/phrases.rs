@@ -45,7 +45,7 @@ impl Words for Phrases<'_> {
             StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => instruction,
             StageOp::Blend { .. } => "",
         };
-        let mut phrases = vec![base_phrase(plan, light)];
+        let mut phrases = vec![base_phrase(plan, ground(op), light)];
         let mut pictures = Vec::with_capacity(plan.elements.len());
         let mut used = Vec::new();
         for element in &plan.elements {
@@ -166,17 +166,34 @@ pub fn sent<'a>(name: &str, references: &'a [Reference]) -> Result<&'a Reference
 }
 
 /// What is behind, as the renderer was trained to read it; the plan's own words where they are none of the small world's.
-fn base_phrase(plan: &Plan, light: &str) -> String {
+fn base_phrase(plan: &Plan, ground: Option<&str>, light: &str) -> String {
     let time = TimeOfDay::find(light)
         .or_else(|| TimeOfDay::find(&plan.lighting))
         .unwrap_or(TimeOfDay::Day);
     if plan.elements.is_empty() && plan.background.is_empty() {
         return plan.caption.clone();
     }
-    match Background::find(&plan.background) {
+    let named = ground.filter(|ground| Background::find(ground).is_some());
+    let background = named.unwrap_or(&plan.background);
+    match Background::find(background) {
         Some(background) => vocabulary::base_phrase(background, time),
-        None => format!("{} {}", plan.background, time.phrases()[0]),
+        None => format!("{background} {}", time.phrases()[0]),
     }
+}
+
+/// What a stage says is behind, where it says so otherwise than the plan: `..; background: a beach, light: day.`
+fn ground(op: &StageOp) -> Option<&str> {
+    let words = match op {
+        StageOp::Generate { caption } => caption,
+        StageOp::Edit { instruction, .. } => instruction,
+        StageOp::Blend { .. } | StageOp::Repair { .. } => return None,
+    };
+    let (_, behind) = words.rsplit_once("background: ")?;
+    Some(
+        behind
+            .rsplit_once(", light:")
+            .map_or(behind, |(ground, _)| ground),
+    )
 }
 
 /// Something went wrong that was not asked wrongly.

@@ -1,0 +1,264 @@
+//! Which words of the prompt what stands in a plan comes from.
+
+use std::ops::Range;
+
+use atelier_proto::{
+    plan::{Element, Plan},
+    report::Cited,
+};
+
+use super::{
+    elements::PREDICATES,
+    words::{Word, read, span_of, stem},
+};
+
+/// What words of a prompt mean in the words of plans: `golden` is `yellow`.
+pub type Means<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Number words, as far as plans count.
+const NUMBERS: [(&str, usize); 15] = [
+    ("two", 2),
+    ("couple", 2),
+    ("pair", 2),
+    ("three", 3),
+    ("several", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("eleven", 11),
+    ("twelve", 12),
+    ("dozen", 12),
+];
+
+/// Words before a noun that may say how many there are or which colour it has.
+const BEFORE: usize = 4;
+
+/// Plurals that no rule makes.
+const IRREGULAR: [(&str, &str); 9] = [
+    ("mice", "mouse"),
+    ("geese", "goose"),
+    ("men", "man"),
+    ("women", "woman"),
+    ("children", "child"),
+    ("people", "person"),
+    ("feet", "foot"),
+    ("teeth", "tooth"),
+    ("oxen", "ox"),
+];
+
+/// What words have in common whatever their number: `bunnies` and `bunny`, `wolves` and `wolf`.
+pub fn root(word: &str) -> String {
+    if let Some((_, single)) = IRREGULAR.iter().find(|(plural, _)| *plural == word) {
+        return stem(single);
+    }
+    let cut = |end: &str| word.strip_suffix(end).filter(|rest| rest.len() > 1);
+    if let Some(rest) = cut("ies") {
+        return stem(&format!("{rest}y"));
+    }
+    if let Some(rest) = cut("ves") {
+        return stem(&format!("{rest}f"));
+    }
+    let hissing = cut("es")
+        .filter(|rest| rest.ends_with(['x', 's']) || rest.ends_with("ch") || rest.ends_with("sh"));
+    stem(hissing.unwrap_or(word))
+}
+
+/// A prompt in which things are looked up.
+pub struct Witness<'a> {
+    prompt: &'a str,
+    pub words: Vec<Word>,
+    roots: Vec<String>,
+    means: Means<'a>,
+}
+
+impl<'a> Witness<'a> {
+    pub fn new(prompt: &'a str, means: Means<'a>) -> Self {
+        let words = read(prompt);
+        Self {
+            prompt,
+            roots: words.iter().map(|word| root(&word.text)).collect(),
+            words,
+            means,
+        }
+    }
+
+    /// The words that name something, one not in `taken` if possible; its last word alone where the whole is not found.
+    pub fn find(&self, text: &str, taken: &[Range<usize>]) -> Option<Range<usize>> {
+        let wanted: Vec<String> = read(text).iter().map(|word| root(&word.text)).collect();
+        let places = |wanted: &[String]| -> Option<Range<usize>> {
+            let len = wanted.len();
+            if len == 0 || len > self.roots.len() {
+                return None;
+            }
+            let runs = (0..=self.roots.len() - len)
+                .filter(|from| self.roots[*from..from + len] == *wanted);
+            let runs: Vec<Range<usize>> = runs.map(|from| from..from + len).collect();
+            let free = |run: &&Range<usize>| {
+                taken
+                    .iter()
+                    .all(|other| run.end <= other.start || other.end <= run.start)
+            };
+            runs.iter().find(free).or_else(|| runs.first()).cloned()
+        };
+        places(&wanted).or_else(|| places(wanted.get(wanted.len().checked_sub(1)?..)?))
+    }
+
+    /// The bytes of some words.
+    pub fn span(&self, range: Range<usize>) -> Range<usize> {
+        span_of(&self.words, range)
+    }
+
+    /// A citation of these bytes.
+    pub fn cite(&self, what: impl Into<String>, span: Range<usize>) -> Cited {
+        Cited {
+            what: what.into(),
+            words: self.prompt.get(span.clone()).unwrap_or_default().to_owned(),
+            at: u32::try_from(span.start).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The word that means `text`, nearest to the word `near` and preferably before it.
+    fn meaning(&self, text: &str, near: Option<usize>) -> Option<usize> {
+        let fits = |at: &usize| {
+            let word = &self.words[*at].text;
+            word == text || (self.means)(word).is_some_and(|meant| meant == text)
+        };
+        let all: Vec<usize> = (0..self.words.len()).filter(fits).collect();
+        let distance = |at: usize| match near {
+            Some(near) if at < near => near - at,
+            // A colour behind its noun belongs to it less often.
+            Some(near) => 2 * (at - near) + BEFORE,
+            None => 0,
+        };
+        all.into_iter().min_by_key(|at| distance(*at))
+    }
+
+    /// Everything in the plan that words of the prompt stand for.
+    pub fn cited(&self, plan: &Plan) -> Vec<Cited> {
+        let mut cited = Vec::new();
+        let mut taken: Vec<Range<usize>> = Vec::new();
+        let mut noun_of: Vec<Option<Range<usize>>> = Vec::new();
+        for (index, element) in plan.elements.iter().enumerate() {
+            let before = index.checked_sub(1).map(|before| &plan.elements[before]);
+            if before.is_some_and(|before| is_sibling(before, element)) {
+                // Another of several: the words are those of the first.
+                noun_of.push(noun_of[index - 1].clone());
+                continue;
+            }
+            let noun = self.find(&element.noun, &taken);
+            if let Some(noun) = &noun {
+                taken.push(noun.clone());
+                cited.push(self.cite(format!("elements.{}", element.id), self.span(noun.clone())));
+            }
+            let siblings = plan.elements[index..]
+                .iter()
+                .take_while(|other| is_sibling(element, other));
+            self.about(element, noun.as_ref(), siblings.count(), &mut cited);
+            noun_of.push(noun);
+        }
+        self.relations(plan, &noun_of, &mut cited);
+        for (what, text) in [
+            ("background", &plan.background),
+            ("lighting", &plan.lighting),
+        ] {
+            let found = self.meaning(text, None).map(|at| at..at + 1);
+            let found = found.or_else(|| {
+                let words = read(text);
+                words.iter().find_map(|word| self.find(&word.text, &[]))
+            });
+            cited.extend(found.map(|words| self.cite(what, self.span(words))));
+        }
+        cited
+    }
+
+    fn about(
+        &self,
+        element: &Element,
+        noun: Option<&Range<usize>>,
+        count: usize,
+        cited: &mut Vec<Cited>,
+    ) {
+        let near = noun.map(|noun| noun.start);
+        for color in &element.colors {
+            if let Some(at) = self.meaning(color, near) {
+                cited.push(self.cite(
+                    format!("elements.{}.colors", element.id),
+                    self.span(at..at + 1),
+                ));
+            }
+        }
+        for attribute in &element.attributes {
+            if let Some(words) = self.find(attribute, &[]) {
+                cited.push(self.cite(
+                    format!("elements.{}.attributes", element.id),
+                    self.span(words),
+                ));
+            }
+        }
+        if let (2.., Some(near)) = (count, near) {
+            let number = |at: &usize| {
+                let word = self.words[*at].text.as_str();
+                word.parse() == Ok(count)
+                    || NUMBERS
+                        .iter()
+                        .any(|(name, number)| *name == word && *number == count)
+            };
+            if let Some(at) = (near.saturating_sub(BEFORE)..near).rev().find(number) {
+                cited.push(self.cite(
+                    format!("elements.{}.count", element.id),
+                    self.span(at..at + 1),
+                ));
+            }
+        }
+    }
+
+    fn relations(&self, plan: &Plan, noun_of: &[Option<Range<usize>>], cited: &mut Vec<Cited>) {
+        let noun = |id: &str| {
+            let index = plan.elements.iter().position(|element| element.id == id)?;
+            noun_of[index].clone()
+        };
+        for (index, relation) in plan.relations.iter().enumerate() {
+            let (Some(a), Some(b)) = (noun(&relation.subject), noun(&relation.object)) else {
+                continue;
+            };
+            let known = PREDICATES
+                .iter()
+                .filter(|(predicate, _)| *predicate == relation.predicate);
+            let phrases = known.flat_map(|(_, phrases)| phrases.iter());
+            let middle = usize::midpoint(a.start.min(b.start), a.start.max(b.start));
+            let found = phrases
+                .filter_map(|phrase| self.phrase(phrase, middle))
+                .min_by_key(|words| (words.start.abs_diff(middle), usize::MAX - words.len()));
+            if let Some(words) = found {
+                cited.push(self.cite(format!("relations.{index}"), self.span(words)));
+            }
+        }
+    }
+
+    /// A phrase as it stands, the one nearest to a word.
+    fn phrase(&self, phrase: &str, near: usize) -> Option<Range<usize>> {
+        let wanted: Vec<&str> = phrase.split(' ').collect();
+        let same = |from: &usize| {
+            let words = self.words.get(*from..from + wanted.len());
+            words.is_some_and(|words| {
+                words
+                    .iter()
+                    .map(|word| word.text.as_str())
+                    .eq(wanted.iter().copied())
+            })
+        };
+        let found = (0..self.words.len()).filter(same);
+        found
+            .min_by_key(|from| from.abs_diff(near))
+            .map(|from| from..from + wanted.len())
+    }
+}
+
+/// Whether two elements are instances of one counted thing.
+fn is_sibling(a: &Element, b: &Element) -> bool {
+    (&a.noun, &a.colors, &a.attributes) == (&b.noun, &b.colors, &b.attributes)
+}

@@ -1,0 +1,84 @@
+//! A prompt as words, each with its place, so that what a plan says can be traced back to them.
+
+use std::ops::Range;
+
+/// Most words of a prompt that are looked at.
+const MOST: usize = 512;
+
+/// A word, lower case, or one of the marks `, ; : / | > .`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub text: String,
+    /// Where it stands in the prompt, in bytes.
+    pub span: Range<usize>,
+}
+
+/// The words and marks of a prompt, in order. `→` and `->` are the mark `>`.
+pub fn read(prompt: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut begin = None;
+    let mut push = |span: Range<usize>, text: String| {
+        if words.len() < MOST {
+            words.push(Word { text, span });
+        }
+    };
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '\u{2019}');
+    for (at, c) in prompt.char_indices().chain([(prompt.len(), ' ')]) {
+        if in_word(c) {
+            begin.get_or_insert(at);
+            continue;
+        }
+        if let Some(from) = begin.take() {
+            let text = prompt[from..at].to_lowercase().replace('\u{2019}', "'");
+            push(from..at, text.trim_matches('\'').to_owned());
+        }
+        let mark = match c {
+            ',' | ';' | ':' | '/' | '|' | '>' | '.' => c,
+            '\u{2192}' => '>',
+            _ => continue,
+        };
+        push(at..at + c.len_utf8(), mark.to_string());
+    }
+    words.retain(|word| !word.text.is_empty());
+    words
+}
+
+/// What the words of a range are in the prompt, exactly.
+pub fn span_of(words: &[Word], range: Range<usize>) -> Range<usize> {
+    match words.get(range) {
+        Some([first, .., last]) => first.span.start..last.span.end,
+        Some([one]) => one.span.clone(),
+        _ => 0..0,
+    }
+}
+
+/// Rough: the first five letters tell `cats` from `dogs` and join `snow` with `snowy`.
+pub fn stem(word: &str) -> String {
+    let bare = word
+        .strip_suffix('s')
+        .filter(|bare| bare.len() > 2)
+        .unwrap_or(word);
+    bare.chars().take(5).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_know_where_they_stand() {
+        let prompt = "Day→night: the cat\u{2019}s Über-café, 'quoted' -> end";
+        let words = read(prompt);
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "day", ">", "night", ":", "the", "cat's", "über", "café", ",", "quoted", ">", "end"
+            ]
+        );
+        assert_eq!(&prompt[span_of(&words, 6..8)], "Über-café");
+        assert_eq!(span_of(&words, 3..3), 0..0);
+        assert!(read(&"word ".repeat(10_000)).len() <= MOST);
+        assert_eq!(stem("cats"), stem("cat"));
+    }
+}
