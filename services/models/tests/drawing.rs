@@ -45,6 +45,7 @@ fn placed() -> tempfile::TempDir {
         width: 64,
         height: 48,
         guidance: 1.0,
+        regions: Default::default(),
     };
     with_file(RendererConfig::FILE, &serde_json::to_vec(&config).unwrap())
 }

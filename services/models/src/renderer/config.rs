@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{index::Pipeline, regions::Positions};
+use super::{
+    index::Pipeline,
+    regions::{Positions, Ties},
+};
 
 /// How a checkpoint is used when a request does not say. Published checkpoints have no such file: they are used as their authors do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct RendererConfig {
     /// Z-Image's own documents count from 0 instead.
     #[serde(default = "unguided")]
     pub guidance: f64,
+    /// How firmly things are tied to their boxes.
+    #[serde(default, skip_serializing_if = "Ties::is_default")]
+    pub regions: Ties,
 }
 
 const fn unguided() -> f64 {
@@ -43,6 +49,7 @@ impl RendererConfig {
             width: 1024,
             height: 1024,
             guidance,
+            regions: Ties::DEFAULT,
         }
     }
 

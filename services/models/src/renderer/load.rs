@@ -220,6 +220,9 @@ fn renderer_config(dir: &Path, pipeline: Pipeline) -> Result<RendererConfig, Loa
             "the positions are those of another family".into(),
         ));
     }
+    if let Some(fault) = config.regions.fault() {
+        return Err(LoadError::Config(path, fault.into()));
+    }
     if !(1.0..=100.0).contains(&config.guidance) {
         return Err(LoadError::Config(path, "guidance must be 1 to 100".into()));
     }

@@ -34,6 +34,8 @@ pub(super) struct Prepared {
     /// `(B, R, channels)`.
     pub reference: Option<Tensor>,
     pub arranged: Arrangement,
+    /// The bias of steps in which nothing is tied, where there are such steps.
+    pub loose: Option<Tensor>,
 }
 
 impl Renderer {
@@ -125,17 +127,17 @@ impl Renderer {
         };
         let layouts: Vec<Layout> = scenes.iter().map(|parts| parts.layout.clone()).collect();
         let real: Vec<i64> = scenes.iter().map(|parts| parts.real).collect();
-        let arranged = self
-            .config
-            .positions
-            .arrange(grid, &layouts, self.device)
-            .in_kind(kind);
+        let arranged = self.config.positions.arrange(grid, &layouts, self.device);
+        let ties = self.config.regions;
+        let loose = ties.lets_go().then(|| arranged.loose()).flatten();
+        let arranged = arranged.tied(ties.strength).in_kind(kind);
         let states = regions::pad(&rows(|parts| &parts.text)).expect("scenes have text");
         Prepared {
             text: self
                 .network
                 .text(&states, &real, &arranged.text_ids, arranged.bias.as_ref()),
             reference: regions::pad(&rows(|parts| &parts.reference)),
+            loose: loose.map(|bias| bias.to_kind(kind)),
             arranged,
         }
     }

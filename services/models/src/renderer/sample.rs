@@ -68,7 +68,8 @@ impl Renderer {
         let mut x = stacked(&members, |member| &member.start);
         let mut batch = self.batch(&members, grid);
         for (done, pair) in (1..=total).zip(sigmas.windows(2)) {
-            let velocity = self.velocity(&x, &batch, pair[0]);
+            let tied = self.config.regions.holds_at(done, total);
+            let velocity = self.velocity(&x, &batch, pair[0], tied);
             observe("velocity", done as usize, &velocity);
             let clean = (done % every == 0 && done < total)
                 .then(|| schedule::estimate(&x, &velocity, pair[0]));
@@ -137,8 +138,8 @@ impl Renderer {
         }
     }
 
-    /// Velocity at `sigma`, guided where the checkpoint is used so.
-    fn velocity(&self, x: &Tensor, batch: &Batch, sigma: f32) -> Tensor {
+    /// Velocity at `sigma`, guided where the checkpoint is used so; `tied`: things keep to their boxes.
+    fn velocity(&self, x: &Tensor, batch: &Batch, sigma: f32, tied: bool) -> Tensor {
         let times = Tensor::from_slice(&[sigma]).to_device(self.device);
         let pass = |prepared: &Prepared| {
             self.network.velocity(&TransformerInput {
@@ -148,7 +149,10 @@ impl Renderer {
                 times: &times,
                 image_ids: &prepared.arranged.image_ids,
                 text_ids: &prepared.arranged.text_ids,
-                bias: prepared.arranged.bias.as_ref(),
+                bias: match tied {
+                    true => prepared.arranged.bias.as_ref(),
+                    false => prepared.loose.as_ref(),
+                },
             })
         };
         let towards = pass(&batch.scene);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     language::TextEncoder,
-    renderer::{RenderScene, RenderThing},
+    renderer::{RenderScene, RenderThing, regions::Arm},
 };
 
 /// Most states of one thing: a short phrase and its template. Families that pad are shown as much padding.
@@ -27,6 +27,8 @@ pub struct Prompts<'a> {
     pub guided: bool,
     /// It reads the picture that it changes, and the user's.
     pub reads_pictures: bool,
+    /// How places reach the renderer.
+    pub arm: Arm,
 }
 
 /// A thing as it is asked for.
@@ -64,10 +66,11 @@ impl Words for Prompts<'_> {
                 });
             }
             // What has no place and no picture is in the caption.
-            if element.bbox.is_some() || picture.is_some() {
+            let tied = element.bbox.is_some() && self.arm == Arm::Boxes;
+            if tied || picture.is_some() {
                 things.push(Thing {
                     phrase: phrase(element),
-                    bbox: element.bbox.map(|bbox| bbox.0),
+                    bbox: element.bbox.filter(|_| tied).map(|bbox| bbox.0),
                     picture,
                 });
             }
@@ -123,6 +126,9 @@ impl Prompts<'_> {
     /// What the whole picture shows, or how it changes.
     fn caption(&self, plan: &Plan, op: &StageOp) -> String {
         match op {
+            StageOp::Generate { caption } if self.arm == Arm::Caption => {
+                structured(plan, caption).unwrap_or_else(|| plain(plan, caption))
+            }
             StageOp::Generate { caption } if !caption.is_empty() => caption.clone(),
             StageOp::Edit { instruction, .. } if self.reads_pictures => instruction.clone(),
             StageOp::Edit { instruction, .. } if *instruction == plan.caption => {
@@ -135,6 +141,50 @@ impl Prompts<'_> {
     }
 }
 
+/// The stage's words, else the plan's.
+fn plain(plan: &Plan, caption: &str) -> String {
+    let words = if caption.is_empty() {
+        &plan.caption
+    } else {
+        caption
+    };
+    words.to_owned()
+}
+
+/// The plan as FLUX.2 reads structured prompts: what is where, in words; none when nothing has a place.
+fn structured(plan: &Plan, caption: &str) -> Option<String> {
+    let subjects: Vec<serde_json::Value> = plan
+        .elements
+        .iter()
+        .filter_map(|element| {
+            let position = position(element.bbox?.center());
+            Some(serde_json::json!({"description": phrase(element), "position": position}))
+        })
+        .collect();
+    (!subjects.is_empty()).then(|| {
+        let prompt = serde_json::json!({
+            "scene": plain(plan, caption),
+            "subjects": subjects,
+            "style": plan.style,
+            "lighting": plan.lighting,
+            "background": plan.background,
+        });
+        prompt.to_string()
+    })
+}
+
+/// A point of the picture in words, by thirds.
+fn position((x, y): (f32, f32)) -> String {
+    let third = |at: f32, names: [&'static str; 3]| match at {
+        at if at < 1.0 / 3.0 => names[0],
+        at if at > 2.0 / 3.0 => names[2],
+        _ => names[1],
+    };
+    let row = third(y, ["top", "middle", "bottom"]);
+    let column = third(x, ["left", "center", "right"]);
+    format!("{row} {column}")
+}
+
 /// `a red cat, in a spacesuit`.
 fn phrase(element: &Element) -> String {
     let mut words = element.colors.clone();
@@ -145,4 +195,34 @@ fn phrase(element: &Element) -> String {
         phrase.push_str(attribute);
     }
     phrase
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::plan::BBox;
+
+    use super::*;
+
+    #[test]
+    fn a_structured_caption_says_where_things_are_and_needs_places() {
+        let mut plan = Plan::direct("a cat");
+        assert_eq!(structured(&plan, ""), None);
+        plan.background = "beach".into();
+        plan.elements.push(Element {
+            id: "cat".into(),
+            noun: "cat".into(),
+            count: 1,
+            attributes: vec!["with a \"hat\"".into()],
+            colors: vec!["red".into()],
+            bbox: Some(BBox([0.0, 0.7, 0.3, 1.0])),
+            reference: None,
+        });
+        let prompt: serde_json::Value =
+            serde_json::from_str(&structured(&plan, "by night").unwrap()).unwrap();
+        assert_eq!(prompt["scene"], "by night");
+        assert_eq!(prompt["background"], "beach");
+        let subject = &prompt["subjects"][0];
+        assert_eq!(subject["position"], "bottom left");
+        assert_eq!(subject["description"], "a red cat, with a \"hat\"");
+    }
 }

@@ -34,6 +34,7 @@ impl Reader {
                 encoder,
                 guided: renderer.config().guided(),
                 reads_pictures: renderer.network().reads_references(),
+                arm: renderer.config().regions.arm,
             }),
         })
     }

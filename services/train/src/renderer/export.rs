@@ -6,7 +6,7 @@ use anyhow::Context;
 use atelier_models::renderer::{
     RendererConfig,
     klein::TransformerConfig,
-    regions::Positions,
+    regions::{Positions, Ties},
     schedule::{Schedule, Shift},
     text_stats::TextStats,
 };
@@ -58,6 +58,7 @@ pub fn write(
         width: 128,
         height: 128,
         guidance: 1.0,
+        regions: Ties::DEFAULT,
     };
     json(
         &dir.join(RendererConfig::FILE),

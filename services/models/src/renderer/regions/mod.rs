@@ -5,10 +5,12 @@
 mod cells;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 use tch::{Device, Kind, Tensor};
 
 pub use cells::{Cells, Grid, TOKEN_SIDE};
+pub use ties::{Arm, Ties};
 
 /// Added to the logits between a thing's tokens and what lies outside its box or belongs to another thing.
 pub const OUTSIDE: f32 = -8.0;
