@@ -5,6 +5,7 @@
 
 mod moments;
 mod reading;
+mod split;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,167 @@
+//! Evidence, things that were missed, and pictures of several scenes.
+
+use super::*;
+
+/// `what` is cited by these words.
+fn cites(made: &Made, prompt: &str, what: &str, words: &str) {
+    let cited = made.evidence.iter().find(|one| one.what == what);
+    let cited = cited.unwrap_or_else(|| panic!("nothing cites {what}: {:?}", made.evidence));
+    assert_eq!(cited.words, words, "{what}");
+    let at = cited.at as usize;
+    assert_eq!(&prompt[at..at + words.len()], words, "{what}");
+}
+
+#[test]
+fn everything_in_a_plan_cites_its_words() {
+    let prompt = "Three golden mice left of a Vintage Radio on the beach, day turning into night";
+    let draft = Draft {
+        elements: vec![
+            DraftElement {
+                count: Some(3),
+                color: Some("yellow".into()),
+                ..thing("mouse")
+            },
+            thing("vintage radio"),
+        ],
+        relations: vec![("mouse".into(), "left_of".into(), "vintage radio".into())],
+        background: "beach".into(),
+        time: "day".into(),
+    };
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+    for (what, words) in [
+        ("elements.mouse-1", "mice"),
+        ("elements.mouse-1.count", "Three"),
+        ("elements.mouse-1.colors", "golden"),
+        ("elements.vintage-radio", "Vintage Radio"),
+        ("relations.0", "left of"),
+        ("background", "beach"),
+        ("lighting", "day"),
+        ("stages.night", "night"),
+    ] {
+        cites(&made, prompt, what, words);
+    }
+    assert_eq!(made.uncited.things, Vec::<String>::new());
+}
+
+#[test]
+fn of_two_of_a_kind_each_cites_its_own_words() {
+    let prompt = "a red cat and a blue cat";
+    let cat = |color: &str| DraftElement {
+        color: Some(color.into()),
+        ..thing("cat")
+    };
+    let draft = Draft {
+        elements: vec![cat("red"), cat("blue")],
+        ..Draft::default()
+    };
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+    let at = |what: &str| {
+        made.evidence
+            .iter()
+            .find(|one| one.what == what)
+            .map(|one| one.at)
+    };
+    assert_eq!(
+        (at("elements.cat"), at("elements.cat-2")),
+        (Some(6), Some(21))
+    );
+    assert_eq!(
+        (at("elements.cat.colors"), at("elements.cat-2.colors")),
+        (Some(2), Some(16))
+    );
+}
+
+#[test]
+fn things_that_nothing_cites_are_found_and_other_words_are_not_taken_for_things() {
+    let draft = Draft {
+        elements: vec![thing("cat")],
+        ..Draft::default()
+    };
+    for (prompt, things) in [
+        (
+            "a cat, a radio and two zeppelins",
+            &["radio", "zeppelins"][..],
+        ),
+        ("a cat with an old bicycle", &["old bicycle"]),
+        ("a cat with a strange device", &["strange device"]),
+        ("a sleepy cat", &[]),
+        ("a cat sitting quietly", &[]),
+        ("draw me a picture of a cat please", &[]),
+        ("cat radio", &["radio"]),
+    ] {
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        assert_eq!(made.uncited.things, things, "{prompt}");
+    }
+}
+
+#[test]
+fn the_things_of_two_scenes_stay_in_their_halves() {
+    let prompt = "left half a beach with a cat and a radio, right half a forest with a bicycle";
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("radio"), thing("bicycle")],
+        background: "beach".into(),
+        ..Draft::default()
+    };
+    for seed in 0..20 {
+        let (plan, _) = planned(prompt, &draft, &studio(&[], &known), seed);
+        let BBox([_, _, cat, _]) = plan.elements[0].bbox.unwrap();
+        let BBox([_, _, radio, _]) = plan.elements[1].bbox.unwrap();
+        let BBox([bicycle, ..]) = plan.elements[2].bbox.unwrap();
+        assert!(cat <= 0.5 && radio <= 0.5 && bicycle >= 0.5, "{plan:?}");
+        let StageOp::Generate { caption } = &plan.stages[1].op else {
+            panic!("{plan:?}")
+        };
+        assert!(
+            caption.contains("bicycle") && !caption.contains("one cat"),
+            "{caption}"
+        );
+    }
+}
+
+#[test]
+fn what_a_painting_shows_is_inside_it() {
+    let prompt = "a room with a painting of a cat on the wall and a radio";
+    let draft = Draft {
+        elements: vec![thing("painting"), thing("cat"), thing("radio")],
+        relations: vec![("cat".into(), "on".into(), "painting".into())],
+        ..Draft::default()
+    };
+    let (plan, _) = planned(prompt, &draft, &studio(&[], &known), 2);
+    let BBox(frame) = plan.elements[0].bbox.unwrap();
+    let BBox(cat) = plan.elements[1].bbox.unwrap();
+    assert!(
+        frame[0] < cat[0] && frame[1] < cat[1] && cat[2] < frame[2] && cat[3] < frame[3],
+        "{plan:?}"
+    );
+    let StageOp::Repair {
+        bbox, instruction, ..
+    } = &plan.stages[1].op
+    else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((bbox.0, instruction.as_str()), (cat, "painting: a cat"));
+    assert_eq!(plan.relations, []);
+}
+
+#[test]
+fn contradictions_are_told() {
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("radio")],
+        relations: vec![
+            ("cat".into(), "left_of".into(), "radio".into()),
+            ("radio".into(), "left_of".into(), "cat".into()),
+        ],
+        ..Draft::default()
+    };
+    let (_, notes) = planned(
+        "a cat left of a radio, the radio left of the cat",
+        &draft,
+        &studio(&[], &known),
+        3,
+    );
+    let told = notes
+        .iter()
+        .filter(|note| note.starts_with("contradicts the rest"))
+        .count();
+    assert_eq!(told, 1, "{notes:?}");
+}
