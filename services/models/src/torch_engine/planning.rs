@@ -53,6 +53,9 @@ pub fn plan(
         notes: Vec::new(),
     };
     let mut best = drafts.draft(&first, control)?;
+    if !best.made.uncited.things.is_empty() {
+        best = drafts.naming_what_was_missed(best, &first, control)?;
+    }
     if full && !drafts.planner.thinks() {
         for variant in 1..=VARIANTS {
             let asking = Asking {
@@ -62,35 +65,11 @@ pub fn plan(
             };
             let other = drafts.draft(&asking, control)?;
             if other.uncovered() < best.uncovered() {
-                drafts
-                    .notes
-                    .push(format!("the plan is that of draft {}", variant + 1));
+                let note =
+                    format!("the plan is that of a freer draft, the {variant}. of {VARIANTS}");
+                drafts.notes.push(note);
                 best = other;
             }
-        }
-    }
-    if !best.made.uncited.things.is_empty() {
-        let things = merged(
-            &input.prompt,
-            &best.drafted.draft,
-            &best.made.uncited.things,
-        );
-        let asking = Asking {
-            things: &things,
-            reason: false,
-            ..first
-        };
-        let missed = best.made.uncited.things.join(", ");
-        let again = drafts.draft(&asking, control)?;
-        if again.uncovered() < best.uncovered() {
-            drafts
-                .notes
-                .push(format!("drafted again, to name what was missed: {missed}"));
-            best = again;
-        } else {
-            drafts
-                .notes
-                .push(format!("drafted again for nothing, to name: {missed}"));
         }
     }
     Ok(drafts.output(best))
@@ -136,6 +115,30 @@ impl Drafts<'_> {
             self.input.seed,
         );
         Ok(Candidate { drafted, made })
+    }
+
+    /// Drafts again, told to name everything; the better covered one.
+    fn naming_what_was_missed(
+        &mut self,
+        before: Candidate,
+        first: &Asking<'_>,
+        control: &mut dyn Control,
+    ) -> Result<Candidate, EngineError> {
+        let missed = &before.made.uncited.things;
+        let things = merged(&self.input.prompt, &before.drafted.draft, missed);
+        let asking = Asking {
+            things: &things,
+            reason: false,
+            ..*first
+        };
+        let missed = missed.join(", ");
+        let again = self.draft(&asking, control)?;
+        let better = again.uncovered() < before.uncovered();
+        self.notes.push(match better {
+            true => format!("drafted again, to name what was missed: {missed}"),
+            false => format!("drafted again for nothing, to name: {missed}"),
+        });
+        Ok(if better { again } else { before })
     }
 
     fn output(self, best: Candidate) -> PlanOutput {
