@@ -63,7 +63,9 @@ pub fn plan(
                 temperature: Some(FREELY),
                 ..first
             };
-            let other = drafts.draft(&asking, control)?;
+            let Some(other) = drafts.draft_too(&asking, control)? else {
+                continue;
+            };
             if other.uncovered() < best.uncovered() {
                 let note =
                     format!("the plan is that of a freer draft, the {variant}. of {VARIANTS}");
@@ -117,6 +119,23 @@ impl Drafts<'_> {
         Ok(Candidate { drafted, made })
     }
 
+    /// One more draft beside a good one: that it cannot be made is no reason to fail.
+    fn draft_too(
+        &mut self,
+        asking: &Asking<'_>,
+        control: &mut dyn Control,
+    ) -> Result<Option<Candidate>, EngineError> {
+        match self.draft(asking, control) {
+            Ok(candidate) => Ok(Some(candidate)),
+            Err(EngineError::Failed(reason)) => {
+                self.notes
+                    .push(format!("a further draft was not made: {reason}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Drafts again, told to name everything; the better covered one.
     fn naming_what_was_missed(
         &mut self,
@@ -132,13 +151,18 @@ impl Drafts<'_> {
             ..*first
         };
         let missed = missed.join(", ");
-        let again = self.draft(&asking, control)?;
-        let better = again.uncovered() < before.uncovered();
-        self.notes.push(match better {
-            true => format!("drafted again, to name what was missed: {missed}"),
-            false => format!("drafted again for nothing, to name: {missed}"),
-        });
-        Ok(if better { again } else { before })
+        match self.draft_too(&asking, control)? {
+            Some(again) if again.uncovered() < before.uncovered() => {
+                let note = format!("drafted again, to name what was missed: {missed}");
+                self.notes.push(note);
+                Ok(again)
+            }
+            _ => {
+                let note = format!("drafted again for nothing, to name: {missed}");
+                self.notes.push(note);
+                Ok(before)
+            }
+        }
     }
 
     fn output(self, best: Candidate) -> PlanOutput {
