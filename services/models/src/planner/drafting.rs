@@ -45,7 +45,7 @@ pub enum PlannerError {
 }
 
 /// A draft and how it came about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DraftOutput {
     /// What the model wrote.
     pub draft: Draft,
@@ -61,6 +61,8 @@ pub struct DraftOutput {
     pub truncated: bool,
     /// What it thought before it wrote.
     pub reasoning: String,
+    /// Remarks, where it is not the first draft.
+    pub notes: Vec<String>,
 }
 
 /// How a draft is asked for.

@@ -50,7 +50,7 @@ impl<'s> Writing<'s> {
             // Every token that is drawn takes a pass, and no other does.
             passes: self.sampled,
             truncated: self.truncated,
-            reasoning: String::new(),
+            ..DraftOutput::default()
         })
     }
 

@@ -77,7 +77,7 @@ mod tests {
             tokens_sampled: 1,
             tokens_forced: 2,
             passes: 3,
-            truncated: false,
+            ..DraftOutput::default()
         }
     }
 

@@ -7,6 +7,7 @@ mod load;
 mod manifest;
 mod phrases;
 mod pipeline;
+mod planning;
 mod plans;
 mod prompts;
 mod reader;
@@ -16,9 +17,9 @@ use std::sync::Arc;
 
 use atelier_engine::{
     Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
-    planning::{Studio, make_plan},
+    planning::Studio,
 };
-use atelier_proto::{Sha256, job::JobKind, report::Thought, review::Review};
+use atelier_proto::{Sha256, job::JobKind, review::Review};
 use tch::Device;
 
 use digest::Digests;
@@ -31,7 +32,7 @@ use reader::Reader;
 use crate::{
     critic::{DetectorCritic, ReadingCritic, qwen3_vl::Qwen3VlError},
     device,
-    planner::{DraftOutput, Planner},
+    planner::{Planner, means},
     props::{PropLibrary, StandIns},
     renderer::Renderer,
 };
@@ -79,37 +80,31 @@ impl TorchEngine {
             role.as_str()
         ))
     }
+}
 
-    /// From a draft to a plan.
-    fn planned(&self, input: &PlanInput, drafted: DraftOutput, kept: Option<bool>) -> PlanOutput {
+/// What planning knows of the world that is drawn.
+struct World<'a> {
+    props: &'a PropLibrary,
+    stand_ins: Option<&'a StandIns>,
+}
+
+impl World<'_> {
+    /// Does some work in the studio of a request.
+    fn studio<T>(&self, input: &PlanInput, work: impl FnOnce(&Studio<'_>) -> T) -> T {
         let prop_of = |noun: &str| self.props.find(noun).map(|prop| prop.name.clone());
         let stand_in = |noun: &str| {
             // A noun that cannot be read has no stand-in.
-            let (thing, _) = self.stand_ins.as_ref()?.find(noun).ok()??;
+            let (thing, _) = self.stand_ins?.find(noun).ok()??;
             Some(self.props.props().get(thing)?.name.clone())
         };
-        let studio = Studio {
+        // A table is a thing where there is one, before it means a room.
+        let means = |word: &str| means(word).filter(|_| self.props.find(word).is_none());
+        work(&Studio {
             reference_names: &input.reference_names,
             prop_of: &prop_of,
             stand_in: &stand_in,
-        };
-        let (plan, mut notes) = make_plan(&input.prompt, &drafted.draft, &studio, input.seed);
-        if drafted.truncated {
-            notes.push(
-                "the prompt is longer than what the planner reads; its end was left out".into(),
-            );
-        }
-        PlanOutput {
-            plan,
-            thought: Thought {
-                text: drafted.text,
-                tokens_sampled: drafted.tokens_sampled,
-                tokens_forced: drafted.tokens_forced,
-                notes,
-                ..Thought::default()
-            },
-            kept,
-        }
+            means: &means,
+        })
     }
 }
 
@@ -141,20 +136,25 @@ impl Engine for TorchEngine {
         let Some(planner) = &mut self.planner else {
             return Err(lacking);
         };
+        let world = World {
+            props: &self.props,
+            stand_ins: self.stand_ins.as_ref(),
+        };
         let key = Key::of(input);
-        if let Some(drafted) = self.drafts.get(key.as_ref()) {
-            return Ok(self.planned(input, drafted, Some(true)));
-        }
-        let drafted = guarded(|| {
-            let drafted = planner.draft(&input.prompt, input.seed, &mut |tokens| {
-                control.progress(tokens, 0, None);
-                !control.canceled()
-            });
-            drafted.map_err(plans::refused)
-        })?;
-        let looked = key.as_ref().map(|_| false);
+        let kept = self.drafts.get(key.as_ref());
+        let looked = key.as_ref().map(|_| kept.is_some());
+        let drafted = match kept {
+            Some(drafted) => drafted,
+            None => guarded(|| {
+                world.studio(input, |studio| {
+                    planning::draft(planner, studio, input, None, control)
+                })
+            })?,
+        };
         self.drafts.keep(key, &drafted);
-        Ok(self.planned(input, drafted, looked))
+        Ok(world.studio(input, |studio| {
+            planning::planned(studio, input, drafted, looked)
+        }))
     }
 
     fn best_plan_batch(&self) -> usize {
@@ -181,7 +181,7 @@ impl Engine for TorchEngine {
             .map(|key| self.drafts.get(key.as_ref()))
             .collect();
         let mut asked: Vec<plans::Asked<'_, '_>> = Vec::with_capacity(inputs.len());
-        for ((input, control), kept) in inputs.iter().zip(controls).zip(&kept) {
+        for ((input, control), kept) in inputs.iter().zip(controls.iter_mut()).zip(&kept) {
             if kept.is_none() {
                 let control: &mut dyn Control = &mut **control;
                 asked.push((*input, control));
@@ -189,18 +189,38 @@ impl Engine for TorchEngine {
         }
         let drafted = halving(&mut asked, &mut |asked| plans::draft(planner, asked));
         drop(asked);
+        let world = World {
+            props: &self.props,
+            stand_ins: self.stand_ins.as_ref(),
+        };
         let mut drafted = drafted.into_iter();
         let mut made = Vec::with_capacity(inputs.len());
-        for ((input, key), kept) in inputs.iter().zip(keys).zip(kept) {
+        let all = inputs.iter().zip(controls).zip(keys).zip(kept);
+        for (((input, control), key), kept) in all {
             let looked = key.as_ref().map(|_| kept.is_some());
             let draft = match kept {
                 Some(draft) => Ok(draft),
-                None => drafted.next().unwrap_or(Err(EngineError::Canceled)),
+                None => drafted
+                    .next()
+                    .unwrap_or(Err(EngineError::Canceled))
+                    .and_then(|first| {
+                        // What is missed or asks for more thought is drafted again, each by itself.
+                        let control: &mut dyn Control = &mut **control;
+                        guarded(|| {
+                            world.studio(input, |studio| {
+                                planning::draft(planner, studio, input, Some(first), control)
+                            })
+                        })
+                    }),
             };
             if let Ok(draft) = &draft {
                 self.drafts.keep(key, draft);
             }
-            made.push(draft.map(|draft| self.planned(input, draft, looked)));
+            made.push(draft.map(|draft| {
+                world.studio(input, |studio| {
+                    planning::planned(studio, input, draft, looked)
+                })
+            }));
         }
         made
     }

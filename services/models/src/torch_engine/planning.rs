@@ -1,4 +1,4 @@
-//! From a prompt to the best covered of some drafts.
+//! From a prompt to the best covered of some drafts, and from a draft to its plan.
 //!
 //! What no draft's plan cites and names a thing is named by code in a second draft, under a grammar that leaves the model no choice of things,
 //! only of what is said about them. With full thought, models that can think do so first; one that was taught to draft cannot, and drafts more
@@ -6,39 +6,41 @@
 
 use atelier_engine::{
     Control, EngineError, PlanInput, PlanOutput,
-    planning::{Made, Studio, make_plan, merged},
+    planning::{Made, Studio, Uncited, make_plan, merged},
 };
 use atelier_proto::{job::Think, report::Thought};
 
-use crate::planner::{Asking, DraftOutput, Planner, PlannerError};
+use super::plans::refused;
+use crate::planner::{Asking, DraftOutput, Planner};
 
 /// Further drafts with full thought, and how freely they are drawn.
 const VARIANTS: u64 = 2;
 const FREELY: f64 = 0.7;
 
-/// A draft and its plan.
+/// A draft and what its plan does not cover.
 struct Candidate {
     drafted: DraftOutput,
-    made: Made,
+    uncited: Uncited,
 }
 
 impl Candidate {
     /// Less is better.
     fn uncovered(&self) -> (usize, usize) {
-        let uncited = &self.made.uncited;
-        (uncited.things.len(), uncited.words.len())
+        (self.uncited.things.len(), self.uncited.words.len())
     }
 }
 
-/// Drafts a prompt in the studio; the plan is valid whatever the model writes.
-pub fn plan(
+/// Drafts a prompt in the studio; `first` is a draft that was made already.
+pub fn draft(
     planner: &mut Planner,
     studio: &Studio<'_>,
     input: &PlanInput,
+    first: Option<DraftOutput>,
     control: &mut dyn Control,
-) -> Result<PlanOutput, EngineError> {
+) -> Result<DraftOutput, EngineError> {
     let full = input.think == Think::Full || !input.findings.is_empty();
-    let first = Asking {
+    let thinks = full && planner.thinks();
+    let asking = Asking {
         seed: input.seed,
         findings: &input.findings,
         reason: full,
@@ -52,18 +54,21 @@ pub fn plan(
         reasoning: String::new(),
         notes: Vec::new(),
     };
-    let mut best = drafts.draft(&first, control)?;
-    if !best.made.uncited.things.is_empty() {
-        best = drafts.naming_what_was_missed(best, &first, control)?;
+    let mut best = match first.filter(|_| !thinks) {
+        Some(first) => drafts.weighed(first),
+        None => drafts.draft(&asking, control)?,
+    };
+    if !best.uncited.things.is_empty() {
+        best = drafts.naming_what_was_missed(best, &asking, control)?;
     }
-    if full && !drafts.planner.thinks() {
+    if full && !thinks {
         for variant in 1..=VARIANTS {
-            let asking = Asking {
+            let freer = Asking {
                 seed: input.seed.wrapping_add(variant),
                 temperature: Some(FREELY),
-                ..first
+                ..asking
             };
-            let Some(other) = drafts.draft_too(&asking, control)? else {
+            let Some(other) = drafts.draft_too(&freer, control)? else {
                 continue;
             };
             if other.uncovered() < best.uncovered() {
@@ -75,6 +80,39 @@ pub fn plan(
         }
     }
     Ok(drafts.output(best))
+}
+
+/// The plan of a draft; valid whatever the model wrote. `kept` as it will be told.
+pub fn planned(
+    studio: &Studio<'_>,
+    input: &PlanInput,
+    drafted: DraftOutput,
+    kept: Option<bool>,
+) -> PlanOutput {
+    let Made {
+        plan,
+        mut notes,
+        evidence,
+        ..
+    } = make_plan(&input.prompt, &drafted.draft, studio, input.seed);
+    notes.extend(drafted.notes);
+    if drafted.truncated {
+        notes.push("the prompt is longer than what the planner reads; its end was left out".into());
+    }
+    let findings = input.findings.iter();
+    notes.extend(findings.map(|finding| format!("planned again, since {finding}")));
+    PlanOutput {
+        plan,
+        thought: Thought {
+            text: drafted.text,
+            tokens_sampled: drafted.tokens_sampled,
+            tokens_forced: drafted.tokens_forced,
+            notes,
+            reasoning: drafted.reasoning,
+            evidence,
+        },
+        kept,
+    }
 }
 
 /// The drafts of one prompt.
@@ -100,23 +138,22 @@ impl Drafts<'_> {
             !control.canceled()
         };
         let drafted = self.planner.draft_as(&self.input.prompt, asking, &mut step);
-        let drafted = drafted.map_err(|error| match error {
-            PlannerError::Canceled => EngineError::Canceled,
-            PlannerError::NoWords => EngineError::Impossible(error.to_string()),
-            other => EngineError::Failed(other.to_string()),
-        })?;
+        Ok(self.weighed(drafted.map_err(refused)?))
+    }
+
+    /// Finds what a draft's plan does not cover.
+    fn weighed(&mut self, drafted: DraftOutput) -> Candidate {
         self.tokens.0 += drafted.tokens_sampled;
         self.tokens.1 += drafted.tokens_forced;
         if !drafted.reasoning.is_empty() {
             self.reasoning.clone_from(&drafted.reasoning);
         }
-        let made = make_plan(
-            &self.input.prompt,
-            &drafted.draft,
-            self.studio,
-            self.input.seed,
-        );
-        Ok(Candidate { drafted, made })
+        let input = self.input;
+        let made = make_plan(&input.prompt, &drafted.draft, self.studio, input.seed);
+        Candidate {
+            drafted,
+            uncited: made.uncited,
+        }
     }
 
     /// One more draft beside a good one: that it cannot be made is no reason to fail.
@@ -143,7 +180,7 @@ impl Drafts<'_> {
         first: &Asking<'_>,
         control: &mut dyn Control,
     ) -> Result<Candidate, EngineError> {
-        let missed = &before.made.uncited.things;
+        let missed = &before.uncited.things;
         let things = merged(&self.input.prompt, &before.drafted.draft, missed);
         let asking = Asking {
             things: &things,
@@ -165,31 +202,13 @@ impl Drafts<'_> {
         }
     }
 
-    fn output(self, best: Candidate) -> PlanOutput {
-        let Made {
-            plan,
-            mut notes,
-            evidence,
-            ..
-        } = best.made;
-        notes.extend(self.notes);
-        if best.drafted.truncated {
-            notes.push(
-                "the prompt is longer than what the planner reads; its end was left out".into(),
-            );
-        }
-        let findings = self.input.findings.iter();
-        notes.extend(findings.map(|finding| format!("planned again, since {finding}")));
-        PlanOutput {
-            plan,
-            thought: Thought {
-                text: best.drafted.text,
-                tokens_sampled: self.tokens.0,
-                tokens_forced: self.tokens.1,
-                notes,
-                reasoning: self.reasoning,
-                evidence,
-            },
+    fn output(self, best: Candidate) -> DraftOutput {
+        DraftOutput {
+            tokens_sampled: self.tokens.0,
+            tokens_forced: self.tokens.1,
+            reasoning: self.reasoning,
+            notes: self.notes,
+            ..best.drafted
         }
     }
 }
