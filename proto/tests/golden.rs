@@ -58,6 +58,8 @@ fn fields_that_came_later() {
     let (offer, report, progress, heartbeat) = samples::later_messages();
     check("offer_again", &offer);
     check("report_outage", &report);
+    check("offer_plan_full", &samples::offer_plan_full());
+    check("report_thought", &samples::report_thought());
     check("offer_render_kept", &samples::offer_render_kept());
     check("report_made", &samples::report_made());
     check("progress_begin", &progress);

@@ -38,6 +38,8 @@ fn every_message() -> Vec<Vec<u8>> {
         .into_iter()
         .map(|(_, message)| encode(&message, None));
     let signals = [
+        encode(&samples::offer_plan_full(), None),
+        encode(&samples::report_thought(), None),
         encode(&samples::report_made(), None),
         encode(&samples::offer_render_kept(), None),
         encode(&samples::progress(), None),

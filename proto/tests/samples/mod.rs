@@ -8,7 +8,7 @@ use atelier_proto::{
         BBox, Check, Element, Mask, PLAN_VERSION, Plan, Predicate, Question, Relation, Stage,
         StageOp,
     },
-    report::{Outcome, Report, ReportAnswer, Thought, UsedReference},
+    report::{Cited, Outcome, Report, ReportAnswer, Thought, UsedReference},
     review::{Answer, Review, Sighting, Verdict},
     signal::{Cancel, Heartbeat, Progress, Quarantine},
 };
@@ -338,6 +338,29 @@ pub fn later_messages() -> (JobOffer, Report, Progress, Heartbeat) {
             ..heartbeat()
         },
     )
+}
+
+/// A plan that is thought about at length.
+pub fn offer_plan_full() -> JobOffer {
+    let (_, mut offer) = offers().remove(0);
+    if let Work::Plan(work) = &mut offer.work {
+        work.think = atelier_proto::job::Think::Full;
+    }
+    offer
+}
+
+/// A report of such a plan, with the thought and the words that the plan comes from.
+pub fn report_thought() -> Report {
+    let (_, mut report) = reports().remove(0);
+    if let Outcome::Planned { thought, .. } = &mut report.outcome {
+        thought.reasoning = "A cat, by itself.".into();
+        thought.evidence = vec![Cited {
+            what: "elements.cat".into(),
+            words: "cat".into(),
+            at: 2,
+        }];
+    }
+    report
 }
 
 /// A drawing that may be one that was made before.
