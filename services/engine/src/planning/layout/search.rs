@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
     fn place(
         &mut self,
         domains: &Domains,
-        placed: &mut Vec<Option<usize>>,
+        placed: &mut [Option<usize>],
         budget: &mut u32,
         wild: bool,
         rng: &mut ChaCha8Rng,
@@ -149,9 +149,9 @@ impl<'a> Search<'a> {
     ) -> Result<Domains, Stuck> {
         let mut narrowed = domains.clone();
         narrowed.0[thing] = Set::of([square]);
-        for other in 0..placed.len() {
-            if placed[other].is_none() {
-                narrowed.0[other] = narrowed.0[other].and(ATLAS.apart(square));
+        for (domain, placed) in narrowed.0.iter_mut().zip(placed) {
+            if placed.is_none() {
+                *domain = domain.and(ATLAS.apart(square));
             }
         }
         for rule in &self.of_thing[thing] {

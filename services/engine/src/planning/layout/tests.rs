@@ -120,11 +120,9 @@ fn satisfiable(things: usize, rng: &mut impl Rng) -> Vec<Wish> {
     let boxes = hidden(things, rng);
     let mut wishes = vec![Wish::default(); things];
     let mut pairs: Vec<(usize, Predicate, usize)> = Vec::new();
-    for a in 0..things {
-        for b in (0..things).filter(|b| *b != a) {
-            let holding = ALL
-                .into_iter()
-                .filter(|one| stands(*one, boxes[a], boxes[b]));
+    for (a, here) in boxes.iter().enumerate() {
+        for (b, there) in boxes.iter().enumerate().filter(|(b, _)| *b != a) {
+            let holding = ALL.into_iter().filter(|one| stands(*one, *here, *there));
             pairs.extend(holding.map(|predicate| (a, predicate, b)));
         }
     }

@@ -171,7 +171,6 @@ const HOURS: &[&str] = &[
     "opening",
     "works",
     "working",
-    "works",
     "available",
     "hours",
 ];
@@ -215,10 +214,9 @@ pub fn changes(words: &[Word]) -> Option<(Vec<(usize, Moment)>, bool)> {
     }
     let mut seen: Vec<&str> = Vec::new();
     best.retain(|(_, moment)| {
-        !seen.contains(&moment.name) && {
-            seen.push(moment.name);
-            true
-        }
+        let new = !seen.contains(&moment.name);
+        seen.push(moment.name);
+        new
     });
     (best.len() >= 2).then(|| (in_order(words, best, side_by_side), side_by_side))
 }

@@ -137,7 +137,7 @@ fn before_after(words: &[Word]) -> Option<Scenes> {
         .iter()
         .take_while(|word| is(Some(word), &["and", "/", ",", "vs", "versus", ">"]));
     let after = at + 1 + joint.count();
-    if after == at + 1 && !is(words.get(after), &["after"]) || !is(words.get(after), &["after"]) {
+    if !is(words.get(after), &["after"]) {
         return None;
     }
     let tail = &words[after + 1..];
