@@ -63,7 +63,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--training", action="store_true",
                         help="also fetch what training the default model needs (sprites, 26 MB)")
     parser.add_argument("--test", action="store_true",
-                        help="also fetch what the tests of deploy/ and helm/ need (120 MB)")
+                        help="also fetch what the tests of deploy/ and helm/ need (125 MB)")
     parser.add_argument("--ci", action="store_true",
                         help="also fetch the tools of .ci/run (cargo-deny, ShellCheck)")
     parser.add_argument("--keep-cache", action="store_true",

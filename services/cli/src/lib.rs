@@ -28,8 +28,8 @@ A first picture:
   atelier submit --out cat.png \"an orange cat left of a radio on the moon\"
   atelier trace last
 
-Which farm: --url or ATELIER_URL, else the one that runs in --data or ATELIER_DATA (.atelier).
-Which key:  --key-file or ATELIER_API_KEY, else the key of that farm.
+Which farm: --url or ATELIER_URL, else --profile or ATELIER_PROFILE, else the one that runs in --data or ATELIER_DATA (.atelier).
+Which key:  --key-file or ATELIER_API_KEY, else the profile's, else the key of that farm.
 ";
 
 fn after_help() -> String {
@@ -46,6 +46,8 @@ enum Command {
     Status(commands::status::Args),
     List(commands::list::Args),
     Watch(commands::watch::Args),
+    Top(commands::top::Args),
+    Open(commands::open::Args),
     Trace(commands::trace::Args),
     Download(commands::download::Args),
     Inspect(commands::inspect::Args),
@@ -58,6 +60,7 @@ enum Command {
     Doctor(commands::doctor::Args),
     Capacity(commands::capacity::Args),
     Completions(commands::completions::Args),
+    Man(commands::man::Args),
     Version(commands::version::Args),
 }
 
@@ -84,6 +87,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => commands::status::run(args).await,
         Command::List(args) => commands::list::run(args).await,
         Command::Watch(args) => commands::watch::run(args).await,
+        Command::Top(args) => commands::top::run(args).await,
+        Command::Open(args) => commands::open::run(args).await,
         Command::Trace(args) => commands::trace::run(args).await,
         Command::Download(args) => commands::download::run(args).await,
         Command::Inspect(args) => commands::inspect::run(&args),
@@ -96,6 +101,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => commands::doctor::run(args).await,
         Command::Capacity(args) => commands::capacity::run(args).await,
         Command::Completions(args) => commands::completions::run::<Cli>(&args),
+        Command::Man(args) => commands::man::run::<Cli>(&args),
         Command::Version(args) => commands::version::run(&args),
     }
 }

@@ -10,6 +10,8 @@ fn the_command_says_what_is_written_down() {
         .env("COLUMNS", "100")
         .env("ATELIER_DATA", &nowhere)
         .env("ATELIER_URL", "")
+        .env("ATELIER_PROFILE", "")
+        .env("ATELIER_CONFIG", format!("{nowhere}/config.toml"))
         .env("ATELIER_API_KEY", "")
         .env("ATELIER_DATABASE_URL", "")
         .env("ATELIER_ENGINE", "torch")

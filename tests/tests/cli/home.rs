@@ -49,6 +49,8 @@ impl Home {
             .env("ATELIER_ENGINE", "double")
             .env("ATELIER_ALLOW_TEST_DOUBLE", "1")
             .env("ATELIER_DATA", self.path("farm"))
+            .env("ATELIER_CONFIG", self.path("config.toml"))
+            .env_remove("ATELIER_PROFILE")
             .env_remove("ATELIER_URL")
             .env_remove("ATELIER_API_KEY")
             .env_remove("ATELIER_DATABASE_URL");

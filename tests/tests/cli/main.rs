@@ -3,6 +3,8 @@
 mod batch;
 mod farm;
 mod home;
+mod looking;
+mod profiles;
 mod refusals;
 mod requests;
 mod stub;

@@ -4,6 +4,7 @@ mod events;
 mod find;
 mod key;
 mod place;
+mod profile;
 mod refused;
 
 use std::{future::Future, time::Duration};
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 pub use events::Events;
 pub use key::ApiKey;
 pub use place::{DataArgs, FarmArgs, Place};
+pub use profile::Defaults;
 pub use refused::Refused;
 
 use crate::exit::Unreachable;

@@ -1,10 +1,14 @@
-//! Which farm is meant: --url, ATELIER_URL, or the one of a data folder; and the key that it is asked with.
+//! Which farm is meant: --url, ATELIER_URL, a profile, or the one of a data folder; and the key that it is asked with.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Client, key::ApiKey};
+use super::{
+    Client,
+    key::ApiKey,
+    profile::{Defaults, Profile},
+};
 use crate::{
     exit::{Unreachable, Usage},
     farm::DataDir,
@@ -40,6 +44,15 @@ pub struct FarmArgs {
     /// File with the API key; without it, ATELIER_API_KEY, else the key of the farm in --data
     #[arg(long, value_name = "FILE", help_heading = "Which farm")]
     key_file: Option<PathBuf>,
+    /// Farm of this name in ~/.config/atelier/config.toml
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "ATELIER_PROFILE",
+        hide_env_values = true,
+        help_heading = "Which farm"
+    )]
+    profile: Option<String>,
     #[command(flatten)]
     pub data: DataArgs,
 }
@@ -79,11 +92,21 @@ impl FarmArgs {
     /// Finds the farm that is meant; an error with advice when there is none.
     pub fn place(&self) -> Result<Place> {
         let data = DataDir::at(&self.data.data)?;
-        let (url, hint) = match self.url() {
-            Some(url) => (address(url)?, AWAY.to_owned()),
-            None => self.local(&data)?,
+        let profile = self.profile()?.unwrap_or_default();
+        let of_profile = profile.url.as_deref().map(address).transpose()?;
+        let (url, hint) = match (self.url(), &of_profile) {
+            (Some(url), _) => (address(url)?, AWAY.to_owned()),
+            (None, Some(url)) => (url.clone(), AWAY.to_owned()),
+            (None, None) => self.local(&data)?,
         };
         let mut key = ApiKey::named(self.key_file.as_deref())?;
+        // As with the folder's key below: it is for the profile's own farm.
+        if key.is_none()
+            && of_profile.as_ref() == Some(&url)
+            && let Some(file) = profile.key_file()?
+        {
+            key = Some(ApiKey::in_file(&file)?);
+        }
         // The folder's key goes to the folder's own farm and to nobody else: not to who has its port after it.
         if key.is_none()
             && data.key_file().is_file()
@@ -92,6 +115,17 @@ impl FarmArgs {
             key = Some(ApiKey::in_file(&data.key_file())?);
         }
         Ok(Place { url, key, hint })
+    }
+
+    /// What a submit has that does not say otherwise.
+    pub fn defaults(&self) -> Result<Defaults> {
+        Ok(self.profile()?.unwrap_or_default().submit)
+    }
+
+    /// The profile that is named, or the file's own choice unless a folder is named instead.
+    fn profile(&self) -> Result<Option<Profile>> {
+        let name = self.profile.as_deref().filter(|name| !name.is_empty());
+        Profile::chosen(name, self.data.flag().is_empty())
     }
 
     /// Address of the farm that runs in the data folder, and what to do when it does not answer.
@@ -140,7 +174,7 @@ fn address(url: &str) -> Result<String> {
     match host {
         Some(("http" | "https", true)) => Ok(url.to_owned()),
         _ => Err(Usage(format!(
-            "--url {url}: an address looks like http://127.0.0.1:8700 or https://farm.example.org"
+            "{url}: an address looks like http://127.0.0.1:8700 or https://farm.example.org"
         ))
         .into()),
     }

@@ -96,7 +96,7 @@ fn folder(args: &Args) -> Result<PathBuf> {
 fn tell(tally: &Tally, total: usize, folder: &Path, output: OutputArgs) -> Result<()> {
     let results = folder.join(results::NAME);
     if output.is_json() {
-        return show::json(&serde_json::json!({
+        return output.print(&serde_json::json!({
             "lines": total,
             "succeeded": tally.succeeded,
             "failed": tally.without.len(),

@@ -20,7 +20,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let (client, found) = args.request.find().await?;
     let view = client.cancel(found.id).await?;
     if args.request.output.is_json() {
-        show::json(&view)?;
+        args.request.output.print(&view)?;
     } else {
         show::print(&format!("{} {}\n", view.id, show::state(view.state)))?;
     }

@@ -1,7 +1,7 @@
 //! `atelier capacity`: how many devices a load needs, from what the farm has measured.
 
 mod need;
-mod samples;
+pub(super) mod samples;
 
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     );
     let need = Need::of(&measured, args.rate, args.busy);
     match args.output.is_json() {
-        true => show::json(&need)?,
+        true => args.output.print(&need)?,
         false => show::print(&text(&measured, &need))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,9 +1,12 @@
 //! Which database the commands of its keepers mean: `key` and `migrate`. They run the coordinator's own commands; this
 //! program knows no SQL.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::{ExitCode, Stdio},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     client::DataArgs,
@@ -44,6 +47,19 @@ impl DatabaseArgs {
             .context("cannot start atelier-coordinator")?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         Ok(ExitCode::from(code.unwrap_or(FAILED)))
+    }
+
+    /// What `atelier-coordinator ARGUMENTS` prints; its complaints go to stderr as they are.
+    pub fn read(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        let program = Parts::find(self.deps.as_deref()).program("atelier-coordinator")?;
+        let admin = Admin::new(program, self.url()?);
+        let done = admin
+            .command(arguments)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start atelier-coordinator")?;
+        ensure!(done.status.success(), "atelier-coordinator did not do it");
+        Ok(done.stdout)
     }
 
     fn url(&self) -> Result<String> {

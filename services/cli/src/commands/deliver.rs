@@ -17,7 +17,7 @@ use super::{
 use crate::{
     client::{Client, patiently},
     exit::{self, Usage},
-    show::{self, Board, Lane, OutputArgs, Table},
+    show::{self, Board, Lane, OutputArgs, PreviewArgs, Table},
 };
 
 /// What happens once the farm has accepted a request.
@@ -30,6 +30,8 @@ pub struct DeliveryArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     picture: PictureArgs,
+    #[command(flatten)]
+    preview: PreviewArgs,
     /// Return as soon as the request is accepted: `atelier watch ID` follows it, `atelier download ID` gets the picture
     #[arg(long, conflicts_with = "out")]
     detach: bool,
@@ -111,9 +113,9 @@ pub async fn deliver(
     };
     match (&outcomes[..], args.output.is_json()) {
         _ if args.to_stdout() => outcomes.iter().for_each(complain),
-        ([one], true) => show::json(one)?,
-        ([one], false) => tell(one)?,
-        (all, true) => show::json(&serde_json::json!({ "requests": all }))?,
+        ([one], true) => args.output.print(one)?,
+        ([one], false) => tell(one, args.preview)?,
+        (all, true) => args.output.print(&serde_json::json!({ "requests": all }))?,
         (all, false) => tell_all(all)?,
     }
     Ok(ExitCode::from(code))
@@ -135,8 +137,8 @@ fn detach(views: Vec<RequestView>, output: OutputArgs) -> Result<ExitCode> {
     }
     let mut outcomes: Vec<Outcome> = views.into_iter().map(outcome).collect();
     match outcomes.len() {
-        1 => show::json(&outcomes.remove(0))?,
-        _ => show::json(&serde_json::json!({ "requests": outcomes }))?,
+        1 => output.print(&outcomes.remove(0))?,
+        _ => output.print(&serde_json::json!({ "requests": outcomes }))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -146,7 +148,7 @@ async fn follow_all(
     views: Vec<RequestView>,
     args: &DeliveryArgs,
 ) -> Result<Vec<Outcome>> {
-    let board = Board::new(args.output.is_json());
+    let board = Board::new(args.output.is_json()).with_previews(args.preview);
     let of = views.len();
     let mut running = JoinSet::new();
     for (index, view) in views.into_iter().enumerate() {
@@ -213,13 +215,13 @@ fn brief(outcome: &Outcome) -> String {
     }
 }
 
-fn tell(outcome: &Outcome) -> Result<()> {
+fn tell(outcome: &Outcome, preview: PreviewArgs) -> Result<()> {
     let (Some(picture), Some(trace)) = (&outcome.picture_file, &outcome.trace_file) else {
         complain(outcome);
         return Ok(());
     };
     if let Ok(bytes) = std::fs::read(picture) {
-        show::picture(&bytes);
+        show::picture(&bytes, preview.of_picture());
     }
     let view = &outcome.view;
     let checks = checks(view).map(|text| format!("checks    {text} passed\n"));

@@ -62,7 +62,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let (farm, status) = farm::look(&args.farm).await;
     findings.extend(farm);
     if args.output.is_json() {
-        show::json(&serde_json::json!({ "findings": findings }))?;
+        args.output
+            .print(&serde_json::json!({ "findings": findings }))?;
     } else {
         let lines = findings.iter().map(|finding| {
             let mark = if finding.ok {

@@ -69,7 +69,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         for (name, file) in files {
             document[name] = file.display().to_string().into();
         }
-        show::json(&document)?;
+        args.output.print(&document)?;
     } else {
         let lines: Vec<String> = files
             .iter()

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let mut document = document(&found);
         document["sha256"] = serde_json::json!(digest);
         document["request"] = serde_json::json!(beside.as_ref().map(|(_, request)| request));
-        show::json(&document)?;
+        args.output.print(&document)?;
     } else {
         let mut told = story(&args.file, &found);
         let _ = writeln!(told, "{:12}{digest}", "sha256");

@@ -60,6 +60,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             }
             database.run(&arguments)
         }
+        Action::List { output, database } if output.is_yaml() => {
+            let keys = database.read(&["key", "list", "--json"])?;
+            output.print(&serde_json::from_slice::<serde_json::Value>(&keys)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Action::List { output, database } => match output.is_json() {
             true => database.run(&["key", "list", "--json"]),
             false => database.run(&["key", "list"]),

@@ -89,7 +89,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         }
     }
     if args.output.is_json() {
-        show::json(&list)?;
+        args.output.print(&list)?;
         return Ok(ExitCode::SUCCESS);
     }
     let none = state.map(|state| format!("no requests that are {}\n", state.as_str()));

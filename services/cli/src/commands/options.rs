@@ -17,7 +17,7 @@ use atelier_proto::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
 
-use crate::exit::Usage;
+use crate::{client::Defaults, exit::Usage};
 
 /// What to draw, and how.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,9 +37,9 @@ pub struct RequestArgs {
     /// Size in pixels, as in 256x256.
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<Size>,
-    /// How much to think before drawing.
-    #[arg(long, value_enum, default_value = "fast", conflicts_with = "plan")]
-    think: Thinking,
+    /// How much to think before drawing; fast unless the profile says otherwise
+    #[arg(long, value_enum, conflicts_with = "plan")]
+    think: Option<Thinking>,
     /// Carry out this plan, as `atelier plan` writes them, instead of making one; - reads it from stdin
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -49,9 +49,9 @@ pub struct RequestArgs {
     /// Draw everything anew, also what was drawn before, and keep nothing of it for later
     #[arg(long)]
     no_cache: bool,
-    /// How urgent it is.
-    #[arg(long, value_enum, default_value = "interactive")]
-    priority: Urgency,
+    /// How urgent it is; interactive unless the profile says otherwise
+    #[arg(long, value_enum)]
+    priority: Option<Urgency>,
 }
 
 /// [`Think`] as a word of the command line.
@@ -97,8 +97,8 @@ impl From<Urgency> for Priority {
 }
 
 impl RequestArgs {
-    /// The body of the submit; reads the pictures.
-    pub fn body(&self) -> Result<SubmitRequest> {
+    /// The body of the submit, with `defaults` where the command line says nothing; reads the pictures.
+    pub fn body(&self, defaults: &Defaults) -> Result<SubmitRequest> {
         let plan = self.plan.as_deref().map(read_plan).transpose()?;
         let prompt = match (self.prompt.as_deref(), &plan) {
             (Some(prompt), _) => prompt_of(prompt)?,
@@ -108,11 +108,24 @@ impl RequestArgs {
         Ok(SubmitRequest {
             prompt,
             seed: self.seed,
-            think: self.think.into(),
-            priority: self.priority.into(),
-            steps: self.steps,
-            size: self.size,
-            max_rounds: self.max_rounds,
+            think: match (self.think, &plan) {
+                // It is made already.
+                (None, Some(_)) => Thinking::Fast,
+                (None, None) => word("think", defaults.think.as_deref())?.unwrap_or(Thinking::Fast),
+                (Some(think), _) => think,
+            }
+            .into(),
+            priority: self
+                .priority
+                .or(word("priority", defaults.priority.as_deref())?)
+                .unwrap_or(Urgency::Interactive)
+                .into(),
+            steps: self.steps.or(defaults.steps),
+            size: match (self.size, &defaults.size) {
+                (None, Some(text)) => Some(size(text).map_err(|error| in_profile("size", &error))?),
+                (given, _) => given,
+            },
+            max_rounds: self.max_rounds.or(defaults.max_rounds),
             candidates: None,
             max_time_s: None,
             max_cost_s: None,
@@ -142,6 +155,24 @@ pub fn references_of(arguments: &[String]) -> Result<Vec<UploadedReference>> {
         return Err(Usage(format!("at most {MAX_REFERENCES} --ref are allowed")).into());
     }
     arguments.iter().map(|text| reference(text)).collect()
+}
+
+/// A word of the profile as one of the command line.
+fn word<T: ValueEnum>(option: &str, word: Option<&str>) -> Result<Option<T>, Usage> {
+    let known = || {
+        let values = T::value_variants().iter().filter_map(T::to_possible_value);
+        let names: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
+        names.join(", ")
+    };
+    let read = |text| {
+        T::from_str(text, false)
+            .map_err(|_| in_profile(option, &format!("'{text}' is none of {}", known())))
+    };
+    word.map(read).transpose()
+}
+
+fn in_profile(option: &str, error: &str) -> Usage {
+    Usage(format!("submit.{option} of the profile: {error}"))
 }
 
 /// What the farm would refuse anyway.

@@ -97,7 +97,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let written = write(&args, plan)?;
     if json {
         let plan_file = written.then_some(args.out.as_ref()).flatten();
-        show::json(&Made {
+        args.output.print(&Made {
             view: &view,
             plan,
             plan_file,

@@ -30,7 +30,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if let Some(id) = &args.id {
         let view = client.find(id).await?;
         match args.output.is_json() {
-            true => show::json(&view)?,
+            true => args.output.print(&view)?,
             false => show::print(&describe(&view))?,
         }
         return Ok(ExitCode::SUCCESS);
@@ -43,7 +43,8 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let requests = client.list(wanted).await?.requests;
     let url = &client.place().url;
     if args.output.is_json() {
-        show::json(&serde_json::json!({ "url": url, "workers": workers, "requests": requests }))?;
+        args.output
+            .print(&serde_json::json!({ "url": url, "workers": workers, "requests": requests }))?;
     } else {
         show::print(&format!(
             "{}\n\n{}\n{}",

@@ -39,7 +39,7 @@ Examples:
 
 /// Submits, follows, saves.
 pub async fn run(args: Args) -> Result<ExitCode> {
-    let body = args.request.body()?;
+    let body = args.request.body(&args.farm.defaults()?)?;
     args.delivery.check(args.number as usize)?;
     let client = args.farm.client()?;
     let word = match args.idempotency_key {

@@ -32,7 +32,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     if args.request.output.is_json() {
         let value: serde_json::Value =
             serde_json::from_slice(&document).context("the trace is no JSON")?;
-        show::json(&value)?;
+        args.request.output.print(&value)?;
         return Ok(ExitCode::SUCCESS);
     }
     let trace: Trace = serde_json::from_slice(&document)

@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             .iter()
             .map(|(name, found)| ((*name).to_owned(), place(found).into()))
             .collect();
-        show::json(&serde_json::json!({
+        args.output.print(&serde_json::json!({
             "version": version,
             "messages": messages,
             "system": system,

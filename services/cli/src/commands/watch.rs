@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     exit,
-    show::{self, Board},
+    show::{self, Board, PreviewArgs},
 };
 
 /// Follow a request to its end
@@ -19,6 +19,8 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     request: RequestOfFarm,
+    #[command(flatten)]
+    preview: PreviewArgs,
 }
 
 /// Shows progress, then how the request ended. Exit status 1 unless there is a picture.
@@ -26,14 +28,14 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let (client, found) = args.request.find().await?;
     let id = found.id;
     let json = args.request.output.is_json();
-    let mut lane = Board::new(json).lane(None);
+    let mut lane = Board::new(json).with_previews(args.preview).lane(None);
     let goes_on = format!("; the request goes on: 'atelier cancel {id}' stops it");
     let work = follow::to_the_end(&client, found, &mut lane);
     let view = follow::unless_interrupted(work, &goes_on).await;
     lane.finish("");
     let view = view?;
     if json {
-        show::json(&view)?;
+        args.request.output.print(&view)?;
     } else {
         show::print(&describe(&view))?;
     }

@@ -24,7 +24,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let client = args.farm.client()?;
     let workers = client.workers().await?;
     match args.output.is_json() {
-        true => show::json(&serde_json::json!({ "workers": workers }))?,
+        true => args
+            .output
+            .print(&serde_json::json!({ "workers": workers }))?,
         false => show::print(&table(&workers))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use std::{
 use atelier_proto::{http::RequestView, job::JobKind};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::preview;
+use super::{PreviewArgs, preview};
 use row::Row;
 
 /// Between two turns of a spinner.
@@ -21,6 +21,7 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Board {
     bars: Option<MultiProgress>,
     quiet: bool,
+    previews: bool,
 }
 
 /// How one request gets on.
@@ -40,7 +41,17 @@ impl Board {
     /// Bars if stderr is a terminal, lines if not; nothing at all when `quiet`.
     pub fn new(quiet: bool) -> Self {
         let bars = (!quiet && stderr().is_terminal()).then(MultiProgress::new);
-        Self { bars, quiet }
+        Self {
+            bars,
+            quiet,
+            previews: false,
+        }
+    }
+
+    /// The same with unfinished pictures, where the terminal can and the user wants them.
+    pub fn with_previews(mut self, wanted: PreviewArgs) -> Self {
+        self.previews = wanted.is_live();
+        self
     }
 
     /// Something to say beside the bars.
@@ -80,7 +91,7 @@ impl Board {
         });
         Lane {
             board: self.clone(),
-            previews: self.bars.is_some() && name.is_none() && preview::is_possible(),
+            previews: self.bars.is_some() && name.is_none() && self.previews,
             name,
             jobs: Vec::new(),
             single,

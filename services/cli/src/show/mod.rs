@@ -5,9 +5,11 @@ mod board;
 mod output;
 mod picture;
 mod preview;
+mod sixel;
 mod story;
 mod style;
 mod table;
+mod yaml;
 
 use std::io::{self, Write};
 
@@ -15,6 +17,7 @@ pub use atelier_story::words::line;
 pub use board::{Board, Lane};
 pub use output::{OutputArgs, json};
 pub use picture::show as picture;
+pub use preview::PreviewArgs;
 pub use story::story;
 pub use style::{bold, good, state, wrong};
 pub use table::{Table, ago};

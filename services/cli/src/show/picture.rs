@@ -1,43 +1,54 @@
-//! A picture in the terminal: the kitty graphics protocol where it is known to work, else coloured half blocks.
+//! A finished picture in the terminal, in the way that was chosen.
 
-use std::{
-    env,
-    fmt::Write as _,
-    io::{IsTerminal, stdout},
-};
+use std::{fmt::Write as _, io::stdout};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::{RgbImage, imageops::FilterType};
 
+use super::{preview::Preview, sixel};
+
 /// Widest picture in half blocks, in columns.
 const WIDEST: u32 = 64;
-/// Bytes of base64 in one piece; the protocol allows no more.
+/// Width of a picture in sixels, in pixels.
+const SIXELS: u32 = 384;
+/// Bytes of base64 in one piece; kitty's protocol allows no more.
 const PIECE: usize = 4096;
 
-/// Shows a PNG on stdout if that is a terminal that can. A picture that cannot be shown is no error.
-pub fn show(png: &[u8]) {
-    if !stdout().is_terminal() {
-        return;
-    }
-    let term = env::var("TERM").unwrap_or_default();
-    let program = env::var("TERM_PROGRAM").unwrap_or_default();
-    let text = if term == "dumb" || env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) {
-        return;
-    } else if speaks_kitty(&term, &program) && env::var_os("TMUX").is_none() {
-        kitty(png)
-    } else {
-        let Ok(picture) = image::load_from_memory_with_format(png, image::ImageFormat::Png) else {
-            return;
-        };
-        let columns =
-            rustix::termios::tcgetwinsize(stdout()).map_or(80, |size| u32::from(size.ws_col));
-        half_blocks(&picture.to_rgb8(), columns.min(WIDEST))
+/// Shows a PNG on stdout. A picture that cannot be shown is no error.
+pub fn show(png: &[u8], how: Preview) {
+    let text = match how {
+        Preview::None | Preview::Auto => return,
+        Preview::Kitty => kitty(png),
+        Preview::Iterm => iterm(png),
+        Preview::Sixel | Preview::Blocks => {
+            let Ok(picture) = image::load_from_memory_with_format(png, image::ImageFormat::Png)
+            else {
+                return;
+            };
+            let picture = picture.to_rgb8();
+            match how {
+                Preview::Sixel => sixel::encode(&wide(&picture, SIXELS)),
+                _ => {
+                    let columns = rustix::termios::tcgetwinsize(stdout())
+                        .map_or(80, |size| u32::from(size.ws_col));
+                    half_blocks(&picture, columns.min(WIDEST))
+                }
+            }
+        }
     };
     let _ = super::print_raw(text.as_bytes());
 }
 
-fn speaks_kitty(term: &str, program: &str) -> bool {
-    term.contains("kitty") || term.contains("ghostty") || matches!(program, "ghostty" | "WezTerm")
+/// The picture as wide as that.
+fn wide(picture: &RgbImage, width: u32) -> RgbImage {
+    let height = (width * picture.height() / picture.width().max(1)).max(1);
+    image::imageops::resize(picture, width, height, FilterType::CatmullRom)
+}
+
+/// The PNG for iTerm2 and WezTerm: <https://iterm2.com/documentation-images.html>.
+fn iterm(png: &[u8]) -> String {
+    let (length, data) = (png.len(), STANDARD.encode(png));
+    format!("\u{1b}]1337;File=inline=1;size={length};width=40;preserveAspectRatio=1:{data}\u{7}\n")
 }
 
 /// The PNG in escape sequences: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>.
@@ -94,6 +105,19 @@ mod tests {
             first.starts_with("\u{1b}[38;2;255;0;0m\u{1b}[48;2;255;0;0m▀"),
             "{first:?}"
         );
+    }
+
+    #[test]
+    fn iterm_gets_every_byte_and_their_number() {
+        let text = iterm(b"a picture");
+        assert!(text.starts_with("\u{1b}]1337;File=inline=1;size=9;"));
+        let data = text
+            .trim_end()
+            .trim_end_matches('\u{7}')
+            .split_once(':')
+            .unwrap()
+            .1;
+        assert_eq!(STANDARD.decode(data).unwrap(), b"a picture");
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Measured {
 }
 
 /// `name{labels} value`, without a comment, and a number that can be counted with.
-fn sample(line: &str) -> Option<(&str, f64)> {
+pub fn sample(line: &str) -> Option<(&str, f64)> {
     if line.starts_with('#') {
         return None;
     }

@@ -67,7 +67,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let after = side(&client, ended.id).await?;
     let comparison = Comparison::of(&before, &after)?;
     if json {
-        show::json(&comparison)?;
+        args.request.output.print(&comparison)?;
     } else {
         show::print(&tell::tell(&comparison))?;
     }

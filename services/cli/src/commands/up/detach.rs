@@ -80,7 +80,7 @@ fn ready(data: &DataDir, output: OutputArgs) -> Result<ExitCode> {
     let info = data.info().context("the farm left no farm.json")?;
     let key = data.key_file();
     if output.is_json() {
-        show::json(&serde_json::json!({
+        output.print(&serde_json::json!({
             "url": info.url,
             "key_file": key,
             "data": data.folder(),

@@ -3,7 +3,7 @@
 use atelier_proto::{
     http::{RequestState, RequestView},
     plan::{BBox, Plan},
-    review::Review,
+    review::{Review, Sighting},
     trace::Trace,
 };
 use maud::{Markup, html};
@@ -91,19 +91,25 @@ fn wanted(plan: &Plan) -> Vec<Named<'_>> {
         .collect()
 }
 
-/// What was seen, in the colour of the element with its name.
+/// What was seen, in the colour of the element that it was matched with, else of one with its name.
 fn found<'a>(review: &'a Review, plan: Option<&Plan>) -> Vec<Named<'a>> {
-    let colour = |name: &str| {
-        let elements = plan
-            .map(|plan| plan.elements.as_slice())
-            .unwrap_or_default();
-        elements.iter().position(|element| element.noun == name)
+    let elements = plan
+        .map(|plan| plan.elements.as_slice())
+        .unwrap_or_default();
+    let colour = |sighting: &Sighting| {
+        let id = sighting.element.as_ref();
+        let by_id = elements.iter().position(|element| Some(&element.id) == id);
+        by_id.or_else(|| {
+            elements
+                .iter()
+                .position(|element| element.noun == sighting.name)
+        })
     };
     let seen = review.seen.iter();
     seen.map(|sighting| Named {
         name: &sighting.name,
         bbox: sighting.bbox,
-        class: colour(&sighting.name)
+        class: colour(sighting)
             .map_or_else(|| "other".into(), |index| format!("c{}", index % COLOURS)),
     })
     .collect()

@@ -8,7 +8,7 @@ use atelier_proto::{
 };
 use maud::{Markup, html};
 
-use super::{boxes, plan, timeline, words};
+use super::{boxes, decisions, plan, timeline, words};
 
 /// All of it.
 pub fn part(view: &RequestView, trace: &Trace) -> Markup {
@@ -21,7 +21,7 @@ pub fn part(view: &RequestView, trace: &Trace) -> Markup {
             div.line.head {
                 (words::state(view.state))
                 // What the mark says already is not said twice.
-                p.doing { (said.strip_prefix("Done: ").or(is_active.then_some(&*said)).unwrap_or_default()) }
+                p.doing { (said.strip_prefix("Done: ").or(is_active.then_some(&*said)).unwrap_or_default()) " " span #step {} }
                 (buttons(view))
             }
             @if let Some(reason) = &view.reason {
@@ -34,6 +34,7 @@ pub fn part(view: &RequestView, trace: &Trace) -> Markup {
                 (boxes::figure(view, trace, review))
                 div.story {
                     (plan::checks(trace, review, is_active))
+                    (decisions::decisions(trace))
                     (plan::plan(trace, is_active))
                     (timeline::jobs(trace))
                     (facts(view, trace))
@@ -67,19 +68,17 @@ fn buttons(view: &RequestView) -> Markup {
     }
 }
 
-/// The answers about the picture that is shown: those of its round, else the last ones.
+/// The answers about the picture that is shown: those of its round and candidate, else the last ones.
 fn review_of(trace: &Trace) -> Option<&Review> {
-    let round = trace.image.and_then(|image| {
-        let mut jobs = trace.jobs.iter();
+    let drawn = trace.image.and_then(|image| {
+        let mut jobs = trace.jobs.iter().rev();
         jobs.find(|job| job.artifact == Some(image))
-            .map(|job| job.round)
     });
-    let of = |wanted: Option<u32>| {
-        let jobs = trace.jobs.iter().rev();
-        jobs.filter(|job| wanted.is_none_or(|round| job.round == round))
-            .find_map(|job| job.review.as_ref())
-    };
-    round.and_then(|round| of(Some(round))).or_else(|| of(None))
+    let looked = || trace.jobs.iter().rev().filter(|job| job.review.is_some());
+    let of_it = drawn.and_then(|drawn| {
+        looked().find(|job| job.round == drawn.round && job.candidate == drawn.candidate)
+    });
+    of_it.or_else(|| looked().next())?.review.as_ref()
 }
 
 fn facts(view: &RequestView, trace: &Trace) -> Markup {

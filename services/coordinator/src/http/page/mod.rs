@@ -3,6 +3,7 @@
 
 mod assets;
 mod boxes;
+mod decisions;
 mod frame;
 mod gallery;
 mod live;

@@ -63,9 +63,10 @@ pub fn plan(trace: &Trace, is_active: bool) -> Markup {
                 None => p.hint { "There is none." },
             }
             @if let Some(thought) = &trace.thought {
-                @if !thought.text.is_empty() || !thought.notes.is_empty() {
+                @if !thought.reasoning.is_empty() || !thought.text.is_empty() || !thought.notes.is_empty() {
                     details #thought {
                         summary { "How it came about" }
+                        @if !thought.reasoning.is_empty() { p.thought { (thought.reasoning) } }
                         @if !thought.text.is_empty() { p.thought { (thought.text) } }
                         ul { @for note in &thought.notes { li { (note) } } }
                         p.hint { (thought.tokens_sampled) " tokens chosen, " (thought.tokens_forced) " given by the grammar" }

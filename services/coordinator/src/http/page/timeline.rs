@@ -27,6 +27,7 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
             span.what {
                 (what(job))
                 @if job.round > 1 { span.hint { " round " (job.round) } }
+                @if let Some(candidate) = job.candidate { span.hint { " candidate " (candidate) } }
             }
             span.how {
                 (state(job))
@@ -41,6 +42,10 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
                     rect.wait width=(wall * WIDE / longest) height="10" {}
                     rect.work x=((wall - device) * WIDE / longest) width=(device * WIDE / longest) height="10" {}
                 }
+            }
+            @if let Some(fix) = &job.fix { span.note { (fix.instruction) } }
+            @if let Some(kept) = &job.kept {
+                span.note { (kept.pixels) " pixels outside compared, difference " (kept.difference) }
             }
             @if let Some(reason) = &job.reason { span.complaint { (reason) } }
         }

@@ -91,6 +91,7 @@ function followRequest(first) {
       bar.max = latest.total;
       bar.value = latest.step;
     } else bar.removeAttribute("value");
+    byId("step").textContent = latest.total ? `step ${latest.step} of ${latest.total}` : `step ${latest.step}`;
     const image = byId("preview");
     if (latest.preview && image) preview(image, latest.preview);
   };
