@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -157,12 +159,23 @@ fn satisfiable(things: usize, rng: &mut impl Rng) -> Vec<Wish> {
 #[test]
 fn what_can_be_kept_is_kept() {
     let mut rng = ChaCha8Rng::seed_from_u64(20);
+    let mut took: Vec<Duration> = Vec::new();
     for round in 0..10_000 {
         let things = rng.random_range(1..=16);
         let wishes = satisfiable(things, &mut rng);
+        let began = Instant::now();
         let layout = solve(&wishes, round);
+        if things == 16 {
+            took.push(began.elapsed());
+        }
         assert_eq!(broken(&wishes, &layout), 0, "round {round}: {wishes:?}");
     }
+    took.sort_unstable();
+    println!(
+        "16 things: {:.2?} in the median of {}",
+        took[took.len() / 2],
+        took.len()
+    );
 }
 
 #[test]
