@@ -67,6 +67,17 @@ fn fields_that_came_later() {
 }
 
 #[test]
+fn remedies() {
+    let (offers, reports) = samples::remedies();
+    for (name, offer) in offers {
+        check(name, &offer);
+    }
+    for (name, report) in reports {
+        check(name, &report);
+    }
+}
+
+#[test]
 fn plans_and_reviews_as_people_and_models_see_them() {
     for (name, text) in [
         (

@@ -48,6 +48,15 @@ fn every_message() -> Vec<Vec<u8>> {
         encode(&samples::quarantine(), None),
     ];
     let (offer, report, progress, heartbeat) = samples::later_messages();
+    let (offers_again, reports_again) = samples::remedies();
+    let again = offers_again
+        .into_iter()
+        .map(|(_, message)| encode(&message, None));
+    let again = again.chain(
+        reports_again
+            .into_iter()
+            .map(|(_, message)| encode(&message, None)),
+    );
     let later = [
         encode(&offer, None),
         encode(&report, None),
@@ -59,6 +68,7 @@ fn every_message() -> Vec<Vec<u8>> {
         .chain(answers)
         .chain(signals)
         .chain(later)
+        .chain(again)
         .collect()
 }
 

@@ -8,8 +8,8 @@ use atelier_proto::{
         BBox, Check, Element, Mask, PLAN_VERSION, Plan, Predicate, Question, Relation, Stage,
         StageOp,
     },
-    report::{Cited, Outcome, Report, ReportAnswer, Thought, UsedReference},
-    review::{Answer, Review, Sighting, Verdict},
+    report::{Cited, Kept, Outcome, Report, ReportAnswer, Thought, UsedReference},
+    review::{Answer, Fix, FixKind, Review, Sighting, Verdict},
     signal::{Cancel, Heartbeat, Progress, Quarantine},
 };
 
@@ -392,6 +392,54 @@ pub fn report_made() -> Report {
         made: Some(Box::new(made)),
         ..report
     }
+}
+
+pub fn fix() -> Fix {
+    Fix {
+        kind: FixKind::Add,
+        element: Some("cat".into()),
+        noun: "cat".into(),
+        bbox: BBox([0.25, 0.25, 0.75, 0.75]),
+        instruction: "an orange cat, in a spacesuit".into(),
+        checks: vec!["k1".into()],
+    }
+}
+
+/// What a look that found something wrong leads to.
+pub fn remedies() -> (Vec<(&'static str, JobOffer)>, Vec<(&'static str, Report)>) {
+    let mut offers = offers();
+    if let Work::Plan(work) = &mut offers[0].1.work {
+        work.findings = vec!["cat was not found (found: nothing of the kind)".into()];
+    }
+    if let Work::Render(work) = &mut offers[1].1.work {
+        work.stage = "repair-2-1".into();
+        work.fix = Some(fix());
+    }
+    offers.truncate(2);
+    offers[0].0 = "offer_plan_again";
+    offers[1].0 = "offer_repair";
+    let mut reports = reports();
+    if let Outcome::Rendered { kept, .. } = &mut reports[1].1.outcome {
+        *kept = Some(Kept {
+            bbox: Some(fix().bbox),
+            pixels: 12_288,
+            difference: 0,
+            inputs: vec![Sha256([2; 32])],
+            output: Sha256([4; 32]),
+        });
+    }
+    if let Outcome::Reviewed { review, score, .. } = &mut reports[2].1.outcome {
+        review.verdicts[0].answer = Answer::Fail;
+        review.seen[0].element = Some("radio".into());
+        review.fixes = vec![fix()];
+        review.findings = vec!["cat was not found (found: 1 x cat)".into()];
+        review.contradictory = vec!["k1".into()];
+        *score = review.score();
+    }
+    reports[1].0 = "report_mended";
+    reports[2].0 = "report_found";
+    let reports = reports.drain(1..3).collect();
+    (offers, reports)
 }
 
 pub fn quarantine() -> Quarantine {

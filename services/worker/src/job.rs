@@ -22,7 +22,7 @@ use crate::{
     progress::Steps,
     results,
     shared::Shared,
-    stages::{self, Label, StageError},
+    stages::{self, Label, Promise, StageError},
 };
 
 /// Works on a job until its report is answered.
@@ -126,6 +126,7 @@ async fn attempt(
         .labels
         .then(|| Label::of(&shared.about.model, &job.offer.work, &task))
         .flatten();
+    let promise = Promise::of(&job.offer.work, &task);
     let handed = Instant::now();
     let done = compute(shared, job, task).await;
     spent.queue_ms = millis(handed.elapsed().saturating_sub(done.took));
@@ -147,7 +148,7 @@ async fn attempt(
     let outcome = tokio::select! {
         biased;
         () = job.unwanted() => return Err(StageError::Stopped),
-        outcome = stages::finish(&shared.artifacts, made, label) => outcome?,
+        outcome = stages::finish(&shared.artifacts, made, label, promise) => outcome?,
     };
     spent.store_ms = millis(computed.elapsed());
     if let Some(key) = key {

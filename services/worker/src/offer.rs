@@ -4,6 +4,7 @@ use atelier_proto::{
     ArtifactRef, DecodeError, Envelope, MediaType, decode,
     http::{MAX_PROMPT_BYTES, MAX_REFERENCES},
     job::{CritiqueWork, JobOffer, NamedReference, PlanWork, RenderWork, Work},
+    review::{Fix, MAX_FINDING_BYTES, MAX_FINDINGS, MAX_FIX_BYTES},
 };
 
 /// Most pictures that a stage reads.
@@ -55,6 +56,11 @@ fn check_plan(work: &PlanWork) -> Result<(), String> {
         work.prompt.len() <= MAX_PROMPT_BYTES,
         "the prompt is too long",
     )?;
+    let short = |finding: &String| finding.len() <= MAX_FINDING_BYTES;
+    hold(
+        work.findings.len() <= MAX_FINDINGS && work.findings.iter().all(short),
+        "too many findings, or one that is too long",
+    )?;
     check_references(&work.references)
 }
 
@@ -74,7 +80,25 @@ fn check_render(work: &RenderWork) -> Result<(), String> {
     for input in &work.inputs {
         is_a(input, MediaType::Png, "an input")?;
     }
+    if let Some(fix) = &work.fix {
+        check_fix(fix)?;
+        hold(work.inputs.len() == 1, "a repair reads one picture")?;
+    }
     check_references(&work.references)
+}
+
+fn check_fix(fix: &Fix) -> Result<(), String> {
+    hold(fix.bbox.is_inside(), "the box of the fix is none")?;
+    let texts = [
+        Some(&fix.noun),
+        Some(&fix.instruction),
+        fix.element.as_ref(),
+    ];
+    let short = |text: &String| text.len() <= MAX_FIX_BYTES;
+    hold(
+        texts.into_iter().flatten().all(short),
+        "a text of the fix is too long",
+    )
 }
 
 fn check_critique(work: &CritiqueWork) -> Result<(), String> {

@@ -30,10 +30,13 @@ fn samples(texts: &[&str]) -> Vec<Vec<u8>> {
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const SUBMIT: &str = r#"{"prompt": "a cat", "seed": 7, "think": "off", "priority": "batch", "steps": 4, "size": {"width": 64, "height": 96},
-    "max_rounds": 2, "references": [{"name": "cat", "data": "AAAA"}]}"#;
+    "max_rounds": 2, "candidates": 1, "max_time_s": 2.5, "max_cost_s": 0.25, "references": [{"name": "cat", "data": "AAAA"}]}"#;
 const VIEW: &str = r#"{"id": "01890a5d-ac96-774b-bcce-b302099a8057", "prompt": "a cat", "state": "succeeded", "seed": 7, "round": 1,
     "image": {"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "bytes": 9, "media_type": "image/png"},
-    "score": {"pass": 1, "fail": 0, "unknown": 0}, "jobs": [{"kind": "render", "stage": "out", "round": 1, "state": "done", "attempt": 1}],
+    "score": {"pass": 1, "fail": 1, "unknown": 0}, "outcome": {"mark": "best_so_far", "reason": "all rounds are used"},
+    "decisions": [{"round": 1, "action": "stop", "reason": "all rounds are used", "checks": ["k1"]}],
+    "cost": {"plan_ms": 1, "render_ms": 2, "critique_ms": 3, "repair_ms": 0},
+    "jobs": [{"kind": "render", "stage": "out", "round": 1, "candidate": 2, "state": "done", "attempt": 1}],
     "created_at": "2026-11-25T12:00:00Z"}"#;
 
 target!(

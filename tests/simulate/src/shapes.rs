@@ -1,10 +1,11 @@
 //! Kinds of requests that simulations submit.
 
-use atelier_domain::{Graph, NewRequest};
+use atelier_domain::{Graph, Limits, NewRequest};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, Sha256,
     job::Think,
-    plan::{Check, Mask, Plan, Question, Stage, StageOp},
+    plan::{BBox, Check, Mask, Plan, Question, Stage, StageOp},
+    review::{Findings, Fix, FixKind},
 };
 
 /// How a request thinks and what its plan will say.
@@ -14,6 +15,8 @@ pub struct Shape {
     pub think: Think,
     /// Most rounds.
     pub max_rounds: u32,
+    /// Drawings of the first round.
+    pub candidates: u32,
     /// What its plan says; the direct plan when there is none.
     pub graph: Graph,
     /// Jobs of a first round that works out, the plan included.
@@ -26,6 +29,7 @@ impl Shape {
         Self {
             think: Think::Off,
             max_rounds: 1,
+            candidates: 1,
             graph: Graph::direct(),
             jobs: 1,
         }
@@ -60,8 +64,19 @@ impl Shape {
         Self {
             think: Think::Fast,
             max_rounds,
+            candidates: 1,
             graph: Graph::of(&plan).expect("the stages above make a valid plan"),
             jobs: 1 + stages.len() as u32 + u32::from(checks > 0),
+        }
+    }
+
+    /// The same with so many drawings of its first round.
+    pub fn with_candidates(self, candidates: u32) -> Self {
+        let extra = (self.jobs - 1) * (candidates - 1);
+        Self {
+            candidates,
+            jobs: self.jobs + extra,
+            ..self
         }
     }
 
@@ -72,10 +87,30 @@ impl Shape {
             seed,
             think: self.think,
             max_rounds: self.max_rounds,
+            candidates: self.candidates,
+            limits: Limits::default(),
             direct_plan: artifact(seed, MediaType::Json),
             given: None,
             plan_only: false,
         }
+    }
+}
+
+/// What a review says where `fail` checks failed: a box for each.
+pub fn findings(fail: u32) -> Findings {
+    let id = |k: u32| format!("k{k}");
+    let fix = |k: u32| Fix {
+        kind: FixKind::Add,
+        element: Some(format!("thing-{k}")),
+        noun: "thing".into(),
+        bbox: BBox([0.0, 0.0, 0.5, 0.5]),
+        instruction: "a thing".into(),
+        checks: vec![id(k)],
+    };
+    Findings {
+        failed: (0..fail).map(id).collect(),
+        fixes: (0..fail).map(fix).collect(),
+        ..Findings::default()
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use atelier_proto::http::{RequestState, RequestView};
+use atelier_proto::{
+    http::{RequestState, RequestView},
+    review::OutcomeMark,
+};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -225,15 +228,27 @@ fn tell(outcome: &Outcome, preview: PreviewArgs) -> Result<()> {
     }
     let view = &outcome.view;
     let checks = checks(view).map(|text| format!("checks    {text} passed\n"));
+    let short = short_of_it(view).map(|text| format!("{text}\n"));
     show::print(&format!(
-        "picture   {}\ntrace     {}\nrequest   {}, seed {}\n{}",
+        "picture   {}\ntrace     {}\nrequest   {}, seed {}\n{}{}",
         picture.display(),
         trace.display(),
         view.id,
         view.seed,
-        checks.unwrap_or_default()
+        checks.unwrap_or_default(),
+        short.unwrap_or_default()
     ))?;
     Ok(())
+}
+
+/// Says of a picture that did not pass that it is the best there was.
+pub fn short_of_it(view: &RequestView) -> Option<String> {
+    match view.outcome.as_ref()? {
+        OutcomeMark::Accepted => None,
+        OutcomeMark::BestSoFar { reason } => {
+            Some(format!("the best so far: {}", show::line(reason)))
+        }
+    }
 }
 
 fn tell_all(outcomes: &[Outcome]) -> Result<()> {

@@ -49,6 +49,15 @@ pub struct RequestArgs {
     /// Draw everything anew, also what was drawn before, and keep nothing of it for later
     #[arg(long)]
     no_cache: bool,
+    /// Drawings of the first round, 1 to 4; the best goes on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4))]
+    candidates: Option<u32>,
+    /// Begin no further round after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<f64>,
+    /// Begin no further round after so many seconds on devices.
+    #[arg(long, value_name = "SECONDS")]
+    max_cost: Option<f64>,
     /// How urgent it is; interactive unless the profile says otherwise
     #[arg(long, value_enum)]
     priority: Option<Urgency>,
@@ -126,9 +135,9 @@ impl RequestArgs {
                 (given, _) => given,
             },
             max_rounds: self.max_rounds.or(defaults.max_rounds),
-            candidates: None,
-            max_time_s: None,
-            max_cost_s: None,
+            candidates: self.candidates,
+            max_time_s: self.max_time,
+            max_cost_s: self.max_cost,
             references: references_of(&self.references)?,
             plan: plan.map(Box::new),
             plan_only: false,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use atelier_proto::http::RequestView;
 
+use super::deliver::short_of_it;
 use crate::{
     client::{Client, FarmArgs},
     show::{self, OutputArgs},
@@ -62,6 +63,9 @@ pub fn describe(view: &RequestView) -> String {
             text,
             "  checks: {pass} right, {fail} wrong, {unknown} undecided"
         );
+    }
+    if let Some(short) = short_of_it(view) {
+        let _ = writeln!(text, "  {short}");
     }
     for job in &view.jobs {
         let stage = job

@@ -1,6 +1,10 @@
 //! What can happen to a request.
 
-use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
+use atelier_proto::{
+    ArtifactRef, JobId, WorkerId,
+    job::JobKind,
+    review::{Findings, Score},
+};
 
 use crate::Graph;
 
@@ -31,6 +35,8 @@ pub enum Event {
         attempt: u32,
         /// Who says so.
         worker: WorkerId,
+        /// Milliseconds that it took of the device.
+        device_ms: u64,
         /// How it ended.
         outcome: Outcome,
     },
@@ -71,6 +77,8 @@ pub enum Outcome {
         artifact: ArtifactRef,
         /// Its counts.
         score: Score,
+        /// What failed, and what would mend it.
+        findings: Findings,
     },
     /// It went wrong.
     Failed {

@@ -34,8 +34,17 @@ pub enum Violation {
     #[error("job {0} left waiting before its inputs were drawn")]
     InputsMissing(atelier_proto::JobId),
     /// Two jobs are the same work.
-    #[error("two jobs for {0:?} {1:?} in round {2}")]
-    Twins(JobKind, String, u32),
+    #[error("two jobs for {0:?} {1:?} of candidate {3} in round {2}")]
+    Twins(JobKind, String, u32, u32),
+    /// A candidate that nobody asked for, or one of a later round.
+    #[error("job {0} is of a candidate that there may not be")]
+    Candidate(atelier_proto::JobId),
+    /// A repair that does not read exactly one picture, or whose box is none.
+    #[error("job {0} repairs no box of one picture")]
+    Repair(atelier_proto::JobId),
+    /// What was decided is of a later round than the request's, or out of order.
+    #[error("the decisions are not in the order of their rounds")]
+    Decisions,
     /// A job ended like one of another kind.
     #[error("job {0} has an output of another kind")]
     WrongOutput(atelier_proto::JobId),
@@ -48,6 +57,9 @@ pub enum Violation {
     /// A worse picture took the place of a better one.
     #[error("a picture was replaced by one with no more passed checks")]
     BestGotWorse,
+    /// A decision was taken back.
+    #[error("a decision is gone or was changed")]
+    DecisionChanged,
 }
 
 /// Checks one request by itself.
@@ -67,20 +79,11 @@ pub fn check(request: &Request) -> Result<(), Violation> {
         if !fits {
             return Err(Violation::WrongOutput(job.id));
         }
-        let twins = request
-            .jobs
-            .iter()
-            .filter(|other| {
-                (other.kind, other.round, other.stage_id()) == (job.kind, job.round, job.stage_id())
-            })
-            .count();
-        if twins > 1 {
-            return Err(Violation::Twins(
-                job.kind,
-                job.stage_id().to_owned(),
-                job.round,
-            ));
-        }
+        check_place(request, job)?;
+    }
+    let rounds = request.decisions.iter().map(|decision| decision.round);
+    if !rounds.clone().is_sorted() || rounds.last().is_some_and(|last| last > request.round) {
+        return Err(Violation::Decisions);
     }
     if !(1..=request.max_rounds).contains(&request.round) {
         return Err(Violation::Rounds {
@@ -94,7 +97,10 @@ pub fn check(request: &Request) -> Result<(), Violation> {
         return Err(Violation::Stuck);
     }
     match request.best {
-        Some(best) if request.result_of(best.round) != Some(best.image) => {
+        Some(best)
+            if !(1..=request.candidates)
+                .any(|candidate| request.result_of(best.round, candidate) == Some(best.image)) =>
+        {
             Err(Violation::ImageNotRendered)
         }
         _ if request.plan_only && request.jobs.iter().any(|job| job.kind != JobKind::Plan) => {
@@ -109,6 +115,35 @@ pub fn check(request: &Request) -> Result<(), Violation> {
     }
 }
 
+/// Checks that no other job is the same work, and that this one belongs where it is.
+fn check_place(request: &Request, job: &crate::Job) -> Result<(), Violation> {
+    let place = |job: &crate::Job| (job.kind, job.round, job.candidate);
+    let twins = request
+        .jobs
+        .iter()
+        .filter(|other| place(other) == place(job) && other.stage_id() == job.stage_id());
+    if twins.count() > 1 {
+        let stage = job.stage_id().to_owned();
+        return Err(Violation::Twins(job.kind, stage, job.round, job.candidate));
+    }
+    let most = if job.round == 1 {
+        request.candidates
+    } else {
+        1
+    };
+    if !(1..=most).contains(&job.candidate) {
+        return Err(Violation::Candidate(job.id));
+    }
+    if let Some(repair) = &job.repair {
+        let inputs = job.stage.as_ref().map_or(0, |stage| stage.inputs.len());
+        let reads = inputs + usize::from(repair.base.is_some());
+        if job.kind != JobKind::Render || reads != 1 || !repair.fix.bbox.is_inside() {
+            return Err(Violation::Repair(job.id));
+        }
+    }
+    Ok(())
+}
+
 fn check_inputs(request: &Request, job: &crate::Job) -> Result<(), Violation> {
     let begun = matches!(
         job.state,
@@ -118,8 +153,8 @@ fn check_inputs(request: &Request, job: &crate::Job) -> Result<(), Violation> {
         (Some(stage), _) => stage
             .inputs
             .iter()
-            .all(|id| request.picture_of(id, job.round).is_some()),
-        (None, JobKind::Critique) => request.result_of(job.round).is_some(),
+            .all(|id| request.picture_beside(job, id).is_some()),
+        (None, JobKind::Critique) => request.result_of(job.round, job.candidate).is_some(),
         (None, _) => true,
     };
     if begun && !there {
@@ -139,17 +174,24 @@ pub fn check_step(before: &Request, after: &Request) -> Result<(), Violation> {
                 || new.attempt < old.attempt
                 || new.failures < old.failures
                 || new.losses < old.losses
+                || new.device_ms < old.device_ms
                 || (old.state.is_terminal() && new != old)
         });
         if backwards {
             return Err(Violation::Backwards(old.id));
         }
     }
+    if !after.decisions.starts_with(&before.decisions) {
+        return Err(Violation::DecisionChanged);
+    }
     if let (Some(old), Some(new)) = (before.best, after.best)
         && old.image != new.image
     {
         let better = match (old.score, new.score) {
-            (Some(old), Some(new)) => new.beats(&old),
+            (Some(old_score), Some(score)) if old.round == new.round => {
+                score.is_better_candidate(&old_score)
+            }
+            (Some(old_score), Some(score)) => score.beats(&old_score),
             (None, _) => true,
             (Some(_), None) => false,
         };

@@ -5,7 +5,11 @@
 //!              ^----------'          any of the first three -> canceled
 //! ```
 
-use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
+use atelier_proto::{
+    ArtifactRef, JobId, WorkerId,
+    job::JobKind,
+    review::{Fix, Score},
+};
 
 use crate::{Millis, Policy, StageNode};
 
@@ -18,8 +22,12 @@ pub struct Job {
     pub kind: JobKind,
     /// The round it belongs to, from 1.
     pub round: u32,
+    /// Which of the round's candidates it belongs to, from 1; every round but the first has one.
+    pub candidate: u32,
     /// The stage it draws; render jobs have one, others none.
     pub stage: Option<StageNode>,
+    /// What it mends, when its stage is none of the plan's.
+    pub repair: Option<Repair>,
     /// Seed of its noise or sampling.
     pub seed: u64,
     /// Executions begun so far. Counted up by every dispatch; fences late answers.
@@ -30,8 +38,19 @@ pub struct Job {
     pub failed_on: Vec<WorkerId>,
     /// Executions that were lost in a worker's hands without being computed: nobody is blamed, but there is an end to it.
     pub losses: u32,
+    /// Milliseconds on devices, of all executions that reported.
+    pub device_ms: u64,
     /// Where it stands.
     pub state: JobState,
+}
+
+/// What a render job mends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Repair {
+    /// The box and what shall be there.
+    pub fix: Fix,
+    /// The picture that the first repair of a round begins with; those after it read the one before.
+    pub base: Option<ArtifactRef>,
 }
 
 /// Where a job stands, with the data of just that state.

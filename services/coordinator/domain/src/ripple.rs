@@ -1,6 +1,6 @@
 //! How an event changes a request: first the job that it is about, then what follows from that for the others.
 
-use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind, review::Score};
+use atelier_proto::{ArtifactRef, JobId, WorkerId, job::JobKind};
 
 use crate::{
     Best, Effect, Event, Graph, Job, JobState, Millis, NotApplied, Outcome, Output, Policy,
@@ -51,8 +51,12 @@ impl Request {
                 job,
                 attempt,
                 worker,
+                device_ms,
                 outcome,
-            } => self.report(job, attempt, worker, outcome, now, policy, &mut effects)?,
+            } => {
+                let from = (worker, device_ms);
+                self.report(job, attempt, from, outcome, now, policy, &mut effects)?;
+            }
             Event::LeasesChecked => self.check_leases(now, policy, &mut effects)?,
             Event::MessageLost { job, attempt } => {
                 let lost = self.running(job, attempt)?;
@@ -152,7 +156,7 @@ impl Request {
         &mut self,
         id: JobId,
         attempt: u32,
-        worker: WorkerId,
+        (worker, device_ms): (WorkerId, u64),
         outcome: Outcome,
         now: Millis,
         policy: &Policy,
@@ -166,6 +170,14 @@ impl Request {
         if !job.runs(attempt) {
             return Err(NotApplied::Superseded);
         }
+        if let Outcome::Reviewed { score, .. } = &outcome
+            && score.total() != checks
+        {
+            let answers = score.total();
+            return Err(NotApplied::WrongChecks { answers, checks });
+        }
+        job.device_ms = job.device_ms.saturating_add(device_ms);
+        let at = (job.round, job.candidate);
         match outcome {
             Outcome::Returned => {
                 job.state = JobState::Ready { not_before: now };
@@ -191,25 +203,25 @@ impl Request {
             }
             Outcome::Rendered { image } => {
                 job.state = JobState::Done(Output::Picture(image));
-                let (round, sink) = (job.round, self.job(id).is_some_and(|job| self.is_sink(job)));
-                self.rendered(round, image, sink, now, effects);
+                let sink = self.job(id).is_some_and(|job| self.is_sink(job));
+                self.rendered(at, image, sink, now, effects);
             }
-            Outcome::Reviewed { artifact, score } => {
-                let answers = score.pass + score.fail + score.unknown;
-                if answers != checks {
-                    return Err(NotApplied::WrongChecks { answers, checks });
-                }
+            Outcome::Reviewed {
+                artifact,
+                score,
+                findings,
+            } => {
                 job.state = JobState::Done(Output::Review(artifact, score));
-                self.reviewed(score, now, effects);
+                self.reviewed(at, score, findings, now, effects);
             }
         }
         Ok(())
     }
 
-    /// A stage has its picture: those that waited for it become ready, and the last one is the result of the round.
+    /// A stage has its picture: those that waited for it become ready, and the last one is the result of its candidate.
     fn rendered(
         &mut self,
-        round: u32,
+        (round, candidate): (u32, u32),
         image: ArtifactRef,
         sink: bool,
         now: Millis,
@@ -224,17 +236,19 @@ impl Request {
             effects.push(Effect::BestPicture(image));
         }
         if sink && self.plan.is_none_or(|plan| plan.checks == 0) {
-            return self.end(State::Succeeded, effects);
+            return self.stop("the plan that was made again checks nothing", effects);
         }
+        let drawn = |job: &Job, inputs: &[String]| {
+            let mut inputs = inputs.iter();
+            inputs.all(|id| self.picture_beside(job, id).is_some())
+        };
         let unblocked: Vec<_> = self
             .jobs
             .iter()
-            .filter(|job| job.round == round && job.state == JobState::Waiting)
+            .filter(|job| (job.round, job.candidate) == (round, candidate))
+            .filter(|job| job.state == JobState::Waiting)
             .filter(|job| match &job.stage {
-                Some(stage) => stage
-                    .inputs
-                    .iter()
-                    .all(|id| self.picture_of(id, round).is_some()),
+                Some(stage) => drawn(job, &stage.inputs),
                 None => sink,
             })
             .map(|job| job.id)
@@ -245,32 +259,6 @@ impl Request {
                 effects.push(Effect::JobReady(job.id));
             }
         }
-    }
-
-    /// The picture of this round was looked at: keep the better one, and stop or draw again.
-    fn reviewed(&mut self, score: Score, now: Millis, effects: &mut Vec<Effect>) {
-        let round = self.round;
-        if let Some(image) = self.result_of(round) {
-            let beaten = match self.best {
-                None => true,
-                Some(best) => best.round == round || best.score.is_none_or(|b| score.beats(&b)),
-            };
-            if beaten {
-                if self.best.is_none_or(|best| best.image != image) {
-                    effects.push(Effect::BestPicture(image));
-                }
-                self.best = Some(Best {
-                    image,
-                    score: Some(score),
-                    round,
-                });
-            }
-        }
-        if score.fail == 0 || round >= self.max_rounds {
-            return self.end(State::Succeeded, effects);
-        }
-        self.next_round(now);
-        self.announce_ready(effects);
     }
 
     /// What an attempt that did not work out means for the request.
@@ -288,35 +276,48 @@ impl Request {
             }
             Verdict::GivenUp(reason) => reason,
         };
-        let kind = self.job_mut(id)?.kind;
-        match (kind, self.best) {
+        let job = self.job_mut(id)?;
+        let (kind, at) = (job.kind, (job.round, job.candidate));
+        match kind {
             // What was asked for is the plan.
-            (JobKind::Plan, _) if self.plan_only => self.end(State::Failed { reason }, effects),
-            (JobKind::Plan, _) => {
+            JobKind::Plan if self.plan_only => self.end(State::Failed { reason }, effects),
+            JobKind::Plan if at.0 > 1 => {
+                self.stop(&format!("planning again failed: {reason}"), effects);
+            }
+            JobKind::Plan => {
                 self.notes
                     .push(format!("drawn from the prompt without a plan: {reason}"));
                 self.carry_out(self.direct_plan, &Graph::direct(), now);
                 self.announce_ready(effects);
             }
-            (JobKind::Render, None) => self.end(State::Failed { reason }, effects),
-            (JobKind::Render, Some(best)) => {
-                self.notes.push(format!(
-                    "round {} could not be drawn, kept the picture of round {}: {reason}",
-                    self.round, best.round
-                ));
-                self.end(State::Succeeded, effects);
-            }
-            (JobKind::Critique, _) => {
-                self.notes
-                    .push(format!("round {} was not looked at: {reason}", self.round));
-                self.end(State::Succeeded, effects);
+            JobKind::Render | JobKind::Critique => {
+                self.notes.extend(self.note_on(kind, at, &reason));
+                self.go_on_without(at, &reason, now, effects);
             }
         }
         Ok(())
     }
 
+    /// What people should know of a picture that could not be drawn or looked at; the reason of a request that fails says it all.
+    fn note_on(&self, kind: JobKind, at: (u32, u32), reason: &str) -> Option<String> {
+        let (round, candidate) = at;
+        let several = self.critiques(round).nth(1).is_some();
+        Some(match (kind, self.best) {
+            (JobKind::Critique, _) if several => {
+                format!("candidate {candidate} was not looked at: {reason}")
+            }
+            (JobKind::Critique, _) => format!("round {round} was not looked at: {reason}"),
+            _ if several => format!("candidate {candidate} could not be drawn: {reason}"),
+            (_, Some(best)) => format!(
+                "round {round} could not be drawn, kept the picture of round {}: {reason}",
+                best.round
+            ),
+            (_, None) => return None,
+        })
+    }
+
     /// Ends the request; what is left of its jobs is not needed any more.
-    fn end(&mut self, state: State, effects: &mut Vec<Effect>) {
+    pub(crate) fn end(&mut self, state: State, effects: &mut Vec<Effect>) {
         for job in &mut self.jobs {
             if matches!(job.state, JobState::Dispatched { .. }) {
                 effects.push(Effect::StopWork(job.id));
@@ -329,7 +330,7 @@ impl Request {
         effects.push(Effect::Ended(state));
     }
 
-    fn announce_ready(&self, effects: &mut Vec<Effect>) {
+    pub(crate) fn announce_ready(&self, effects: &mut Vec<Effect>) {
         let ready = |job: &&Job| matches!(job.state, JobState::Ready { .. });
         effects.extend(
             self.jobs

@@ -25,35 +25,54 @@ fn hash(key: u64, parts: &[&[u8]]) -> u64 {
     state
 }
 
-/// Seed of one job's noise or sampling. The first round of the only stage uses the request's seed itself,
-/// so that the same seed draws the same picture with and without rounds after it.
-pub fn stage_seed(request_seed: u64, kind: JobKind, stage: &str, round: u32) -> u64 {
-    if round == 1 && (stage == "out" || stage.is_empty()) {
+/// Seed of one job's noise or sampling. The first candidate of the first round of the only stage uses the request's seed itself,
+/// so that the same seed draws the same picture with and without others beside it and rounds after it.
+pub fn stage_seed(
+    request_seed: u64,
+    kind: JobKind,
+    stage: &str,
+    round: u32,
+    candidate: u32,
+) -> u64 {
+    if round == 1 && candidate == 1 && (stage == "out" || stage.is_empty()) {
         return request_seed;
     }
-    hash(
-        request_seed,
-        &[
-            kind.as_str().as_bytes(),
-            stage.as_bytes(),
-            &round.to_le_bytes(),
-        ],
-    )
+    let (round, other) = (round.to_le_bytes(), candidate.to_le_bytes());
+    let parts: [&[u8]; 4] = [kind.as_str().as_bytes(), stage.as_bytes(), &round, &other];
+    hash(request_seed, of_candidate(&parts, candidate))
+}
+
+/// The last part names the candidate; the first one is named as if there were no others.
+const fn of_candidate<'a>(parts: &'a [&'a [u8]], candidate: u32) -> &'a [&'a [u8]] {
+    if candidate == 1 {
+        parts.split_at(parts.len() - 1).0
+    } else {
+        parts
+    }
 }
 
 /// Id of a job: sorts by `now`, and is made only of what is unique about it.
-pub fn job_id(request: RequestId, kind: JobKind, stage: &str, round: u32, now: Millis) -> JobId {
+pub fn job_id(
+    request: RequestId,
+    kind: JobKind,
+    stage: &str,
+    round: u32,
+    candidate: u32,
+    now: Millis,
+) -> JobId {
     let request = request.as_uuid();
-    let round = round.to_le_bytes();
-    let parts: [&[u8]; 4] = [
+    let (round, other) = (round.to_le_bytes(), candidate.to_le_bytes());
+    let parts: [&[u8]; 5] = [
         request.as_bytes(),
         kind.as_str().as_bytes(),
         stage.as_bytes(),
         &round,
+        &other,
     ];
+    let parts = of_candidate(&parts, candidate);
     let mut random = [0; 10];
-    random[..8].copy_from_slice(&hash(1, &parts).to_le_bytes());
-    random[8..].copy_from_slice(&hash(2, &parts).to_le_bytes()[..2]);
+    random[..8].copy_from_slice(&hash(1, parts).to_le_bytes());
+    random[8..].copy_from_slice(&hash(2, parts).to_le_bytes()[..2]);
     JobId::at(now, random)
 }
 

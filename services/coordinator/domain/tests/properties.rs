@@ -1,13 +1,13 @@
 //! Whatever happens in whatever order, also twice and too late: the invariants hold, and a request that is worked on ends.
 
 use atelier_domain::{
-    Delta, Event, Graph, JobState, NewRequest, Outcome, Policy, Request, State, invariants,
+    Delta, Event, Graph, JobState, Limits, NewRequest, Outcome, Policy, Request, State, invariants,
 };
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
     job::{JobKind, Think},
-    plan::{Check, Mask, Plan, Question, Stage, StageOp},
-    review::Score,
+    plan::{BBox, Check, Mask, Plan, Question, Stage, StageOp},
+    review::{Action, Findings, Fix, FixKind, Score},
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -29,6 +29,7 @@ enum Op {
         pass: u32,
         fail: u32,
         stages: usize,
+        fixes: usize,
     },
     Fail {
         job: usize,
@@ -57,8 +58,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => job.clone().prop_map(|job| Op::Dispatch { job }),
         3 => (job.clone(), 0..4_u8, any::<bool>()).prop_map(|(job, worker, begun)| Op::Alive { job, worker, begun }),
-        8 => (job.clone(), stale.clone(), 0..4_u32, 0..3_u32, 1..4_usize)
-            .prop_map(|(job, stale, pass, fail, stages)| Op::Succeed { job, stale, pass, fail, stages }),
+        8 => (job.clone(), stale.clone(), 0..4_u32, 0..3_u32, 1..4_usize, 0..6_usize)
+            .prop_map(|(job, stale, pass, fail, stages, fixes)| Op::Succeed { job, stale, pass, fail, stages, fixes }),
         3 => (job.clone(), stale, 0..4_u8, any::<bool>())
             .prop_map(|(job, stale, worker, retry)| Op::Fail { job, stale, worker, retry }),
         1 => job.clone().prop_map(|job| Op::Outage { job }),
@@ -117,12 +118,14 @@ fn plan(stages: usize) -> Plan {
     plan
 }
 
-fn start(think: Think, max_rounds: u32) -> Request {
+fn start(think: Think, max_rounds: u32, candidates: u32, limits: Limits) -> Request {
     let new = NewRequest {
         id: RequestId::from_uuid(Uuid::from_u128(7)),
         seed: 11,
         think,
         max_rounds,
+        candidates,
+        limits,
         direct_plan: artifact(0, MediaType::Json),
         given: None,
         plan_only: false,
@@ -134,8 +137,43 @@ fn worker(n: u8) -> WorkerId {
     WorkerId::from_uuid(Uuid::from_u128(u128::from(n) + 1))
 }
 
+/// What is wrong where `fail` checks failed: so many boxes that would mend it; five are two that belong together and three alone, six contradict.
+fn findings(fail: u32, fixes: usize) -> Findings {
+    if fail == 0 {
+        return Findings::default();
+    }
+    let failed: Vec<String> = (0..fail).map(|k| format!("k{k}")).collect();
+    let fix = |n: usize| Fix {
+        kind: if n % 2 == 0 {
+            FixKind::Add
+        } else {
+            FixKind::Recolor
+        },
+        element: Some(format!("thing-{}", n.max(1))),
+        noun: "thing".into(),
+        bbox: BBox([0.0, 0.25, 0.5, 0.75]),
+        instruction: "a thing".into(),
+        checks: failed.clone(),
+    };
+    Findings {
+        contradictory: if fixes == 5 {
+            failed.clone()
+        } else {
+            Vec::new()
+        },
+        fixes: (0..fixes).map(fix).collect(),
+        sentences: vec!["no thing was found".into()],
+        failed,
+    }
+}
+
 /// The outcome of `job` if it works out.
-fn success(kind: JobKind, pass: u32, fail: u32, stages: usize, nonce: u64) -> Outcome {
+fn success(
+    kind: JobKind,
+    (pass, fail, fixes): (u32, u32, usize),
+    stages: usize,
+    nonce: u64,
+) -> Outcome {
     match kind {
         JobKind::Plan => Outcome::Planned {
             artifact: artifact(nonce, MediaType::Json),
@@ -155,6 +193,7 @@ fn success(kind: JobKind, pass: u32, fail: u32, stages: usize, nonce: u64) -> Ou
             Outcome::Reviewed {
                 artifact: artifact(nonce, MediaType::Json),
                 score,
+                findings: findings(fail, fixes),
             }
         }
     }
@@ -180,11 +219,13 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
             pass,
             fail,
             stages,
+            fixes,
         } => Event::Reported {
             job: pick(job).id,
             attempt: pick(job).attempt.saturating_sub(stale),
             worker: worker(0),
-            outcome: success(pick(job).kind, pass, fail, stages, nonce),
+            device_ms: 7,
+            outcome: success(pick(job).kind, (pass, fail, fixes), stages, nonce),
         },
         Op::Fail {
             job,
@@ -195,6 +236,7 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
             job: pick(job).id,
             attempt: pick(job).attempt.saturating_sub(stale),
             worker: worker(n),
+            device_ms: 7,
             outcome: Outcome::Failed {
                 reason: "no memory".into(),
                 retry,
@@ -204,6 +246,7 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
             job: pick(job).id,
             attempt: pick(job).attempt,
             worker: worker(0),
+            device_ms: 7,
             outcome: Outcome::Outage {
                 reason: "the store is away".into(),
             },
@@ -212,6 +255,7 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
             job: pick(job).id,
             attempt: pick(job).attempt,
             worker: worker(0),
+            device_ms: 7,
             outcome: Outcome::Returned,
         },
         Op::Lose { job } => Event::MessageLost {
@@ -271,7 +315,13 @@ fn finish(request: &mut Request, mut now: u64, fail: u32) -> Result<u32, TestCas
                 job,
                 attempt,
                 worker: worker(0),
-                outcome: success(kind, 1, fail, 3, 1_000 + u64::from(step)),
+                device_ms: 7,
+                outcome: success(
+                    kind,
+                    (1, fail, step as usize % 6),
+                    3,
+                    1_000 + u64::from(step),
+                ),
             },
         };
         request
@@ -290,11 +340,14 @@ proptest! {
     fn invariants_hold_and_requests_end(
         off in any::<bool>(),
         max_rounds in 0..7_u32,
+        candidates in 0..6_u32,
+        cost in prop::option::of(0..60_u64),
         ops in prop::collection::vec(op(), 0..120),
         fail in 0..2_u32,
     ) {
         let think = if off { Think::Off } else { Think::Fast };
-        let mut request = start(think, max_rounds);
+        let limits = Limits { cost_ms: cost, ..Limits::default() };
+        let mut request = start(think, max_rounds, candidates, limits);
         invariants::check(&request).unwrap();
         let mut now = 0;
         for (nonce, op) in ops.iter().enumerate() {
@@ -306,6 +359,12 @@ proptest! {
         }
         finish(&mut request, now, fail)?;
         prop_assert!(request.state != State::Active);
+        // Whoever gets a picture with a failed check is told why there is no better one.
+        let failed = request.best.and_then(|best| best.score).is_some_and(|score| score.fail > 0);
+        if request.state == State::Succeeded && failed {
+            let last = request.decisions.last();
+            prop_assert!(last.is_some_and(|last| last.action == Action::Stop), "{:?}", request.decisions);
+        }
     }
 
     #[test]
@@ -315,6 +374,8 @@ proptest! {
             seed,
             think: Think::Fast,
             max_rounds: 3,
+            candidates: 2,
+            limits: Limits::default(),
             direct_plan: artifact(0, MediaType::Json),
             given: None,
             plan_only: false,

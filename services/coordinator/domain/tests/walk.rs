@@ -10,13 +10,13 @@ use std::{
 };
 
 use atelier_domain::{
-    Delta, Event, Graph, JobState, NewRequest, Outcome, Policy, Request, State, invariants,
+    Delta, Event, Graph, JobState, Limits, NewRequest, Outcome, Policy, Request, State, invariants,
 };
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, Sha256, WorkerId,
     job::{JobKind, Think},
-    plan::{Check, Mask, Plan, Question, Stage, StageOp},
-    review::Score,
+    plan::{BBox, Check, Mask, Plan, Question, Stage, StageOp},
+    review::{Findings, Fix, FixKind, Score},
 };
 use uuid::Uuid;
 
@@ -40,6 +40,11 @@ struct Shape {
     name: &'static str,
     think: Think,
     max_rounds: u32,
+    candidates: u32,
+    /// Boxes that a review says would mend a picture; 0 of a shape whose pictures are only drawn again.
+    fixes: usize,
+    /// Whether a review may say that no picture can pass.
+    contradicts: bool,
     /// What its plan says, when there is one.
     graph: Graph,
     /// The user gave that plan.
@@ -112,6 +117,9 @@ fn graph(stages: &[(&str, &[&str])], checks: usize) -> Graph {
 /// The same request with everything evened out that decides nothing any more.
 fn canonical(mut request: Request) -> Request {
     request.notes.clear();
+    for decision in &mut request.decisions {
+        decision.reason.clear();
+    }
     if let State::Failed { reason } | State::Canceled { reason } = &mut request.state {
         reason.clear();
     }
@@ -122,6 +130,7 @@ fn canonical(mut request: Request) -> Request {
             JobState::Failed { reason } => reason.clear(),
             JobState::Waiting | JobState::Done(_) | JobState::Canceled => {}
         }
+        job.device_ms = 0;
         if job.state.is_terminal() {
             job.failures = 0;
             job.losses = 0;
@@ -141,6 +150,32 @@ fn key(request: &Request) -> (u64, u64) {
         hasher.finish()
     };
     (digest(0), digest(1))
+}
+
+/// What a review may say beside its counts.
+fn findings(fail: u32, shape: &Shape) -> impl Iterator<Item = Findings> {
+    let failed: Vec<String> = (0..fail).map(|k| format!("k{k}")).collect();
+    let nothing = Findings {
+        failed: failed.clone(),
+        ..Findings::default()
+    };
+    let fix = |n: usize| Fix {
+        kind: FixKind::Add,
+        element: Some(format!("thing-{n}")),
+        noun: "thing".into(),
+        bbox: BBox([0.0, 0.0, 0.5, 0.5]),
+        instruction: "a thing".into(),
+        checks: failed.clone(),
+    };
+    let mendable = (fail > 0 && shape.fixes > 0).then(|| Findings {
+        fixes: (0..shape.fixes).map(fix).collect(),
+        ..nothing.clone()
+    });
+    let hopeless = (fail > 0 && shape.contradicts).then(|| Findings {
+        contradictory: failed.clone(),
+        ..nothing.clone()
+    });
+    [Some(nothing), mendable, hopeless].into_iter().flatten()
 }
 
 /// Everything that may be said about the job at `index`, right or wrong.
@@ -175,14 +210,16 @@ fn events_of_job(request: &Request, index: usize, shape: &Shape) -> Vec<Event> {
     };
     for pass in 0..=checks {
         for fail in 0..=checks - pass {
-            outcomes.push(Outcome::Reviewed {
+            let score = Score {
+                pass,
+                fail,
+                unknown: checks - pass - fail,
+            };
+            outcomes.extend(findings(fail, shape).map(|findings| Outcome::Reviewed {
                 artifact: artifact(201, MediaType::Json),
-                score: Score {
-                    pass,
-                    fail,
-                    unknown: checks - pass - fail,
-                },
-            });
+                score,
+                findings,
+            }));
         }
     }
     let mut events = vec![Event::Dispatched { job: id }];
@@ -201,6 +238,7 @@ fn events_of_job(request: &Request, index: usize, shape: &Shape) -> Vec<Event> {
                 job: id,
                 attempt,
                 worker: worker(n),
+                device_ms: 1,
                 outcome: outcome.clone(),
             }));
         }
@@ -260,6 +298,8 @@ fn walk(shape: &Shape) -> Found {
             seed: 11,
             think: shape.think,
             max_rounds: shape.max_rounds,
+            candidates: shape.candidates,
+            limits: Limits::default(),
             direct_plan: artifact(202, MediaType::Json),
             given: shape.given.then(|| shape.graph.clone()),
             plan_only: shape.plan_only,
@@ -319,11 +359,14 @@ fn walk(shape: &Shape) -> Found {
     found
 }
 
-fn shapes() -> [Shape; 8] {
+fn shapes() -> [Shape; 11] {
     let fast = |name, max_rounds, graph| Shape {
         name,
         think: Think::Fast,
         max_rounds,
+        candidates: 1,
+        fixes: 0,
+        contradicts: false,
         graph,
         given: false,
         plan_only: false,
@@ -333,6 +376,9 @@ fn shapes() -> [Shape; 8] {
             name: "the prompt alone",
             think: Think::Off,
             max_rounds: 2,
+            candidates: 1,
+            fixes: 0,
+            contradicts: false,
             graph: Graph::direct(),
             given: false,
             plan_only: false,
@@ -373,6 +419,30 @@ fn shapes() -> [Shape; 8] {
                 1,
             ),
         ),
+        Shape {
+            fixes: 2,
+            ..fast(
+                "one stage, two checks, two boxes to mend, three rounds",
+                3,
+                graph(&[("out", &[])], 2),
+            )
+        },
+        Shape {
+            contradicts: true,
+            ..fast(
+                "one stage, two checks that may contradict each other, two rounds",
+                2,
+                graph(&[("out", &[])], 2),
+            )
+        },
+        Shape {
+            candidates: 2,
+            ..fast(
+                "two candidates, one check, one round",
+                1,
+                graph(&[("out", &[])], 1),
+            )
+        },
     ]
 }
 

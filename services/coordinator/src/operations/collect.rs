@@ -146,6 +146,7 @@ fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (ReportAnswer, Option<
         job,
         attempt,
         worker,
+        device_ms: finding.device_ms,
         outcome,
     };
     match unit.apply(request, event, &farm.policy) {

@@ -2,10 +2,12 @@
 
 use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
-    ArtifactRef, MediaType,
+    ArtifactRef, MediaType, WorkerId,
     job::Size,
     made::Made,
-    report::{Cited, Outcome as Reported, Report, Thought, UsedReference},
+    plan::MAX_CHECKS,
+    report::{Cited, Kept, Outcome as Reported, Report, Thought, UsedReference},
+    review::{Findings, Fix, MAX_FINDING_BYTES, MAX_FINDINGS, MAX_FIX_BYTES, MAX_FIXES, Review},
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ const MAX_THOUGHT_BYTES: usize = 16_384;
 const MAX_REASON_BYTES: usize = 1_000;
 /// Longest name of a worker, device or version that is kept, in bytes.
 const MAX_WORD_BYTES: usize = 100;
+/// Longest id of a check that is kept, in bytes.
+const MAX_ID_BYTES: usize = 64;
 /// Most remarks of a thought that are kept.
 const MAX_NOTES: usize = 32;
 /// Most references of a render that are kept.
@@ -51,6 +55,9 @@ pub struct Drawn {
     /// Drawings that were on the device at once.
     #[serde(default = "alone")]
     pub batch: u32,
+    /// What a repair or a blend left of its inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 const fn alone() -> u32 {
@@ -96,7 +103,7 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             size,
             steps,
             mut references,
-            kept: _,
+            mut kept,
         } => {
             fits(&image, MediaType::Png)?;
             references.truncate(MAX_USED);
@@ -104,11 +111,23 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
                 used.element = text(std::mem::take(&mut used.element), MAX_REASON_BYTES);
                 used.reference = text(std::mem::take(&mut used.reference), MAX_REASON_BYTES);
             }
+            if let Some(kept) = &mut kept {
+                kept.inputs.truncate(MAX_USED);
+            }
+            // Whoever changed what had to stay has not drawn what was asked for.
+            if let Some(reason) = kept.as_ref().and_then(changed) {
+                let outcome = Outcome::Failed {
+                    reason,
+                    retry: true,
+                };
+                return Ok((outcome, finding(report.worker, report.device_ms, None)));
+            }
             let drawn = Drawn {
                 steps,
                 size,
                 references,
                 batch: report.batch,
+                kept,
             };
             let detail = Detail {
                 drawn: Some(drawn),
@@ -125,10 +144,12 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             if review.score() != score {
                 return Err(BadReport::Score);
             }
-            (
-                Outcome::Reviewed { artifact, score },
-                Some(Detail::default()),
-            )
+            let outcome = Outcome::Reviewed {
+                artifact,
+                score,
+                findings: found(&review),
+            };
+            (outcome, Some(Detail::default()))
         }
         Reported::Failed { reason, retry } => {
             let reason = text(reason, MAX_REASON_BYTES);
@@ -140,12 +161,57 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
         }
         Reported::Returned => (Outcome::Returned, None),
     };
-    let finding = Finding {
-        worker: report.worker,
-        device_ms: report.device_ms.min(i64::MAX.cast_unsigned()),
-        detail: detail.and_then(|detail| told(detail, report.made)),
+    let detail = detail.and_then(|detail| told(detail, report.made));
+    Ok((outcome, finding(report.worker, report.device_ms, detail)))
+}
+
+fn finding(worker: WorkerId, device_ms: u64, detail: Option<serde_json::Value>) -> Finding {
+    Finding {
+        worker,
+        device_ms: device_ms.min(i64::MAX.cast_unsigned()),
+        detail,
+    }
+}
+
+fn changed(kept: &Kept) -> Option<String> {
+    let Kept {
+        difference, pixels, ..
+    } = kept;
+    (*difference > 0)
+        .then(|| format!("one of {pixels} pixels that had to stay differs by {difference}"))
+}
+
+/// What is kept of a review. Fixes that break a rule say nothing about the others, so that none of them is used then.
+fn found(review: &Review) -> Findings {
+    let mut kept = review.kept();
+    let texts = |texts: &mut Vec<String>, most: usize, bytes: usize| {
+        texts.truncate(most);
+        for one in texts {
+            *one = text(std::mem::take(one), bytes);
+        }
     };
-    Ok((outcome, finding))
+    for ids in [&mut kept.failed, &mut kept.contradictory] {
+        texts(ids, MAX_CHECKS, MAX_ID_BYTES);
+    }
+    texts(&mut kept.sentences, MAX_FINDINGS, MAX_FINDING_BYTES);
+    let known = |id: &String| kept.failed.contains(id);
+    let is_sound = |fix: &Fix| {
+        let texts = [
+            Some(&fix.noun),
+            Some(&fix.instruction),
+            fix.element.as_ref(),
+        ];
+        let plain = |text: &String| text.len() <= MAX_FIX_BYTES && !text.contains('\0');
+        fix.bbox.is_inside()
+            && texts.into_iter().flatten().all(plain)
+            && !fix.checks.is_empty()
+            && fix.checks.len() <= MAX_CHECKS
+            && fix.checks.iter().all(known)
+    };
+    if kept.fixes.len() > MAX_FIXES || !kept.fixes.iter().all(is_sound) {
+        kept.fixes.clear();
+    }
+    kept
 }
 
 /// As it is stored; nothing where there is nothing to tell.
@@ -208,9 +274,9 @@ fn text(mut text: String, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use atelier_proto::{
-        JobId, RequestId, Sha256, WorkerId,
-        plan::Plan,
-        review::{Review, Score},
+        JobId, RequestId, Sha256,
+        plan::{BBox, Plan},
+        review::{Answer, FixKind, Score, Verdict},
     };
 
     use super::*;
@@ -303,6 +369,81 @@ mod tests {
         let detail: Detail = serde_json::from_value(finding.detail.unwrap()).unwrap();
         let made = detail.made.unwrap();
         assert_eq!((made.worker.len(), made.device.as_str()), (100, "cpu"));
+    }
+
+    #[test]
+    fn what_is_found_is_kept_within_bounds_and_unsound_fixes_are_not() {
+        let verdict = |check: &str, answer| Verdict {
+            check: check.into(),
+            answer,
+            confidence: 0.9,
+            found: "nothing".into(),
+            boxes: Vec::new(),
+        };
+        let fix = |change: fn(&mut Fix)| {
+            let mut fix = Fix {
+                kind: FixKind::Add,
+                element: Some("cat".into()),
+                noun: "cat".into(),
+                bbox: BBox([0.0, 0.0, 0.5, 0.5]),
+                instruction: "a cat".into(),
+                checks: vec!["k1".into()],
+            };
+            change(&mut fix);
+            fix
+        };
+        let review = |fixes| Review {
+            verdicts: vec![verdict("k1", Answer::Fail), verdict("k2", Answer::Pass)],
+            fixes,
+            findings: vec!["x\0".repeat(500); 99],
+            ..Review::default()
+        };
+        let kept = found(&review(vec![fix(|_| {})]));
+        assert_eq!((kept.failed, kept.fixes.len()), (vec!["k1".to_owned()], 1));
+        assert_eq!((kept.sentences.len(), kept.sentences[0].len()), (16, 200));
+        let unsound: [fn(&mut Fix); 5] = [
+            |fix| fix.bbox = BBox([0.5, 0.0, 0.5, 0.5]),
+            |fix| fix.instruction = "x".repeat(401),
+            |fix| fix.noun = "c\0at".into(),
+            |fix| fix.checks = vec!["k2".into()],
+            |fix| fix.checks.clear(),
+        ];
+        for change in unsound {
+            let fixes = vec![fix(|_| {}), fix(change)];
+            assert_eq!(found(&review(fixes)).fixes, []);
+        }
+        assert_eq!(found(&review(vec![fix(|_| {}); 17])).fixes, []);
+        let mut passed = review(vec![fix(|_| {})]);
+        passed.verdicts.remove(0);
+        assert_eq!(found(&passed), Findings::default());
+    }
+
+    #[test]
+    fn a_repair_that_changed_what_had_to_stay_is_a_failure() {
+        let rendered = |difference| Reported::Rendered {
+            image: artifact(MediaType::Png, 9),
+            size: Size {
+                width: 1,
+                height: 1,
+            },
+            steps: 1,
+            references: Vec::new(),
+            kept: Some(Kept {
+                bbox: None,
+                pixels: 5,
+                difference,
+                inputs: Vec::new(),
+                output: Sha256([7; 32]),
+            }),
+        };
+        let (outcome, _) = read(report(rendered(1))).unwrap();
+        assert!(
+            matches!(outcome, Outcome::Failed { retry: true, .. }),
+            "{outcome:?}"
+        );
+        let (outcome, finding) = read(report(rendered(0))).unwrap();
+        assert!(matches!(outcome, Outcome::Rendered { .. }), "{outcome:?}");
+        assert_eq!(finding.detail.unwrap()["drawn"]["kept"]["pixels"], 5);
     }
 
     #[test]

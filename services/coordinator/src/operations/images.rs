@@ -55,6 +55,8 @@ pub async fn submit_all(
             seed: first.wrapping_add(u64::from(index)),
             think: wanted.request.think,
             max_rounds: wanted.request.max_rounds.unwrap_or(1),
+            candidates: wanted.request.candidates.unwrap_or(1),
+            limits: submit::limits(&wanted.request),
             direct_plan,
             given: given.clone(),
             plan_only: false,

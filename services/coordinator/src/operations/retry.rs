@@ -52,6 +52,8 @@ pub async fn retry(
             seed: asked.seed,
             think: asked.think,
             max_rounds: asked.max_rounds,
+            candidates: asked.candidates,
+            limits: asked.limits,
             direct_plan: asked.direct_plan,
             given,
             plan_only: asked.plan_only,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Graph, Millis, NewRequest, Request};
+use atelier_domain::{Graph, Limits, MAX_CANDIDATES, Millis, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
@@ -32,6 +32,8 @@ const MAX_STEPS: u32 = 200;
 const SIDES: std::ops::RangeInclusive<u32> = 64..=2_048;
 /// Sides are multiples of this: the renderers' patches.
 const SIDE_STEP: u32 = 16;
+/// Shortest and longest limit of time and cost, in seconds.
+const LIMITS_S: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
 /// Longest name of a reference, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -107,6 +109,7 @@ pub async fn submit(
     brought: Option<TraceContext>,
 ) -> Result<Submitted, SubmitError> {
     check(&submitted)?;
+    let limits = limits(&submitted);
     let webhook = submitted.webhook;
     let webhook = webhook.map(|webhook| webhooks::check(webhook, farm.webhook_terms));
     let webhook = webhook.transpose()?;
@@ -129,6 +132,8 @@ pub async fn submit(
             seed: submitted.seed.unwrap_or_else(|| farm.ids.seed()),
             think,
             max_rounds: submitted.max_rounds.unwrap_or(DEFAULT_ROUNDS),
+            candidates: submitted.candidates.unwrap_or(1),
+            limits,
             direct_plan,
             given,
             plan_only: submitted.plan_only,
@@ -286,6 +291,7 @@ pub(super) fn check(submitted: &SubmitRequest) -> Result<(), SubmitError> {
     {
         return Err(invalid("max_rounds", "must be within 1..=4"));
     }
+    check_limits(submitted)?;
     if let Some(size) = submitted.size {
         check_size(size)?;
     }
@@ -366,6 +372,39 @@ pub(super) fn given(plan: &Plan) -> Result<(Graph, Vec<u8>), SubmitError> {
     Ok((graph, json))
 }
 
+/// The limits of a body that passed its checks.
+pub(super) fn limits(submitted: &SubmitRequest) -> Limits {
+    let milliseconds = |seconds: f64| (seconds * 1_000.0).round() as u64;
+    Limits {
+        time_ms: submitted.max_time_s.map(milliseconds),
+        cost_ms: submitted.max_cost_s.map(milliseconds),
+    }
+}
+
+fn check_limits(submitted: &SubmitRequest) -> Result<(), SubmitError> {
+    if let Some(candidates) = submitted.candidates {
+        if !(1..=MAX_CANDIDATES).contains(&candidates) {
+            let message = format!("must be within 1..={MAX_CANDIDATES}");
+            return Err(invalid("candidates", message));
+        }
+        let planned = submitted.think != Think::Off || submitted.plan.is_some();
+        if candidates > 1 && !planned {
+            let message = "without thinking nothing is checked, and so there is no best of several: ask for 1, or think";
+            return Err(invalid("candidates", message));
+        }
+    }
+    for (field, limit) in [
+        ("max_time_s", submitted.max_time_s),
+        ("max_cost_s", submitted.max_cost_s),
+    ] {
+        if limit.is_some_and(|seconds| !LIMITS_S.contains(&seconds)) {
+            let (least, most) = (LIMITS_S.start(), LIMITS_S.end());
+            return Err(invalid(field, format!("must be within {least}..={most}")));
+        }
+    }
+    Ok(())
+}
+
 fn check_names(references: &[UploadedReference]) -> Result<(), SubmitError> {
     if references.len() > MAX_REFERENCES {
         let message = format!(
@@ -422,7 +461,7 @@ mod tests {
             data: String::new(),
         };
         assert_eq!(field_of(&request(|_| {})), None);
-        let cases: [(&str, SubmitRequest); 9] = [
+        let cases: [(&str, SubmitRequest); 14] = [
             ("prompt", request(|r| r.prompt = " \n".into())),
             ("prompt", request(|r| r.prompt = "a\0b".into())),
             (
@@ -431,6 +470,17 @@ mod tests {
             ),
             ("steps", request(|r| r.steps = Some(0))),
             ("max_rounds", request(|r| r.max_rounds = Some(5))),
+            ("candidates", request(|r| r.candidates = Some(0))),
+            ("candidates", request(|r| r.candidates = Some(5))),
+            (
+                "candidates",
+                request(|r| {
+                    r.candidates = Some(2);
+                    r.think = Think::Off;
+                }),
+            ),
+            ("max_time_s", request(|r| r.max_time_s = Some(0.0))),
+            ("max_cost_s", request(|r| r.max_cost_s = Some(f64::NAN))),
             (
                 "size.width",
                 request(|r| {

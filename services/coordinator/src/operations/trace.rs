@@ -121,6 +121,7 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
             job.steps = Some(drawn.steps);
             job.batch = (drawn.batch > 1).then_some(drawn.batch);
             job.references = drawn.references;
+            job.kept = drawn.kept;
         }
         let made = job.artifact;
         match (job.kind, made) {
@@ -136,7 +137,7 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
             (JobKind::Plan, Some(_)) => trace.thought = detail.thought,
             _ => {}
         }
-        let repairs = job.op.as_deref() == Some("repair");
+        let repairs = job.fix.is_some();
         trace
             .cost
             .add(job.kind, repairs, job.device_ms.unwrap_or(0));

@@ -3,12 +3,14 @@
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, TenantId, TraceContext, WorkerId,
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Work},
+    review::Findings,
 };
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
+    job_row::RepairColumn,
     request_row::{artifact, priority, size, think},
 };
 
@@ -56,6 +58,8 @@ struct ClaimedRow {
     attempt: i32,
     dead_workers: Vec<Uuid>,
     input_pictures: Json<Vec<ArtifactRef>>,
+    repair: Option<Json<RepairColumn>>,
+    findings: Option<Json<Findings>>,
     prompt: String,
     think: String,
     priority: String,
@@ -103,7 +107,7 @@ const CLAIM: &str = "
             stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
         WHERE id = ANY (ARRAY(SELECT id FROM taken))
-        RETURNING id, request_id, kind, stage, seed, attempt, dead_workers, input_pictures, fair_tag
+        RETURNING id, request_id, kind, round, stage, seed, attempt, dead_workers, input_pictures, fair_tag, repair
     ),
     -- The smallest tag that waited, of all kinds.
     waiting AS (
@@ -122,7 +126,9 @@ const CLAIM: &str = "
         FROM waiting w
         WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
-    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures,
+    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures, c.repair,
+           -- Only another plan than the first is made of what was found.
+           CASE WHEN c.kind = 'plan' AND c.round > 1 THEN r.findings END AS findings,
            r.prompt, r.think, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
            r.tenant_id, r.use_cache
     FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
@@ -236,7 +242,11 @@ impl ClaimedRow {
                 prompt: self.prompt.clone(),
                 seed,
                 references: self.pictures.0.clone(),
-                findings: Vec::new(),
+                findings: self
+                    .findings
+                    .as_ref()
+                    .map(|found| found.sentences.clone())
+                    .unwrap_or_default(),
                 keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
                 think: think(&self.think),
             }),
@@ -251,7 +261,7 @@ impl ClaimedRow {
                 size: size(self.width, self.height),
                 inputs: self.input_pictures.0.clone(),
                 references: self.pictures.0.clone(),
-                fix: None,
+                fix: self.repair.as_ref().map(|repair| repair.fix.clone()),
                 keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
             }),
             JobKind::Critique => Work::Critique(CritiqueWork {

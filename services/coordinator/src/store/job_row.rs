@@ -1,12 +1,13 @@
 //! A row of `jobs` as the state machine sees it.
 
-use atelier_domain::{ChangedJob, Job, JobState, Output, Request, StageNode, fair::Tag};
+use atelier_domain::{ChangedJob, Job, JobState, Output, Repair, Request, StageNode, fair::Tag};
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, Sha256, WorkerId,
     job::{JobKind, Priority},
+    review::Fix,
 };
-use serde::Serialize;
-use sqlx::FromRow;
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +22,9 @@ pub(super) struct JobRow {
     pub request_id: Uuid,
     kind: String,
     round: i16,
+    candidate: i16,
+    repair: Option<Json<RepairColumn>>,
+    device_ms: Option<i64>,
     stage: Option<String>,
     op: Option<String>,
     inputs: Vec<String>,
@@ -48,7 +52,7 @@ pub(super) struct JobRow {
 macro_rules! select {
     ($end:literal) => {
         concat!(
-            "SELECT id, request_id, kind, round, stage, op, inputs, seed, state, attempt, failures, dead_workers,
+            "SELECT id, request_id, kind, round, candidate, repair, device_ms, stage, op, inputs, seed, state, attempt, failures, dead_workers,
                     losses, begun_attempt, computed_attempt,
                     (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
                     (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
@@ -153,7 +157,9 @@ impl TryFrom<JobRow> for Job {
             id: JobId::from_uuid(row.id),
             kind,
             round: u32::from(row.round.unsigned_abs()),
+            candidate: u32::from(row.candidate.unsigned_abs()),
             stage,
+            repair: row.repair.map(|column| column.0.into()),
             seed: row.seed.cast_unsigned(),
             attempt: row.attempt.unsigned_abs(),
             failures: row.failures.unsigned_abs(),
@@ -163,8 +169,29 @@ impl TryFrom<JobRow> for Job {
                 .map(WorkerId::from_uuid)
                 .collect(),
             losses: row.losses.unsigned_abs(),
+            device_ms: row.device_ms.unwrap_or(0).unsigned_abs(),
             state,
         })
+    }
+}
+
+/// What a job mends, as its column has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RepairColumn {
+    pub fix: Fix,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<ArtifactRef>,
+}
+
+impl From<RepairColumn> for Repair {
+    fn from(RepairColumn { fix, base }: RepairColumn) -> Self {
+        Self { fix, base }
+    }
+}
+
+impl From<Repair> for RepairColumn {
+    fn from(Repair { fix, base }: Repair) -> Self {
+        Self { fix, base }
     }
 }
 
@@ -185,6 +212,10 @@ pub(super) struct JobWrite {
     pub position: usize,
     pub kind: &'static str,
     pub round: u32,
+    pub candidate: u32,
+    /// The first jobs of a request mend nothing.
+    #[serde(skip)]
+    pub repair: Option<RepairColumn>,
     pub stage: Option<String>,
     pub op: Option<String>,
     pub inputs: Vec<String>,
@@ -259,6 +290,8 @@ impl JobWrite {
                 .unwrap_or(0),
             kind: job.kind.as_str(),
             round: job.round,
+            candidate: job.candidate,
+            repair: job.repair.clone().map(RepairColumn::from),
             stage: job.stage.as_ref().map(|stage| stage.id.clone()),
             op: job.stage.as_ref().map(|stage| stage.op.clone()),
             inputs: job
@@ -274,7 +307,7 @@ impl JobWrite {
             dead_workers: job.failed_on.iter().map(WorkerId::as_uuid).collect(),
             losses: job.losses,
             begun: matches!(job.state, JobState::Dispatched { begun: true, .. }),
-            input_pictures: input_pictures(request, job),
+            input_pictures: request.pictures_read_by(job),
             not_before,
             lease_until,
             worker_id: worker.map(|worker| worker.as_uuid()),
@@ -303,24 +336,11 @@ impl JobWrite {
         write.from_state = Some(changed.from_state.as_str());
         if let Some(finding) = finding {
             write.detail.clone_from(&finding.detail);
-            write.device_ms = Some(finding.device_ms);
+            write.device_ms = Some(changed.job.device_ms.min(i64::MAX.cast_unsigned()));
             if changed.job.state.is_terminal() {
                 write.worker_id = Some(finding.worker.as_uuid());
             }
         }
         write
-    }
-}
-
-/// The pictures that `job` reads, as far as they are drawn.
-pub(super) fn input_pictures(request: &Request, job: &Job) -> Vec<ArtifactRef> {
-    match (&job.stage, job.kind) {
-        (Some(stage), _) => stage
-            .inputs
-            .iter()
-            .filter_map(|id| request.picture_of(id, job.round))
-            .collect(),
-        (None, JobKind::Critique) => request.result_of(job.round).into_iter().collect(),
-        (None, _) => Vec::new(),
     }
 }

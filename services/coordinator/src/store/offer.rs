@@ -6,7 +6,7 @@ use atelier_proto::{
     job::{CritiqueWork, JobKind, JobOffer, PlanWork, RenderWork, Work},
 };
 
-use super::{Claimed, StoreError, job_row::input_pictures, request_row::Spec};
+use super::{Claimed, StoreError, request_row::Spec};
 
 /// What is published of a dispatched job.
 pub(super) fn offer(
@@ -25,13 +25,17 @@ pub(super) fn offer(
         let plan = request.plan.ok_or_else(|| missing("plan_sha256"))?;
         Ok::<_, StoreError>(plan.artifact)
     };
-    let inputs = input_pictures(request, job);
+    let inputs = request.pictures_read_by(job);
     let work = match job.kind {
         JobKind::Plan => Work::Plan(PlanWork {
             prompt: spec.prompt.clone(),
             seed: job.seed,
             references: spec.pictures.clone(),
-            findings: Vec::new(),
+            findings: if job.round > 1 {
+                request.findings.sentences.clone()
+            } else {
+                Vec::new()
+            },
             keep_for: spec.keep_for,
             think: spec.think,
         }),
@@ -43,7 +47,7 @@ pub(super) fn offer(
             size: spec.size,
             inputs,
             references: spec.pictures.clone(),
-            fix: None,
+            fix: job.repair.as_ref().map(|repair| repair.fix.clone()),
             keep_for: spec.keep_for,
         }),
         JobKind::Critique => Work::Critique(CritiqueWork {

@@ -1,10 +1,10 @@
 //! A row of `requests` as the state machine sees it.
 
-use atelier_domain::{Best, PlanInUse, Request, State};
+use atelier_domain::{Best, Limits, PlanInUse, Request, State};
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, Sha256, TenantId, TraceContext,
     job::{NamedReference, Priority, Size, Think},
-    review::Score,
+    review::{Decision, Findings, Score},
 };
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
@@ -34,6 +34,11 @@ pub(super) struct RequestRow {
     score_fail: Option<i32>,
     score_unknown: Option<i32>,
     notes: Vec<String>,
+    candidates: i16,
+    max_time_ms: Option<i64>,
+    max_cost_ms: Option<i64>,
+    findings: Option<Json<Findings>>,
+    decisions: Option<Json<Vec<Decision>>>,
     priority: String,
     fair_tag: i64,
     pub version: i64,
@@ -94,7 +99,7 @@ macro_rules! select {
             "SELECT id, seed, max_rounds, think, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
-                    traceparent, use_cache,
+                    traceparent, use_cache, candidates, max_time_ms, max_cost_ms, findings, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
              FROM requests
              WHERE id = ANY($1)",
@@ -158,6 +163,14 @@ pub(super) fn size(width: Option<i32>, height: Option<i32>) -> Option<Size> {
         width: width?.unsigned_abs(),
         height: height?.unsigned_abs(),
     })
+}
+
+/// The limits from their two columns.
+pub(super) fn limits(time_ms: Option<i64>, cost_ms: Option<i64>) -> Limits {
+    Limits {
+        time_ms: time_ms.map(i64::unsigned_abs),
+        cost_ms: cost_ms.map(i64::unsigned_abs),
+    }
 }
 
 /// How much is thought, from its column.
@@ -239,6 +252,9 @@ impl TryFrom<RequestRow> for Request {
             id: RequestId::from_uuid(row.id),
             seed: row.seed.cast_unsigned(),
             max_rounds: u32::from(row.max_rounds.unsigned_abs()),
+            candidates: u32::from(row.candidates.unsigned_abs()),
+            limits: limits(row.max_time_ms, row.max_cost_ms),
+            created: row.created_ms.unsigned_abs(),
             direct_plan: ArtifactRef {
                 sha256: sha256(&row.direct_plan_sha256, TABLE, "direct_plan_sha256", row.id)?,
                 bytes: row.direct_plan_bytes.unsigned_abs(),
@@ -256,6 +272,8 @@ impl TryFrom<RequestRow> for Request {
                 score: score(row.score_pass, row.score_fail, row.score_unknown),
                 round: u32::from(row.image_round.unwrap_or(1).unsigned_abs()),
             }),
+            findings: row.findings.map(|found| found.0).unwrap_or_default(),
+            decisions: row.decisions.map(|made| made.0).unwrap_or_default(),
             notes: row.notes,
             jobs: Vec::new(),
         })
@@ -278,6 +296,8 @@ pub(super) struct RequestWrite<'a> {
     pub image_round: Option<i16>,
     pub score: Option<Score>,
     pub notes: &'a [String],
+    pub findings: Option<&'a Findings>,
+    pub decisions: Option<&'a [Decision]>,
 }
 
 impl<'a> RequestWrite<'a> {
@@ -299,6 +319,8 @@ impl<'a> RequestWrite<'a> {
             image_round: request.best.map(|best| rounds(best.round)),
             score: request.best.and_then(|best| best.score),
             notes: &request.notes,
+            findings: (!request.findings.failed.is_empty()).then_some(&request.findings),
+            decisions: (!request.decisions.is_empty()).then_some(&request.decisions),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a request asked for, to ask for it again.
 
+use atelier_domain::Limits;
 use atelier_proto::{
     ArtifactRef, MediaType, RequestId, TenantId,
     http::RequestState,
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, priority, size, state, think},
+    request_row::{artifact, limits, priority, size, state, think},
 };
 
 /// A request as it was asked for, and where it stands.
@@ -34,6 +35,10 @@ pub struct Asked {
     pub max_rounds: u32,
     /// Whether what was made before may be used.
     pub use_cache: bool,
+    /// Drawings of the first round.
+    pub candidates: u32,
+    /// After what no further round begins.
+    pub limits: Limits,
     /// The user's own pictures, stored.
     pub pictures: Vec<NamedReference>,
     /// Ended with its plan.
@@ -55,6 +60,9 @@ struct AskedRow {
     max_rounds: i16,
     plan_only: bool,
     use_cache: bool,
+    candidates: i16,
+    max_time_ms: Option<i64>,
+    max_cost_ms: Option<i64>,
     pictures: Json<Vec<NamedReference>>,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
@@ -69,7 +77,7 @@ impl Store {
     ) -> Result<Option<Asked>, StoreError> {
         let row: Option<AskedRow> = sqlx::query_as(
             "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, use_cache, pictures,
-                    direct_plan_sha256, direct_plan_bytes
+                    candidates, max_time_ms, max_cost_ms, direct_plan_sha256, direct_plan_bytes
              FROM requests WHERE id = $1 AND tenant_id = $2",
         )
         .bind(id.as_uuid())
@@ -107,6 +115,8 @@ impl AskedRow {
             size: size(self.width, self.height),
             max_rounds: u32::from(self.max_rounds.unsigned_abs()),
             use_cache: self.use_cache,
+            candidates: u32::from(self.candidates.unsigned_abs()),
+            limits: limits(self.max_time_ms, self.max_cost_ms),
             pictures: self.pictures.0,
             plan_only: self.plan_only,
             direct_plan,

@@ -37,12 +37,13 @@ const SAVE: &str = "
             plan_sha256 = n.plan_sha256, plan_bytes = n.plan_bytes, plan_checks = n.plan_checks,
             image_sha256 = n.image_sha256, image_bytes = n.image_bytes, image_round = n.image_round,
             score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
+            findings = n.findings::jsonb, decisions = n.decisions::jsonb,
             notes = CASE n.notes WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(n.notes::jsonb)) END,
             finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE clock_timestamp() END
         FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bytea[], $7::bigint[], $8::integer[],
-                    $9::bytea[], $10::bigint[], $11::smallint[], $12::integer[], $13::integer[], $14::integer[], $15::text[])
+                    $9::bytea[], $10::bigint[], $11::smallint[], $12::integer[], $13::integer[], $14::integer[], $15::text[], $55::text[], $56::text[])
              AS n(id, version, state, reason, round, plan_sha256, plan_bytes, plan_checks,
-                  image_sha256, image_bytes, image_round, score_pass, score_fail, score_unknown, notes)
+                  image_sha256, image_bytes, image_round, score_pass, score_fail, score_unknown, notes, findings, decisions)
         -- Nothing changes after the end, and the end is a change: an active version is never that of an ended request.
         WHERE r.id = ANY($1) AND r.id = n.id AND r.version = n.version
         RETURNING r.tenant_id, r.state
@@ -83,16 +84,17 @@ const SAVE: &str = "
     ),
     jobs_made AS (
         INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
-                          input_pictures, not_before, lease_until, ready_at, priority, fair_tag)
+                          input_pictures, not_before, lease_until, ready_at, priority, fair_tag, candidate, repair)
         SELECT n.id, n.request_id, n.position, n.kind, n.round, n.stage, n.op, n.inputs::text[], n.seed, n.state, n.attempt,
                n.input_pictures::jsonb,
                clock_timestamp() + n.not_before_in * interval '1 millisecond',
                clock_timestamp() + n.lease_in * interval '1 millisecond',
-               CASE WHEN n.state IN ('ready', 'dispatched') THEN clock_timestamp() END, n.priority, n.fair_tag
+               CASE WHEN n.state IN ('ready', 'dispatched') THEN clock_timestamp() END, n.priority, n.fair_tag, n.candidate, n.repair::jsonb
         FROM unnest($35::uuid[], $36::uuid[], $37::smallint[], $38::text[], $39::smallint[], $40::text[], $41::text[], $42::text[],
-                    $43::bigint[], $44::text[], $45::integer[], $46::text[], $47::bigint[], $48::bigint[], $49::text[], $50::bigint[])
+                    $43::bigint[], $44::text[], $45::integer[], $46::text[], $47::bigint[], $48::bigint[], $49::text[], $50::bigint[],
+                    $57::smallint[], $58::text[])
              AS n(id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
-                  input_pictures, not_before_in, lease_in, priority, fair_tag)
+                  input_pictures, not_before_in, lease_in, priority, fair_tag, candidate, repair)
         RETURNING 1
     ),
     told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))
@@ -182,6 +184,10 @@ impl Save<'_> {
             .bind(payloads)
             .bind(column(changed, |j| signed(j.losses)))
             .bind(column(changed, |j| j.begun))
+            .bind(column(requests, |r| r.findings.map(json)))
+            .bind(column(requests, |r| r.decisions.map(json)))
+            .bind(column(made, |j| small(j.candidate)))
+            .bind(column(made, |j| j.repair.as_ref().map(json)))
             .fetch_one(executor)
             .await;
         match saved {

@@ -6,6 +6,7 @@ use atelier_proto::{
     ArtifactRef, MediaType, RequestId,
     http::{Cost, SubmitRequest, UploadedReference},
     job::{JobKind, NamedReference, Priority},
+    review::{Action, Decision, OutcomeMark},
     trace::{Trace, TraceJob},
 };
 use sqlx::{FromRow, types::Json};
@@ -13,7 +14,8 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    request_row::{artifact, size, state, think},
+    job_row::RepairColumn,
+    request_row::{artifact, score, size, state, think},
     view::{kind, rfc3339},
 };
 
@@ -43,6 +45,14 @@ struct HeadRow {
     height: Option<i32>,
     max_rounds: i16,
     plan_only: bool,
+    candidates: i16,
+    max_time_ms: Option<i64>,
+    max_cost_ms: Option<i64>,
+    image_round: Option<i16>,
+    score_pass: Option<i32>,
+    score_fail: Option<i32>,
+    score_unknown: Option<i32>,
+    decisions: Option<Json<Vec<Decision>>>,
     pictures: Json<Vec<NamedReference>>,
     use_cache: bool,
     state: String,
@@ -62,6 +72,8 @@ struct JobRow {
     request_id: Uuid,
     kind: String,
     round: i16,
+    candidate: i16,
+    repair: Option<Json<RepairColumn>>,
     stage: Option<String>,
     op: Option<String>,
     seed: i64,
@@ -84,7 +96,8 @@ impl Store {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
             "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
-                    plan_sha256, plan_bytes, image_sha256, image_bytes, notes,
+                    plan_sha256, plan_bytes, image_sha256, image_bytes, notes, candidates, max_time_ms, max_cost_ms,
+                    image_round, score_pass, score_fail, score_unknown, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
              FROM requests WHERE id = ANY($1)",
@@ -93,7 +106,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let jobs: Vec<JobRow> = sqlx::query_as(
-            "SELECT j.id, j.request_id, j.kind, j.round, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
+            "SELECT j.id, j.request_id, j.kind, j.round, j.candidate, j.repair, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
                     (extract(epoch FROM j.ready_at - r.created_at) * 1000)::bigint AS ready_ms,
                     (extract(epoch FROM j.finished_at - r.created_at) * 1000)::bigint AS ended_ms,
                     j.device_ms, j.artifact_sha256, j.artifact_bytes, j.reason, j.detail
@@ -221,6 +234,19 @@ impl HeadRow {
             .into_iter()
             .find(|priority| priority.as_str() == self.priority)
             .unwrap_or_default();
+        let state = state(&self.state, None, row)?.kind();
+        let score = score(self.score_pass, self.score_fail, self.score_unknown);
+        let mut decisions = self.decisions.map(|made| made.0).unwrap_or_default();
+        let outcome = OutcomeMark::of(state, score, &decisions);
+        if let (Some(OutcomeMark::Accepted), Some(round)) = (&outcome, self.image_round) {
+            decisions.push(Decision {
+                round: u32::from(round.unsigned_abs()),
+                action: Action::Accept,
+                reason: "no check failed".into(),
+                checks: Vec::new(),
+            });
+        }
+        let seconds = |ms: Option<i64>| ms.map(|ms| ms as f64 / 1_000.0);
         let trace = Trace {
             version: 1,
             request: RequestId::from_uuid(row),
@@ -241,9 +267,10 @@ impl HeadRow {
                         data: String::new(),
                     })
                     .collect(),
-                candidates: None,
-                max_time_s: None,
-                max_cost_s: None,
+                candidates: (self.candidates > 1)
+                    .then_some(u32::from(self.candidates.unsigned_abs())),
+                max_time_s: seconds(self.max_time_ms),
+                max_cost_s: seconds(self.max_cost_ms),
                 plan: None,
                 plan_only: self.plan_only,
                 webhook: None,
@@ -251,7 +278,7 @@ impl HeadRow {
             },
             seed: self.seed.cast_unsigned(),
             model: self.model,
-            state: state(&self.state, None, row)?.kind(),
+            state,
             reason: self.reason,
             image,
             pictures: self.pictures.0,
@@ -263,8 +290,8 @@ impl HeadRow {
             cost: Cost::default(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
-            outcome: None,
-            decisions: Vec::new(),
+            outcome,
+            decisions,
         };
         Ok(TraceRows {
             trace,
@@ -323,8 +350,8 @@ impl TryFrom<JobRow> for TraceJob {
             references: Vec::new(),
             review: None,
             reason: row.reason,
-            candidate: None,
-            fix: None,
+            candidate: (row.candidate > 1).then_some(u32::from(row.candidate.unsigned_abs())),
+            fix: row.repair.map(|column| column.0.fix),
             kept: None,
         })
     }

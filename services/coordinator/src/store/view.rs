@@ -5,7 +5,9 @@ use atelier_proto::{
     ArtifactRef, MediaType, RequestId, TenantId, TraceContext,
     http::{Cost, JobView, RequestList, RequestState, RequestSummary, RequestView},
     job::JobKind,
+    review::{Decision, OutcomeMark},
 };
+use serde::Deserialize;
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
@@ -64,7 +66,16 @@ struct ViewRow {
     score_unknown: Option<i32>,
     created_ms: i64,
     finished_ms: Option<i64>,
-    jobs: Json<Vec<JobView>>,
+    decisions: Option<Json<Vec<Decision>>>,
+    jobs: Json<Vec<JobInView>>,
+}
+
+#[derive(Deserialize)]
+struct JobInView {
+    #[serde(flatten)]
+    view: JobView,
+    device_ms: Option<u64>,
+    repairs: bool,
 }
 
 #[derive(FromRow)]
@@ -102,7 +113,7 @@ pub fn job_view(job: &Job) -> JobView {
         kind: job.kind,
         stage: job.stage.as_ref().map(|stage| stage.id.clone()),
         round: job.round,
-        candidate: 1,
+        candidate: job.candidate,
         state: job.state.as_str().to_owned(),
         attempt: job.attempt,
         reason: match &job.state {
@@ -137,11 +148,12 @@ impl Store {
         }
         // One statement sees one moment, so that request and jobs belong together.
         let row: Option<ViewRow> = sqlx::query_as(
-            "SELECT prompt, state, reason, seed, round, image_sha256, image_bytes, score_pass, score_fail, score_unknown,
+            "SELECT prompt, state, reason, seed, round, image_sha256, image_bytes, score_pass, score_fail, score_unknown, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms,
                     (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', j.kind, 'stage', j.stage, 'round', j.round, 'state', j.state,
-                                                                  'attempt', j.attempt, 'reason', j.reason) ORDER BY j.position), '[]')
+                                                                  'attempt', j.attempt, 'reason', j.reason, 'candidate', j.candidate,
+                                                                  'device_ms', j.device_ms, 'repairs', j.repair IS NOT NULL) ORDER BY j.position), '[]')
                      FROM jobs j WHERE j.request_id = r.id) AS jobs
              FROM requests r WHERE id = $1 AND tenant_id = $2",
         )
@@ -324,13 +336,13 @@ impl Loaded {
             round: request.round,
             image: request.best.map(|best| best.image),
             score: request.best.and_then(|best| best.score),
+            outcome: None,
+            decisions: request.decisions.clone(),
+            cost: request.cost(),
             jobs: request.jobs.iter().map(job_view).collect(),
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: None,
-            outcome: None,
-            decisions: Vec::new(),
-            cost: Cost::default(),
         }
     }
 }
@@ -338,10 +350,17 @@ impl Loaded {
 impl ViewRow {
     fn into_view(self, id: RequestId) -> Result<RequestView, StoreError> {
         let row = id.as_uuid();
+        let state = state(&self.state, None, row)?.kind();
+        let score = score(self.score_pass, self.score_fail, self.score_unknown);
+        let decisions = self.decisions.map(|made| made.0).unwrap_or_default();
+        let mut cost = Cost::default();
+        for job in &self.jobs.0 {
+            cost.add(job.view.kind, job.repairs, job.device_ms.unwrap_or(0));
+        }
         Ok(RequestView {
             id,
             prompt: self.prompt,
-            state: state(&self.state, None, row)?.kind(),
+            state,
             reason: self.reason,
             seed: self.seed.cast_unsigned(),
             round: u32::from(self.round.unsigned_abs()),
@@ -353,14 +372,14 @@ impl ViewRow {
                 "image_sha256",
                 row,
             )?,
-            score: score(self.score_pass, self.score_fail, self.score_unknown),
-            jobs: self.jobs.0,
+            score,
+            outcome: OutcomeMark::of(state, score, &decisions),
+            decisions,
+            cost,
+            jobs: self.jobs.0.into_iter().map(|job| job.view).collect(),
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
-            outcome: None,
-            decisions: Vec::new(),
-            cost: Cost::default(),
         })
     }
 }

@@ -36,8 +36,8 @@ pub enum Directive {
     Hopeless,
     /// `[misses]`: about half of the checks pass, by seed.
     Misses,
-    /// `[mends]`: no check passes until the plan has a repair stage.
-    Mends,
+    /// `[lacks:2]`: the second thing is left out of every drawing; only a repair paints it.
+    Lacks(u8),
 }
 
 /// The directives of a prompt, in their order; brackets with other words are ignored.
@@ -85,7 +85,6 @@ fn parse(inside: &str) -> Option<Directive> {
             "blend" => Some(Directive::Blend),
             "hopeless" => Some(Directive::Hopeless),
             "misses" => Some(Directive::Misses),
-            "mends" => Some(Directive::Mends),
             _ => None,
         };
     };
@@ -96,6 +95,9 @@ fn parse(inside: &str) -> Option<Directive> {
     if word == "bytes" {
         let bytes: u32 = detail.parse().ok()?;
         return Some(Directive::Bytes(bytes.min(MOST_BYTES)));
+    }
+    if word == "lacks" {
+        return Some(Directive::Lacks(detail.parse().ok()?));
     }
     let kind: JobKind = detail.parse().ok()?;
     match word {

@@ -1,15 +1,17 @@
-//! The double's pictures: a seeded gradient with a coloured box for every element; edits, blends and repairs of such pictures.
+//! The double's pictures: a seeded gradient with a box for every element in the colour of its noun; edits, blends and repairs of such pictures.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use atelier_proto::{
     job::Size,
-    plan::{BBox, Mask, StageOp},
+    plan::{BBox, StageOp},
     report::UsedReference,
 };
 use image::{Rgb, RgbImage, imageops};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::directive;
+use super::{Directive, directive};
 use crate::{EngineError, RenderInput};
 
 /// Size of a picture whose job names none.
@@ -45,12 +47,7 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
             if one.dimensions() != two.dimensions() {
                 return Err(EngineError::Impossible("inputs of different size".into()));
             }
-            let Mask::Linear { angle, from, to } = *mask;
-            let (sin, cos) = angle.to_radians().sin_cos();
-            mix(one, two, |x, y| {
-                let along = 0.5 + (x - 0.5) * cos + (y - 0.5) * sin;
-                ((along - from) / (to - from).max(1e-6)).clamp(0.0, 1.0)
-            })
+            mix(one, two, |x, y| mask.share(x, y))
         }
         StageOp::Repair { bbox, .. } => {
             let from = read(0)?;
@@ -61,11 +58,12 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
                     blend_pixel(*from.get_pixel(x, y), *new.get_pixel(x, y), share)
                 }));
             }
-            let inside = |x, y| {
-                let [x0, y0, x1, y1] = bbox.0;
-                (x0..x1).contains(&x) && (y0..y1).contains(&y)
-            };
-            mix(from, &new, |x, y| f32::from(u8::from(inside(x, y))))
+            let (columns, rows) = bbox.pixels(from.width(), from.height());
+            RgbImage::from_fn(from.width(), from.height(), |x, y| {
+                let inside = columns.contains(&x) && rows.contains(&y);
+                let source = if inside { &new } else { from };
+                *source.get_pixel(x, y)
+            })
         }
     })
 }
@@ -113,13 +111,34 @@ fn scene(input: &RenderInput, width: u32, height: u32) -> RgbImage {
         let share = y as f32 / height.max(1) as f32;
         blend_pixel(from, to, share)
     });
-    for element in &input.plan.elements {
-        let color = color();
-        if let Some(bbox) = element.bbox {
-            fill(&mut image, bbox, color);
+    for (index, element) in input.plan.elements.iter().enumerate() {
+        if let Some(bbox) = element.bbox
+            && !lacks(input, index)
+        {
+            fill(&mut image, bbox, color_of(&element.noun));
         }
     }
     image
+}
+
+/// Whether the prompt wants the thing at this place left out; a repair paints it all the same.
+fn lacks(input: &RenderInput, index: usize) -> bool {
+    let repairs = input
+        .plan
+        .stage(&input.stage)
+        .is_some_and(|stage| matches!(stage.op, StageOp::Repair { .. }));
+    let wishes = directive::directives(&input.plan.caption);
+    let lacking =
+        |wish: &Directive| matches!(wish, Directive::Lacks(nth) if usize::from(*nth) == index + 1);
+    !repairs && wishes.iter().any(lacking)
+}
+
+/// The colour of a thing, the same in every picture.
+pub(super) fn color_of(noun: &str) -> Rgb<u8> {
+    let mut hasher = DefaultHasher::new();
+    noun.hash(&mut hasher);
+    let [red, green, blue, ..] = hasher.finish().to_le_bytes();
+    Rgb([red, green, blue])
 }
 
 fn fill(image: &mut RgbImage, bbox: BBox, color: Rgb<u8>) {

@@ -56,6 +56,11 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
         text: nouns.join(" "),
         tokens_sampled: u32::try_from(nouns.len()).unwrap_or(u32::MAX),
         tokens_forced: 0,
+        notes: input
+            .findings
+            .iter()
+            .map(|finding| format!("told: {finding}"))
+            .collect(),
         ..Thought::default()
     };
     PlanOutput {

@@ -1,34 +1,33 @@
-//! The double's answers: every check passes unless the prompt says otherwise.
+//! The double's answers: what is asked for passes when its colour is in the picture, unless the prompt says otherwise.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use atelier_proto::{
-    plan::{Question, StageOp},
+    plan::{Element, Question},
     review::{Answer, Review, Sighting, Verdict},
 };
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Directive, directive, directives};
-use crate::CritiqueInput;
+use super::{Directive, directive, directives, picture};
+use crate::{CritiqueInput, planning::mend};
 
 pub(super) fn review(input: &CritiqueInput) -> Review {
     let wishes = directives(&input.plan.caption);
-    let repaired = || {
-        let is_repair = |op: &StageOp| matches!(op, StageOp::Repair { .. });
-        input.plan.stages.iter().any(|stage| is_repair(&stage.op))
-    };
-    let passes = |check: &str| {
+    let allowed = |check: &str| {
         wishes.iter().all(|wish| match wish {
             Directive::Hopeless => false,
             Directive::Misses => coin(input, check),
-            Directive::Mends => repaired(),
             _ => true,
         })
     };
     let verdicts = input.plan.checks.iter().map(|check| {
-        let pass = passes(&check.id);
+        let element = match &check.question {
+            Question::Presence { element } => input.plan.element(element),
+            _ => None,
+        };
+        let pass = allowed(&check.id) && element.is_none_or(|element| shows(input, element));
         Verdict {
             check: check.id.clone(),
             answer: if pass { Answer::Pass } else { Answer::Fail },
@@ -38,30 +37,43 @@ pub(super) fn review(input: &CritiqueInput) -> Review {
         }
     });
     let seen = input.plan.elements.iter().filter_map(|element| {
-        let missing = input.plan.checks.iter().any(|check| {
+        let asked = input.plan.checks.iter().filter(|check| {
             matches!(&check.question, Question::Presence { element: id } if *id == element.id)
-                && !passes(&check.id)
         });
-        (!missing).then_some(())?;
+        let there = shows(input, element) && asked.map(|check| &check.id).all(|id| allowed(id));
+        there.then_some(())?;
         Some(Sighting {
             name: element.noun.clone(),
             color: element.colors.first().cloned(),
             confidence: 0.9,
             bbox: element.bbox?,
-            element: None,
+            element: Some(element.id.clone()),
         })
     });
     let mut verdicts: Vec<Verdict> = verdicts.collect();
     if let Some(first) = verdicts.first_mut() {
         first.found.push_str(&padding(input));
     }
-    Review {
+    let mut review = Review {
         verdicts,
         seen: seen.collect(),
-        fixes: Vec::new(),
-        findings: Vec::new(),
-        contradictory: Vec::new(),
-    }
+        ..Review::default()
+    };
+    mend::advise(&input.plan, &mut review);
+    review
+}
+
+/// Whether the middle of the thing's box has its colour; a thing without a box is taken to be there, and so is everything in mere noise.
+fn shows(input: &CritiqueInput, element: &Element) -> bool {
+    let Some(bbox) = element.bbox else {
+        return true;
+    };
+    let (x, y) = bbox.center();
+    let (width, height) = input.image.dimensions();
+    let at = |share: f32, side: u32| ((share * side as f32) as u32).min(side.saturating_sub(1));
+    let pixel = input.image.get_pixel_checked(at(x, width), at(y, height));
+    let noise = directive::bytes(&input.plan.caption).is_some();
+    noise || pixel == Some(&picture::color_of(&element.noun))
 }
 
 /// As many random digits of base 64 as the prompt wants bytes; the same for one picture.

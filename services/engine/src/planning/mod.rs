@@ -3,6 +3,7 @@
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
 //! `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
 //! words that each part comes from, `coverage` the words that nothing comes from.
+//! [`mend`] goes the other way: from what was found in the picture to what would mend it.
 
 mod caption;
 mod checks;
@@ -11,6 +12,7 @@ pub mod draft;
 mod elements;
 mod evidence;
 pub mod layout;
+pub mod mend;
 mod nested;
 mod place;
 mod stages;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use atelier_engine::planning::mend;
 use atelier_proto::{
     plan::{Plan, Question},
     review::{Answer, Review, Verdict},
@@ -67,6 +68,8 @@ impl ReadingCritic {
                 believe(verdict, question, belief);
             }
         }
+        // It may have found other checks failed than the detector.
+        mend::advise(plan, &mut review);
         Ok(review)
     }
 }
@@ -89,10 +92,7 @@ fn unanswered(plan: &Plan) -> Review {
     };
     Review {
         verdicts: plan.checks.iter().map(verdict).collect(),
-        seen: Vec::new(),
-        fixes: Vec::new(),
-        findings: Vec::new(),
-        contradictory: Vec::new(),
+        ..Review::default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod geometry;
 mod matching;
 
+use atelier_engine::planning::mend;
 use atelier_proto::{
     plan::{BBox, Check, Element, Plan, Question},
     review::{Answer, Review, Sighting, Verdict},
@@ -43,7 +44,7 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
         matches,
         words,
     };
-    Review {
+    let mut review = Review {
         verdicts: plan
             .checks
             .iter()
@@ -51,8 +52,9 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
             .collect(),
         seen: things
             .iter()
-            .filter(|thing| thing.score >= FOUND)
-            .map(|thing| Sighting {
+            .enumerate()
+            .filter(|(_, thing)| thing.score >= FOUND)
+            .map(|(index, thing)| Sighting {
                 name: thing.name.clone(),
                 color: thing.color.clone(),
                 confidence: thing.score
@@ -61,13 +63,13 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
                         .first()
                         .map_or(0.0, |(_, probability)| *probability),
                 bbox: thing.place(),
-                element: None,
+                element: critic.element_of(index),
             })
             .collect(),
-        fixes: Vec::new(),
-        findings: Vec::new(),
-        contradictory: Vec::new(),
-    }
+        ..Review::default()
+    };
+    mend::advise(plan, &mut review);
+    review
 }
 
 struct Critic<'a> {
@@ -142,6 +144,15 @@ impl Critic<'_> {
             .elements
             .iter()
             .position(|known| known.id == element)
+    }
+
+    /// Id of the element that a thing was matched with, if any.
+    fn element_of(&self, thing: usize) -> Option<String> {
+        let own = self
+            .matches
+            .iter()
+            .position(|found| found.thing == Some(thing));
+        own.map(|index| self.plan.elements[index].id.clone())
     }
 
     /// What an element was matched with, if anything.

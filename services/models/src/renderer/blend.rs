@@ -23,32 +23,13 @@ pub fn blend(first: &RgbImage, second: &RgbImage, mask: &Mask) -> Result<RgbImag
     }
     let (width, height) = first.dimensions();
     Ok(RgbImage::from_fn(width, height, |x, y| {
-        let across = (x as f32 + 0.5) / width as f32;
-        let down = (y as f32 + 0.5) / height as f32;
-        let share = share(mask, across, down);
+        let share = mask.share_of_pixel((x, y), (width, height));
         let (Rgb(a), Rgb(b)) = (first.get_pixel(x, y), second.get_pixel(x, y));
         Rgb([0, 1, 2].map(|i| {
             let (a, b) = (f32::from(a[i]), f32::from(b[i]));
             (a + (b - a) * share).round() as u8
         }))
     }))
-}
-
-/// How much of the second picture shows at a point of 0..1: 0 to 1.
-fn share(mask: &Mask, across: f32, down: f32) -> f32 {
-    match *mask {
-        Mask::Linear { angle, from, to } => {
-            let (sin, cos) = angle.to_radians().sin_cos();
-            // Along the angle, the picture reaches from 0 to 1 whatever the angle.
-            let reach = sin.abs() + cos.abs();
-            let along = ((across - 0.5) * cos + (down - 0.5) * sin) / reach + 0.5;
-            if to > from {
-                ((along - from) / (to - from)).clamp(0.0, 1.0)
-            } else {
-                f32::from(u8::from(along >= from))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Repainting a part of a picture: which tokens are drawn anew, and which pixels are taken over.
 
+use atelier_proto::plan::BBox;
 use image::{GrayImage, Rgb, RgbImage};
 use tch::{Device, Kind, Tensor};
 
@@ -67,12 +68,8 @@ impl Area<'_> {
     pub(super) fn compose(self, picture: &RgbImage, drawn: &RgbImage) -> RgbImage {
         let (width, height) = picture.dimensions();
         match self {
-            Self::Box([x0, y0, x1, y1]) => {
-                let span = |from: f32, to: f32, side: u32| {
-                    let side = side as f32;
-                    ((from * side).floor() as u32)..((to * side).ceil() as u32)
-                };
-                let (columns, rows) = (span(x0, x1, width), span(y0, y1, height));
+            Self::Box(bbox) => {
+                let (columns, rows) = BBox(bbox).pixels(width, height);
                 RgbImage::from_fn(width, height, |x, y| {
                     let source = if columns.contains(&x) && rows.contains(&y) {
                         drawn

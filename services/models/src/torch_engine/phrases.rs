@@ -42,8 +42,9 @@ impl Words for Phrases<'_> {
         let plan = named.as_ref().unwrap_or(plan);
         let light = match op {
             StageOp::Generate { caption } => caption.split("light:").last().unwrap_or_default(),
-            StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => instruction,
-            StageOp::Blend { .. } => "",
+            StageOp::Edit { instruction, .. } => instruction,
+            // A box of a picture has the light of the picture around it.
+            StageOp::Repair { .. } | StageOp::Blend { .. } => "",
         };
         let mut phrases = vec![base_phrase(plan, ground(op), light)];
         let mut pictures = Vec::with_capacity(plan.elements.len());

@@ -3,6 +3,7 @@
 pub mod critique;
 mod label;
 pub mod plan;
+mod promise;
 pub mod render;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use atelier_proto::{
 use bytes::Bytes;
 
 pub use label::Label;
+pub use promise::Promise;
 
 use crate::{
     device::{DeviceError, Made, Task},
@@ -91,15 +93,16 @@ pub async fn prepare(artifacts: &Artifacts, work: &Work) -> Result<Task, StageEr
     }
 }
 
-/// Stores what was made, a picture with its label, and says what to report.
+/// Stores what was made, a picture with its label when it kept its promise, and says what to report.
 pub async fn finish(
     artifacts: &Artifacts,
     made: Made,
     label: Option<Label>,
+    promise: Option<Promise>,
 ) -> Result<Outcome, StageError> {
     match made {
         Made::Plan(made) => plan::finish(artifacts, *made).await,
-        Made::Picture(made) => render::finish(artifacts, made, label).await,
+        Made::Picture(made) => render::finish(artifacts, made, label, promise).await,
         Made::Review(review) => critique::finish(artifacts, review).await,
     }
 }

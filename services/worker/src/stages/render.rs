@@ -1,6 +1,6 @@
 //! Render jobs: a plan and the pictures that its stage reads in, a picture out.
 
-use atelier_engine::{Reference, RenderInput, RenderOutput};
+use atelier_engine::{Reference, RenderInput, RenderOutput, planning::mend};
 use atelier_pictures::{Format, Text};
 use atelier_platform::Artifacts;
 use atelier_proto::{
@@ -11,7 +11,7 @@ use atelier_proto::{
 };
 use image::{DynamicImage, RgbImage};
 
-use super::{Label, StageError, store};
+use super::{Label, Promise, StageError, store};
 use crate::{
     device::Task,
     inputs::{self, InputError},
@@ -27,6 +27,17 @@ pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<
         inputs::references(artifacts, &work.references),
     )?;
     let wrong = |reason: String| StageError::Input(InputError::Invalid(reason));
+    let plan = match &work.fix {
+        Some(fix) if plan.stage(&work.stage).is_none() => mend::with_fix(&plan, &work.stage, fix),
+        Some(_) => {
+            let reason = format!(
+                "{:?} is a stage of the plan, not a repair of its picture",
+                work.stage
+            );
+            return Err(wrong(reason));
+        }
+        None => plan,
+    };
     let stage = plan
         .stage(&work.stage)
         .ok_or_else(|| wrong(format!("the plan has no stage {:?}", work.stage)))?;
@@ -81,7 +92,12 @@ pub(super) async fn finish(
     artifacts: &Artifacts,
     made: RenderOutput,
     label: Option<Label>,
+    promise: Option<Promise>,
 ) -> Result<Outcome, StageError> {
+    let held = match promise {
+        Some(promise) => Some(promise.held(&made.image)?),
+        None => None,
+    };
     let size = Size {
         width: made.image.width(),
         height: made.image.height(),
@@ -104,7 +120,7 @@ pub(super) async fn finish(
         size,
         steps: made.steps,
         references: made.references,
-        kept: None,
+        kept: held.map(|held| held.kept(image.sha256)),
     })
 }
 

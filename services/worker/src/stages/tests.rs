@@ -45,8 +45,9 @@ async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
     let run = async {
         let task = prepare(artifacts, &work).await?;
         let label = Label::of("test", &work, &task);
+        let promise = Promise::of(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
-        finish(artifacts, done.made?, label).await
+        finish(artifacts, done.made?, label, promise).await
     };
     let ended: Result<Outcome, StageError> = run.await;
     ended.unwrap_or_else(|error| error.outcome())
@@ -173,6 +174,62 @@ async fn a_stage_may_read_what_the_user_sent_and_repaints_only_what_is_transpare
 }
 
 #[tokio::test]
+async fn a_repair_tells_what_it_kept_of_its_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+    let prompt = "a cat and a dog [lacks:2]";
+    let Outcome::Planned { artifact, .. } = outcome(&artifacts, plan_work(prompt)).await else {
+        panic!("no plan")
+    };
+    let drawn = outcome(&artifacts, render_work(artifact, "out", Vec::new())).await;
+    let Outcome::Rendered { image, kept, .. } = drawn else {
+        panic!("{drawn:?}")
+    };
+    assert_eq!(kept, None);
+    let critique = |image| {
+        Work::Critique(CritiqueWork {
+            plan: artifact,
+            image,
+        })
+    };
+    let Outcome::Reviewed { review, .. } = outcome(&artifacts, critique(image)).await else {
+        panic!("no review")
+    };
+    let repair = |stage: &str| {
+        let Work::Render(mut work) = render_work(artifact, stage, vec![image]) else {
+            unreachable!()
+        };
+        work.fix = Some(review.fixes[0].clone());
+        Work::Render(work)
+    };
+    let mended = outcome(&artifacts, repair("repair-2-1")).await;
+    let Outcome::Rendered {
+        image: output,
+        kept: Some(kept),
+        ..
+    } = mended
+    else {
+        panic!("{mended:?}")
+    };
+    assert_eq!((kept.difference, &kept.inputs), (0, &vec![image.sha256]));
+    assert_eq!(
+        (kept.output, kept.bbox),
+        (output.sha256, Some(review.fixes[0].bbox))
+    );
+    assert!((1..64 * 64).contains(&kept.pixels), "{kept:?}");
+    let Outcome::Reviewed { score, .. } = outcome(&artifacts, critique(output)).await else {
+        panic!("no review")
+    };
+    assert_eq!((score.pass, score.fail), (2, 0));
+    // A stage of the plan is no repair of its picture.
+    let refused = outcome(&artifacts, repair("out")).await;
+    assert!(
+        matches!(refused, Outcome::Failed { retry: false, .. }),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
     let dir = tempfile::tempdir().unwrap();
     let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
@@ -185,7 +242,7 @@ async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
         let task = prepare(&artifacts, &work).await.unwrap();
         let label = label(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
-        let outcome = finish(&artifacts, done.made.unwrap(), label).await;
+        let outcome = finish(&artifacts, done.made.unwrap(), label, None).await;
         let Ok(Outcome::Rendered { image, .. }) = outcome else {
             panic!("no picture")
         };

@@ -1,12 +1,12 @@
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
     job::{JobKind, Think},
-    plan::{Check, Plan, Question, Stage, StageOp},
-    review::Score,
+    plan::{BBox, Check, Plan, Question, Stage, StageOp},
+    review::{Action, Findings, Fix, FixKind, Score},
 };
 
 use crate::{
-    Effect, Event, Graph, JobState, NewRequest, NotApplied, Outcome, Policy, Request, State,
+    Effect, Event, Graph, JobState, Limits, NewRequest, NotApplied, Outcome, Policy, Request, State,
 };
 
 const POLICY: Policy = Policy {
@@ -32,6 +32,8 @@ fn start(think: Think, max_rounds: u32) -> Request {
         seed: 42,
         think,
         max_rounds,
+        candidates: 1,
+        limits: Limits::default(),
         direct_plan: artifact(1),
         given: None,
         plan_only: false,
@@ -82,6 +84,7 @@ fn run(request: &mut Request, job: JobId, now: u64, outcome: Outcome) -> Vec<Eff
         job,
         attempt,
         worker: worker(1),
+        device_ms: 100,
         outcome,
     };
     request.apply(event, now, &POLICY).unwrap()
@@ -96,6 +99,14 @@ fn planned(request: &mut Request) {
     run(request, job, 0, outcome);
 }
 
+/// What a review of this score says: as many checks failed, none of which can be mended.
+fn failed(score: Score) -> Findings {
+    Findings {
+        failed: (1..=score.fail).map(|k| format!("k{k}")).collect(),
+        ..Findings::default()
+    }
+}
+
 /// Draws both stages of `round` and answers its checks.
 fn round(request: &mut Request, number: u32, score: Score) -> Vec<Effect> {
     for (stage, image) in [("day", 10 * number), ("night", 10 * number + 1)] {
@@ -107,6 +118,7 @@ fn round(request: &mut Request, number: u32, score: Score) -> Vec<Effect> {
     let outcome = Outcome::Reviewed {
         artifact: artifact(3),
         score,
+        findings: failed(score),
     };
     run(request, job, 0, outcome)
 }
@@ -399,6 +411,7 @@ fn a_late_report_changes_nothing() {
         job,
         attempt: 1,
         worker: worker(1),
+        device_ms: 100,
         outcome,
     };
     assert_eq!(
@@ -418,11 +431,13 @@ fn wrong_reports_are_told_from_late_ones() {
     let outcome = Outcome::Reviewed {
         artifact: artifact(3),
         score: ALL,
+        findings: Findings::default(),
     };
     let wrong = Event::Reported {
         job,
         attempt: 1,
         worker: worker(1),
+        device_ms: 100,
         outcome,
     };
     assert_eq!(request.apply(wrong, 1, &POLICY), Err(NotApplied::WrongKind));
@@ -446,11 +461,13 @@ fn wrong_reports_are_told_from_late_ones() {
     let outcome = Outcome::Reviewed {
         artifact: artifact(3),
         score,
+        findings: failed(score),
     };
     let wrong = Event::Reported {
         job,
         attempt: 1,
         worker: worker(1),
+        device_ms: 100,
         outcome,
     };
     let refused = NotApplied::WrongChecks {
@@ -488,6 +505,7 @@ fn cancel_stops_what_runs() {
         job,
         attempt: 1,
         worker: worker(1),
+        device_ms: 100,
         outcome: Outcome::Returned,
     };
     assert_eq!(
@@ -548,6 +566,8 @@ fn a_plan_alone_ends_with_it() {
             seed: 42,
             think: Think::Full,
             max_rounds: 2,
+            candidates: 1,
+            limits: Limits::default(),
             direct_plan: artifact(1),
             given: None,
             plan_only: true,
@@ -582,6 +602,8 @@ fn a_given_plan_is_carried_out_without_planning() {
         seed: 42,
         think: Think::Fast,
         max_rounds: 2,
+        candidates: 1,
+        limits: Limits::default(),
         direct_plan: artifact(1),
         given: Some(day_and_night()),
         plan_only: false,
@@ -602,4 +624,266 @@ fn a_given_plan_is_carried_out_without_planning() {
     );
     let plan = request.plan.unwrap();
     assert_eq!((plan.artifact, plan.checks), (artifact(1), 2));
+}
+
+fn mendable(score: Score) -> Findings {
+    let fix = |n: u32| Fix {
+        kind: FixKind::Add,
+        element: Some(format!("thing-{n}")),
+        noun: "thing".into(),
+        bbox: BBox([0.0, 0.0, 0.5, 0.5]),
+        instruction: "a thing".into(),
+        checks: vec![format!("k{n}")],
+    };
+    Findings {
+        fixes: (1..=score.fail).map(fix).collect(),
+        sentences: vec!["k1: no thing was found".into()],
+        ..failed(score)
+    }
+}
+
+/// A plan of one stage with `checks` checks is made.
+fn planned_alone(request: &mut Request, checks: usize) {
+    let mut plan = Plan::direct("a cat");
+    for k in 1..=checks {
+        plan.checks.push(Check {
+            id: format!("k{k}"),
+            question: Question::Text {
+                expect: "cat".into(),
+            },
+        });
+    }
+    let plans = |job: &&crate::Job| job.kind == JobKind::Plan && !job.state.is_terminal();
+    let job = request.jobs.iter().find(plans).unwrap().id;
+    let outcome = Outcome::Planned {
+        artifact: artifact(50 + request.round as u8),
+        graph: Graph::of(&plan).unwrap(),
+    };
+    run(request, job, 0, outcome);
+}
+
+/// Draws what is ready one after another, then answers the checks of `candidate`.
+fn look(request: &mut Request, candidate: u32, image: u8, score: Score, findings: Findings) {
+    let round = request.round;
+    let ready = |request: &Request| {
+        let is_ready = |job: &&crate::Job| matches!(job.state, JobState::Ready { .. });
+        let mut renders = request.renders(round, candidate);
+        renders.find(is_ready).map(|job| job.id)
+    };
+    let mut next = image;
+    while let Some(job) = ready(request) {
+        let image = artifact(next);
+        run(request, job, 0, Outcome::Rendered { image });
+        next += 1;
+    }
+    let of_candidate = |job: &&crate::Job| job.candidate == candidate;
+    let job = request.critiques(round).find(of_candidate).unwrap().id;
+    let outcome = Outcome::Reviewed {
+        artifact: artifact(3),
+        score,
+        findings,
+    };
+    run(request, job, 0, outcome);
+}
+
+fn actions(request: &Request) -> Vec<(u32, Action)> {
+    let decisions = request.decisions.iter();
+    decisions
+        .map(|decision| (decision.round, decision.action))
+        .collect()
+}
+
+const MOST: Score = Score {
+    pass: 2,
+    fail: 2,
+    unknown: 0,
+};
+
+#[test]
+fn a_repair_mends_boxes_of_the_best_picture_one_after_another() {
+    let mut request = start(Think::Fast, 4);
+    planned_alone(&mut request, 4);
+    look(&mut request, 1, 10, MOST, mendable(MOST));
+    assert_eq!(actions(&request), [(1, Action::Repair)]);
+    let first = find(&request, JobKind::Render, "repair-2-1", 2);
+    let second = find(&request, JobKind::Render, "repair-2-2", 2);
+    let job = |id| request.job(id).unwrap();
+    assert_eq!(request.pictures_read_by(job(first)), [artifact(10)]);
+    assert_eq!(job(second).state, JobState::Waiting);
+    let fixed = |id| &job(id).repair.as_ref().unwrap().fix.checks;
+    assert_eq!(
+        (fixed(first), fixed(second)),
+        (&vec!["k1".to_owned()], &vec!["k2".to_owned()])
+    );
+
+    // It broke something: the next drawing is a new one of the plan's stages, and the picture before the repair is still the best.
+    let worse = Score {
+        pass: 1,
+        fail: 3,
+        unknown: 0,
+    };
+    look(&mut request, 1, 20, worse, mendable(worse));
+    assert_eq!(
+        actions(&request),
+        [(1, Action::Repair), (2, Action::Redraw)]
+    );
+    assert_eq!(request.best.unwrap().image, artifact(10));
+    let drawn: Vec<&str> = request.renders(3, 1).map(crate::Job::stage_id).collect();
+    assert_eq!(drawn, ["out"]);
+
+    // The same failed after both.
+    look(&mut request, 1, 30, worse, mendable(worse));
+    let last = request.decisions.last().unwrap();
+    assert_eq!(
+        (last.action, &last.checks),
+        (Action::Replan, &vec!["k1".to_owned(), "k2".to_owned()])
+    );
+    assert_eq!(request.findings.sentences.len(), 1);
+    planned_alone(&mut request, 5);
+    let better = Score {
+        pass: 4,
+        fail: 1,
+        unknown: 0,
+    };
+    look(&mut request, 1, 40, better, mendable(better));
+    assert_eq!(request.state, State::Succeeded);
+    assert_eq!(request.best.unwrap().image, artifact(40));
+    assert_eq!(request.plan.unwrap().artifact, artifact(54));
+    assert_eq!(request.decisions.last().unwrap().action, Action::Stop);
+    assert_eq!(request.cost().plan_ms, 200);
+    assert_eq!(request.cost().repair_ms, 200);
+}
+
+#[test]
+fn what_was_planned_again_in_vain_leaves_picture_and_plan_as_they_were() {
+    let mut request = start(Think::Fast, 2);
+    planned_alone(&mut request, 2);
+    let findings = Findings {
+        contradictory: vec!["k1".into()],
+        ..failed(HALF)
+    };
+    look(&mut request, 1, 10, HALF, findings);
+    assert_eq!(actions(&request), [(1, Action::Replan)]);
+    let mut other = request.clone();
+    planned_alone(&mut request, 4);
+    look(&mut request, 1, 20, MOST, failed(MOST));
+    assert_eq!(
+        (request.state.clone(), request.plan.unwrap().artifact),
+        (State::Succeeded, artifact(51))
+    );
+    assert_eq!(
+        request.best.unwrap().image,
+        artifact(10),
+        "half of the checks is no more than half"
+    );
+
+    let job = find(&other, JobKind::Plan, "", 2);
+    let reason = "no words".into();
+    run(
+        &mut other,
+        job,
+        0,
+        Outcome::Failed {
+            reason,
+            retry: false,
+        },
+    );
+    assert_eq!(other.state, State::Succeeded);
+    let last = other.decisions.last().unwrap();
+    assert!(
+        last.action == Action::Stop && last.reason.contains("no words"),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn a_budget_that_is_used_ends_it_with_the_best_picture() {
+    for limits in [
+        Limits {
+            cost_ms: Some(300),
+            time_ms: None,
+        },
+        Limits {
+            cost_ms: None,
+            time_ms: Some(0),
+        },
+    ] {
+        let mut request = start(Think::Fast, 4);
+        request.limits = limits;
+        planned_alone(&mut request, 2);
+        look(&mut request, 1, 10, HALF, mendable(HALF));
+        assert_eq!(request.state, State::Succeeded);
+        assert_eq!(actions(&request), [(1, Action::Stop)]);
+        assert!(
+            request.decisions[0].reason.contains(" s "),
+            "{:?}",
+            request.decisions
+        );
+    }
+    let mut request = start(Think::Fast, 4);
+    request.limits = Limits {
+        cost_ms: Some(301),
+        time_ms: Some(1),
+    };
+    planned_alone(&mut request, 2);
+    look(&mut request, 1, 10, HALF, mendable(HALF));
+    assert_eq!(request.state, State::Active);
+}
+
+#[test]
+fn the_best_candidate_goes_on_and_a_lost_one_is_left_out() {
+    let mut request = start(Think::Fast, 2);
+    request.candidates = 3;
+    planned_alone(&mut request, 4);
+    let mut seeds: Vec<u64> = request
+        .renders(1, 1)
+        .chain(request.renders(1, 2))
+        .chain(request.renders(1, 3))
+        .map(|job| job.seed)
+        .collect();
+    assert_eq!(seeds[0], 42, "the first one is drawn as it would be alone");
+    seeds.sort_unstable();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 3);
+    look(
+        &mut request,
+        1,
+        10,
+        Score {
+            pass: 1,
+            fail: 3,
+            unknown: 0,
+        },
+        failed(MOST),
+    );
+    assert_eq!(request.decisions, [], "the others are not looked at yet");
+    look(&mut request, 2, 20, MOST, mendable(MOST));
+    let third = request.renders(1, 3).next().unwrap().id;
+    let reason = "no paint".into();
+    run(
+        &mut request,
+        third,
+        0,
+        Outcome::Failed {
+            reason,
+            retry: false,
+        },
+    );
+    assert_eq!(request.notes, ["candidate 3 could not be drawn: no paint"]);
+    assert_eq!(actions(&request), [(1, Action::Repair)]);
+    let first = find(&request, JobKind::Render, "repair-2-1", 2);
+    assert_eq!(
+        request.pictures_read_by(request.job(first).unwrap()),
+        [artifact(20)]
+    );
+
+    // One that passes ends it, whatever the others are at.
+    let mut request = start(Think::Fast, 2);
+    request.candidates = 2;
+    planned_alone(&mut request, 2);
+    look(&mut request, 2, 20, ALL, Findings::default());
+    assert_eq!(
+        (request.state.clone(), request.best.unwrap().image),
+        (State::Succeeded, artifact(20))
+    );
 }

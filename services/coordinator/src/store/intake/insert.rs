@@ -38,6 +38,9 @@ struct RequestInsert<'a> {
     width: Option<u32>,
     height: Option<u32>,
     max_rounds: u32,
+    candidates: u32,
+    max_time_ms: Option<u64>,
+    max_cost_ms: Option<u64>,
     pictures: &'a [NamedReference],
     direct_plan_sha256: Sha256,
     direct_plan_bytes: u64,
@@ -56,18 +59,18 @@ const INSERT: &str = "
             id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, plan_only boolean,
             priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
             direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
-            traceparent text, use_cache boolean)
+            traceparent text, use_cache boolean, candidates smallint, max_time_ms bigint, max_cost_ms bigint)
     ),
     made AS (
         INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, plan_only, priority, steps, width, height,
                               max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
-                              traceparent, use_cache)
+                              traceparent, use_cache, candidates, max_time_ms, max_cost_ms)
         SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, plan_only, priority, steps, width, height,
                max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
                -- A plan that was given, or without thinking the direct plan, is carried out from the start.
                CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
                CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
-               plan_checks, fair_tag, traceparent, use_cache
+               plan_checks, fair_tag, traceparent, use_cache, candidates, max_time_ms, max_cost_ms
         FROM new
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING id
@@ -89,13 +92,13 @@ const INSERT: &str = "
         WHERE q.tenant_id = m.tenant_id
     ),
     first_jobs AS (
-        INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, attempt,
+        INSERT INTO jobs (id, request_id, position, kind, round, candidate, stage, op, inputs, seed, priority, fair_tag, state, attempt,
                           input_pictures, not_before, lease_until, ready_at)
-        SELECT id, request_id, position, kind, round, stage, op, inputs, seed, priority, fair_tag, state, attempt, input_pictures,
+        SELECT id, request_id, position, kind, round, candidate, stage, op, inputs, seed, priority, fair_tag, state, attempt, input_pictures,
                to_timestamp(not_before / 1000.0), to_timestamp(lease_until / 1000.0),
                CASE WHEN state IN ('ready', 'dispatched') THEN now() END
         FROM jsonb_to_recordset($2) AS n(
-            id uuid, request_id uuid, position smallint, kind text, round smallint, stage text, op text, inputs text[],
+            id uuid, request_id uuid, position smallint, kind text, round smallint, candidate smallint, stage text, op text, inputs text[],
             seed bigint, priority text, fair_tag bigint, state text, attempt integer, input_pictures jsonb,
             not_before bigint, lease_until bigint)
         WHERE request_id IN (SELECT id FROM made)
@@ -160,6 +163,9 @@ impl<'a> RequestInsert<'a> {
             width: submission.size.map(|size| size.width),
             height: submission.size.map(|size| size.height),
             max_rounds: request.max_rounds,
+            candidates: request.candidates,
+            max_time_ms: request.limits.time_ms,
+            max_cost_ms: request.limits.cost_ms,
             pictures: &submission.pictures,
             direct_plan_sha256: direct_plan.sha256,
             direct_plan_bytes: direct_plan.bytes,

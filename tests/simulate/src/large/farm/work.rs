@@ -12,7 +12,7 @@ use crate::{
         rates::{Loop, Of},
         workers::Work,
     },
-    shapes::artifact,
+    shapes::{artifact, findings},
 };
 
 impl Farm {
@@ -114,6 +114,7 @@ impl Farm {
             job,
             attempt: key.attempt,
             worker: self.workers.get(worker).id,
+            device_ms: self.now - work.since,
             outcome,
         };
         let again = self
@@ -177,6 +178,7 @@ impl Farm {
                         fail,
                         unknown: 0,
                     },
+                    findings: findings(fail),
                 }
             }
         }

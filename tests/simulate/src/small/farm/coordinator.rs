@@ -244,6 +244,7 @@ impl Farm {
             job,
             attempt,
             worker,
+            device_ms: 100,
             outcome: outcome.clone(),
         };
         // Either coordinator may get it; the even names go to the first.

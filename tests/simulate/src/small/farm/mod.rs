@@ -102,7 +102,7 @@ pub struct Farm {
     now: Millis,
     /// Counts up; everything that needs a name of its own takes one.
     names: u64,
-    shapes: [Shape; 4],
+    shapes: [Shape; 5],
     shape_of: BTreeMap<RequestId, usize>,
     database: Database,
     stream: Option<Stream>,
@@ -135,6 +135,7 @@ impl Farm {
                 Shape::picture(0, 1),
                 Shape::picture(2, 2),
                 Shape::blended(1, 3),
+                Shape::picture(2, 3).with_candidates(2),
             ],
             shape_of: BTreeMap::new(),
             database: Database::default(),

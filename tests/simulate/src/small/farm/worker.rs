@@ -5,7 +5,7 @@ use atelier_proto::{JobId, MediaType, RequestId, WorkerId, job::JobKind, review:
 
 use super::{Farm, Held, Place, Worker, pick, random_part};
 use crate::{
-    shapes::artifact,
+    shapes::{artifact, findings},
     small::{Broken, Ends},
 };
 
@@ -137,6 +137,7 @@ impl Farm {
                     fail: u32::from(poor),
                     unknown: 0,
                 },
+                findings: findings(u32::from(poor)),
             },
         }
     }
