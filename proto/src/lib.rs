@@ -8,6 +8,7 @@ pub mod http;
 pub mod ids;
 pub mod job;
 pub mod made;
+pub mod judging;
 pub mod object_key;
 pub mod openai;
 pub mod plan;

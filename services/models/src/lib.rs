@@ -6,6 +6,7 @@ mod bounded;
 pub mod checkpoint;
 pub mod critic;
 pub mod device;
+pub mod judge;
 pub mod language;
 pub mod nn;
 pub mod planner;

@@ -3,9 +3,11 @@
 mod autoencoder;
 mod composer;
 mod detector;
+mod judge;
 mod planner;
 mod renderer;
 mod run;
+mod suite;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,10 @@ enum Command {
     Planner(planner::Args),
     /// Train the detector.
     Detector(detector::Args),
+    /// Train the judge, the detector that `atelier eval` grades with.
+    Judge(judge::Args),
+    /// Make the suite that `atelier eval` draws.
+    Suite(suite::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -38,5 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Renderer(args) => renderer::run(args),
         Command::Planner(args) => planner::run(args),
         Command::Detector(args) => detector::run(args),
+        Command::Judge(args) => judge::run(args),
+        Command::Suite(args) => suite::run(&args),
     }
 }

@@ -3,6 +3,7 @@
 pub mod config;
 mod decode;
 pub mod net;
+mod separable;
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
 use image::{RgbImage, imageops};
 use tch::{Device, Kind, Tensor};
 
-pub use config::DetectorConfig;
+pub use config::{Backbone, DetectorConfig};
 pub use decode::{Detection, decode};
 pub use net::DetectorNet;
 

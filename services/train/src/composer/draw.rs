@@ -32,7 +32,7 @@ impl Scene {
 }
 
 /// Lays a sprite (colours multiplied by alpha) over the picture with its upper left corner at `corner`.
-fn stamp(
+pub(super) fn stamp(
     picture: &mut RgbImage,
     sprite: &RgbaImage,
     corner: (u32, u32),

@@ -4,6 +4,7 @@ mod backdrop;
 mod catalog;
 mod draw;
 mod library;
+mod loose;
 mod scene;
 mod sheet;
 mod ship;
@@ -16,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use catalog::entries;
 pub use library::{Library, Prop};
+pub use loose::{Loose, LooseThing};
 pub use scene::{GRID, Scene};
 pub use sheet::sheet;
 

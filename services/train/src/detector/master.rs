@@ -145,8 +145,12 @@ fn start(name: &str, shape: &[i64]) -> nn::Init {
         return nn::Init::Const(0.0);
     }
     let inputs: i64 = shape[1..].iter().product();
-    let gain = if shape.len() == 4 || name.starts_with("neck") {
+    let gain = if name.ends_with("back.weight") {
+        0.1
+    } else if shape.len() == 4 || name.starts_with("neck") || name.ends_with("wide.weight") {
         2.0
+    } else if name.ends_with("merge.weight") {
+        1.0
     } else {
         0.5
     };

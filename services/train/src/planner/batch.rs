@@ -12,7 +12,7 @@ use super::prompts::{Nouns, Sample, sample};
 pub const BATCH: usize = 8;
 
 /// Steps whose texts are sorted by length together.
-const SORTED: u64 = 8;
+pub const SORTED: u64 = 8;
 
 /// Makes batches; the same step always gets the same one.
 pub struct Batches<'a> {
@@ -44,8 +44,7 @@ impl Batches<'_> {
     /// The batch of a step.
     pub fn batch(&self, step: u64) -> anyhow::Result<Batch> {
         let group = step / SORTED;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(group);
+        let mut rng = group_rng(self.seed, group);
         let mut texts = (0..SORTED as usize * BATCH)
             .map(|_| self.text(&sample(&self.nouns, &mut rng)))
             .collect::<anyhow::Result<Vec<_>>>()?;
@@ -80,6 +79,13 @@ impl Batches<'_> {
         push(&written, &chosen);
         Ok(text)
     }
+}
+
+/// Where the texts of a group of steps come from.
+pub fn group_rng(seed: u64, group: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(group);
+    rng
 }
 
 fn joined(texts: &[Text]) -> Batch {

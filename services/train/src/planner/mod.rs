@@ -3,8 +3,9 @@
 mod batch;
 mod eval;
 mod lora;
-mod prompts;
+pub mod prompts;
 mod suite;
+mod taught;
 
 use std::{path::PathBuf, rc::Rc};
 
@@ -21,6 +22,7 @@ use crate::run::{Master, Optimizer, Options, Rates, Rule, Session};
 
 use batch::{BATCH, Batches};
 use prompts::Nouns;
+pub use taught::{Taught, taught};
 
 /// Options of the command.
 #[derive(clap::Args)]

@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn picture(path: &Path) -> Result<RgbImage> {
+pub(super) fn picture(path: &Path) -> Result<RgbImage> {
     let shown = path.display();
     let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
     if size.len() > BOUNDS.file as u64 {

@@ -3,6 +3,7 @@
 mod ask;
 mod draw;
 mod inspect;
+mod judge;
 mod say;
 mod show;
 
@@ -20,6 +21,8 @@ A picture:
   atelier-worker try draw deploy/models/atelier-mini --language SmolLM2-135M-Instruct.Q4_1.gguf --out cat.png \"a cat on the moon\"
 Answers about a picture, with their probability:
   atelier-worker try ask Qwen3-VL-4B-Instruct cat.png \"Is there a cat?\" \"Is the cat orange?\"
+Which of two pictures show what a suite declares:
+  atelier-worker try judge deploy/models/atelier-mini < questions.jsonl
 
 MODEL is a folder as Hugging Face libraries write it, a folder of an Atelier model, or (to say) a GGUF file.";
 
@@ -40,6 +43,7 @@ enum Command {
     Draw(draw::Args),
     Ask(ask::Args),
     Inspect(inspect::Args),
+    Judge(judge::Args),
 }
 
 /// Where to compute.
@@ -84,6 +88,7 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
             Command::Draw(args) => draw::run(&args),
             Command::Ask(args) => ask::run(&args),
             Command::Inspect(args) => inspect::run(&args),
+            Command::Judge(args) => judge::run(&args),
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,

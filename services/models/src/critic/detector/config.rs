@@ -9,13 +9,33 @@ const MAX_NAMES: usize = 4096;
 /// Most channels of a layer.
 const MAX_WIDTH: i64 = 1024;
 
+/// What makes cells of pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backbone {
+    /// Four halving convolutions and residual blocks: the critic.
+    #[default]
+    Halvings,
+    /// Patches and depthwise-separable blocks: the judge.
+    Separable,
+}
+
+impl Backbone {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The network's shape and its words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorConfig {
     /// Side of the input in pixels; the grid has a sixteenth of it.
     pub side: u32,
-    /// Channels after each of the four halvings.
+    /// What makes cells of pictures.
+    #[serde(default, skip_serializing_if = "Backbone::is_default")]
+    pub backbone: Backbone,
+    /// Channels after each of the four halvings; of the separable backbone those of its three levels, the last one twice.
     pub widths: [i64; 4],
     /// Names of the things, one a class.
     pub names: Vec<String>,
@@ -34,6 +54,7 @@ impl DetectorConfig {
     pub fn mini(names: Vec<String>, own_colors: Vec<Vec<String>>) -> Self {
         Self {
             side: 128,
+            backbone: Backbone::Halvings,
             widths: [16, 32, 64, 144],
             names,
             own_colors,
@@ -42,6 +63,15 @@ impl DetectorConfig {
                 .map(|background| background.name().to_owned())
                 .to_vec(),
             times: TimeOfDay::ALL.map(|time| time.name().to_owned()).to_vec(),
+        }
+    }
+
+    /// The judge's detector for things of these names.
+    pub fn judge(names: Vec<String>, own_colors: Vec<Vec<String>>) -> Self {
+        Self {
+            backbone: Backbone::Separable,
+            widths: [48, 96, 160, 160],
+            ..Self::mini(names, own_colors)
         }
     }
 
@@ -63,6 +93,9 @@ impl DetectorConfig {
                 "widths {:?} must be multiples of 8 from 8 to {MAX_WIDTH}",
                 config.widths
             ));
+        }
+        if config.backbone == Backbone::Separable && config.widths[2] != config.widths[3] {
+            return Err("the last two widths of a separable backbone are one".into());
         }
         if config.names.is_empty() || config.names.len() > MAX_NAMES {
             return Err(format!(

@@ -1,8 +1,11 @@
-//! The detector's network: four halvings to a grid of 16-pixel cells, residual blocks, one head a cell and one for the whole picture.
+//! The detectors' network: a backbone down to a grid of 16-pixel cells, one head a cell and one for the whole picture.
 
 use tch::Tensor;
 
-use super::config::DetectorConfig;
+use super::{
+    config::{Backbone, DetectorConfig},
+    separable::Separable,
+};
 
 const GROUPS: i64 = 8;
 
@@ -35,29 +38,80 @@ impl Conv {
     }
 }
 
-struct Linear {
+/// A dense layer.
+pub(super) struct Linear {
     weight: Tensor,
     bias: Tensor,
 }
 
 impl Linear {
-    fn new<E>(take: Take<'_, E>, name: &str, from: i64, to: i64) -> Result<Self, E> {
+    pub(super) fn new<E>(take: Take<'_, E>, name: &str, from: i64, to: i64) -> Result<Self, E> {
         Ok(Self {
             weight: take(&format!("{name}.weight"), &[to, from])?,
             bias: take(&format!("{name}.bias"), &[to])?,
         })
     }
 
-    fn forward(&self, x: &Tensor) -> Tensor {
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
     }
 }
 
-/// The network.
-pub struct DetectorNet {
+/// Four halvings with two residual blocks: the critic's backbone.
+struct Halvings {
     down: Vec<Conv>,
     middle: [Conv; 2],
     deep: [Conv; 2],
+}
+
+impl Halvings {
+    fn new<E>(config: &DetectorConfig, take: Take<'_, E>) -> Result<Self, E> {
+        let [a, b, c, d] = config.widths;
+        Ok(Self {
+            down: [(3, a), (a, b), (b, c), (c, d)]
+                .iter()
+                .enumerate()
+                .map(|(index, &(from, to))| Conv::new(take, &format!("down.{index}"), from, to, 2))
+                .collect::<Result<_, E>>()?,
+            middle: [
+                Conv::new(take, "middle.0", c, c, 1)?,
+                Conv::new(take, "middle.1", c, c, 1)?,
+            ],
+            deep: [
+                Conv::new(take, "deep.0", d, d, 1)?,
+                Conv::new(take, "deep.1", d, d, 1)?,
+            ],
+        })
+    }
+
+    /// `(b, 3, side, side)` to `(b, cells, d)`.
+    fn forward(&self, pictures: &Tensor) -> Tensor {
+        let residual = |x: Tensor, block: &[Conv; 2]| &x + block[1].forward(&block[0].forward(&x));
+        // Channels last is the layout that the CPU's convolutions are fastest in.
+        let mut x = pictures
+            .permute([0, 2, 3, 1])
+            .contiguous()
+            .permute([0, 3, 1, 2]);
+        for (index, conv) in self.down.iter().enumerate() {
+            x = conv.forward(&x);
+            if index == 2 {
+                x = residual(x, &self.middle);
+            }
+        }
+        // (b, d, g, g) -> (b, g * g, d)
+        residual(x, &self.deep).flatten(2, 3).transpose(1, 2)
+    }
+}
+
+/// What makes cells of pictures.
+enum Body {
+    Halvings(Halvings),
+    Separable(Separable),
+}
+
+/// The network.
+pub struct DetectorNet {
+    body: Body,
     neck: Linear,
     cells: Linear,
     scene: Linear,
@@ -74,21 +128,12 @@ pub struct Raw {
 impl DetectorNet {
     /// Builds the network of parameters that `take` gives.
     pub fn new<E>(config: &DetectorConfig, take: Take<'_, E>) -> Result<Self, E> {
-        let [a, b, c, d] = config.widths;
+        let d = config.widths[3];
         Ok(Self {
-            down: [(3, a), (a, b), (b, c), (c, d)]
-                .iter()
-                .enumerate()
-                .map(|(index, &(from, to))| Conv::new(take, &format!("down.{index}"), from, to, 2))
-                .collect::<Result<_, E>>()?,
-            middle: [
-                Conv::new(take, "middle.0", c, c, 1)?,
-                Conv::new(take, "middle.1", c, c, 1)?,
-            ],
-            deep: [
-                Conv::new(take, "deep.0", d, d, 1)?,
-                Conv::new(take, "deep.1", d, d, 1)?,
-            ],
+            body: match config.backbone {
+                Backbone::Halvings => Body::Halvings(Halvings::new(config, take)?),
+                Backbone::Separable => Body::Separable(Separable::new(config, take)?),
+            },
             neck: Linear::new(take, "neck", d, d)?,
             cells: Linear::new(take, "cells", d, config.cell_channels())?,
             scene: Linear::new(take, "scene", 2 * d, config.scene_channels())?,
@@ -97,21 +142,10 @@ impl DetectorNet {
 
     /// `pictures`: `(b, 3, side, side)` in -1..1, of the parameters' kind.
     pub fn forward(&self, pictures: &Tensor) -> Raw {
-        let residual = |x: Tensor, block: &[Conv; 2]| &x + block[1].forward(&block[0].forward(&x));
-        // Channels last is the layout that the CPU's convolutions are fastest in.
-        let mut x = pictures
-            .permute([0, 2, 3, 1])
-            .contiguous()
-            .permute([0, 3, 1, 2]);
-        for (index, conv) in self.down.iter().enumerate() {
-            x = conv.forward(&x);
-            if index == 2 {
-                x = residual(x, &self.middle);
-            }
-        }
-        let x = residual(x, &self.deep);
-        // (b, d, g, g) -> (b, g * g, d)
-        let tokens = x.flatten(2, 3).transpose(1, 2);
+        let tokens = match &self.body {
+            Body::Halvings(body) => body.forward(pictures),
+            Body::Separable(body) => body.forward(pictures),
+        };
         let pooled = Tensor::cat(
             &[
                 tokens.mean_dim([1].as_slice(), false, None),

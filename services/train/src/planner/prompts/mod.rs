@@ -14,7 +14,8 @@ pub use nouns::{Nouns, plural};
 
 use body::{body, capitalised};
 use setting::{PLACES, TIME_SCENES, time};
-use things::{article, pick};
+pub use things::article;
+use things::pick;
 
 /// A prompt and what it says.
 #[derive(Clone, Debug)]
