@@ -3,7 +3,8 @@
 Cargo resolves features for the crates that it is asked for, so `cargo test -p one-crate` would
 compile half of the dependencies a second time. Hence everything is built as one workspace,
 exactly as `cargo test --workspace` and `deploy/quickstart` do, and the test programs are run one
-after another from here. `bench NAME` builds the same way and runs a benchmark instead. A suite is
+after another from here. `bench NAME` builds the same way and runs a benchmark instead, `eval SUITE`
+draws and judges a suite of prompts with the default model. A suite is
 a crate (`proto`, `models`, ...), a file or folder of tests/tests (`faults`, `chaos`, ...), a script of
 tests/deploy (`helm`, `dashboards`, ...), or one of OWN; some take options of their own, and those in
 PROGRAMS run the program of their name when they get any.
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_TESTS = "atelier-tests"
@@ -35,6 +38,9 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTI
 def main() -> int:
     if sys.argv[1:2] == ["bench"]:
         return bench(sys.argv[2:])
+    if sys.argv[1:2] == ["eval"]:
+        build_programs()
+        return evaluate(ROOT, sys.argv[2:])
     if is_program(sys.argv[1:]):
         return become(sys.argv[1], sys.argv[2:])
     options = parse_options()
@@ -85,9 +91,13 @@ def is_program(arguments) -> bool:
 
 def become(name: str, arguments):
     """Builds everything, then becomes a program of ours."""
-    subprocess.run(["cargo", "build", *CARGO, "--lib", "--bins"], cwd=ROOT, check=True)
+    build_programs()
     program = ROOT / "target/release" / name
     os.execv(program, [str(program), *arguments])
+
+
+def build_programs() -> None:
+    subprocess.run(["cargo", "build", *CARGO, "--lib", "--bins"], cwd=ROOT, check=True)
 
 
 def bench_names() -> list:
@@ -102,7 +112,8 @@ def parse_options() -> argparse.Namespace:
         description="Builds everything once and runs the tests: all, or those of one suite.",
         epilog="Examples: deploy/test; deploy/test domain; deploy/test faults -- --nocapture hangs; "
         "deploy/test chaos --seed 7 --json chaos.json; deploy/test simulate --workers 2000; "
-        "deploy/test fuzz messages::report 600; deploy/test bench farm --requests 2000. "
+        "deploy/test fuzz messages::report 600; deploy/test bench farm --requests 2000; "
+        "deploy/test eval tests/prompts/eval.jsonl --json eval.json. "
         "ATELIER_TEST_LIMIT_S bounds one test program, 1800 seconds unless set.",
     )
     parser.add_argument("suite", nargs="?", help="a suite as 'deploy/test list' names it")

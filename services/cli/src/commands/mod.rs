@@ -9,6 +9,7 @@ mod deliver;
 pub mod doctor;
 pub mod down;
 pub mod download;
+pub mod eval;
 mod files;
 mod follow;
 pub mod inspect;

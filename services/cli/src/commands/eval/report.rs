@@ -1,0 +1,157 @@
+//! The run as tables.
+
+use std::fmt::Write;
+
+use super::summary::{Cell, Summary};
+use crate::show::Table;
+
+/// Everything that people want to know of a run.
+pub fn text(summary: &Summary) -> String {
+    let mut text = String::new();
+    let arms: Vec<&str> = ORDER
+        .into_iter()
+        .filter(|arm| summary.arms.contains_key(*arm))
+        .collect();
+    let rows = |of: &dyn Fn(&str) -> Vec<(String, Cell)>| -> Vec<(String, Vec<Cell>)> {
+        let first = arms.first().map(|arm| of(arm)).unwrap_or_default();
+        first
+            .iter()
+            .enumerate()
+            .map(|(row, (name, _))| {
+                (
+                    name.clone(),
+                    arms.iter().map(|arm| of(arm)[row].1).collect(),
+                )
+            })
+            .collect()
+    };
+    let categories = rows(&|arm| {
+        summary.arms[arm]
+            .iter()
+            .map(|(name, cell)| (name.clone(), *cell))
+            .collect()
+    });
+    let atoms = rows(&|arm| {
+        summary.atoms[arm]
+            .iter()
+            .map(|(k, cell)| (format!("{k} atoms"), *cell))
+            .collect()
+    });
+    text += &table("all correct", &arms, &categories, |cell| cell.all_correct);
+    text += &table("all correct by atoms", &arms, &atoms, |cell| {
+        cell.all_correct
+    });
+    text += &table("checks right", &arms, &categories, |cell| cell.share);
+    text += &costs(summary);
+    text += &duels(summary);
+    text += &judge(summary);
+    text
+}
+
+/// Arms in the order of the tables' columns.
+const ORDER: [&str; 6] = [
+    "off",
+    "best_of_n",
+    "fast_first",
+    "fast",
+    "full_first",
+    "full",
+];
+
+fn percent(share: f64) -> String {
+    format!("{:.1}", 100.0 * share)
+}
+
+/// One line a row with its number of prompts, one column an arm; in percent.
+fn table(
+    title: &'static str,
+    arms: &[&str],
+    rows: &[(String, Vec<Cell>)],
+    of: impl Fn(&Cell) -> f64,
+) -> String {
+    let headings: Vec<&'static str> = ORDER.into_iter().filter(|arm| arms.contains(arm)).collect();
+    let mut table = Table::new(&[&[title, "n"][..], &headings].concat());
+    for (name, cells) in rows {
+        let n = cells.first().map_or(0, |cell| cell.n).to_string();
+        let shares: Vec<String> = cells.iter().map(|cell| percent(of(cell))).collect();
+        let mut row = vec![name.as_str(), n.as_str()];
+        row.extend(shares.iter().map(String::as_str));
+        table.row(&row);
+    }
+    table.text() + "\n"
+}
+
+fn costs(summary: &Summary) -> String {
+    let mut table = Table::new(&[
+        "a prompt",
+        "device s",
+        "drawings",
+        "rounds",
+        "without picture",
+        "mended",
+        "broken",
+    ]);
+    for arm in ORDER {
+        let Some(cost) = summary.cost.get(arm) else {
+            continue;
+        };
+        let critique = summary.critique_by_arm.get(arm);
+        let number =
+            |of: Option<u32>| of.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        table.row(&[
+            arm,
+            &format!("{:.2}", cost.device_s),
+            &format!("{:.2}", cost.drawings),
+            &format!("{:.2}", cost.rounds),
+            &cost.failed.to_string(),
+            &number(critique.map(|critique| critique.mended)),
+            &number(critique.map(|critique| critique.broken)),
+        ]);
+    }
+    table.text() + "\n"
+}
+
+fn duels(summary: &Summary) -> String {
+    let mut table = Table::new(&[
+        "against each other",
+        "elo",
+        "95 %",
+        "wins",
+        "losses",
+        "ties",
+    ]);
+    for (name, versus) in &summary.elo {
+        table.row(&[
+            &name.replace("_vs_", " vs "),
+            &format!("{:+.0}", versus.elo.value),
+            &format!("{:+.0} to {:+.0}", versus.elo.low, versus.elo.high),
+            &versus.wins.to_string(),
+            &versus.losses.to_string(),
+            &versus.ties.to_string(),
+        ]);
+    }
+    if summary.elo.is_empty() {
+        String::new()
+    } else {
+        table.text() + "\n"
+    }
+}
+
+/// The judge's own errors beside what it says.
+fn judge(summary: &Summary) -> String {
+    let mut text = format!("judge: {}\n", summary.judge.judge);
+    for error in &summary.judge.errors {
+        let (wrong, what) = match error.right {
+            true => (error.number - error.accepted.min(error.number), "rejected"),
+            false => (error.accepted, "accepted"),
+        };
+        let share = 100.0 * f64::from(wrong) / f64::from(error.number.max(1));
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  wrongly {what} {wrong} of {} pictures with {}: {share:.1} %",
+            error.number, error.pictures
+        );
+    }
+    text
+}
