@@ -270,7 +270,8 @@ async fn what_was_drawn_for_a_tenant_is_not_drawn_for_it_again() -> Result<()> {
         .join("objects")
         .join(object_key::artifact(image.sha256, image.media_type));
     let good = std::fs::read(&file)?;
-    let damages: [fn(&[u8]) -> Vec<u8>; 4] = [
+    type Damage = fn(&[u8]) -> Vec<u8>;
+    let damages: [Damage; 4] = [
         |_| Vec::new(),
         |pointer| pointer[..pointer.len() / 2].to_vec(),
         |_| br#"{"outcome":"returned"}"#.to_vec(),

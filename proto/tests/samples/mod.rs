@@ -405,8 +405,11 @@ pub fn fix() -> Fix {
     }
 }
 
+/// Samples by the names of their files.
+type Named<T> = Vec<(&'static str, T)>;
+
 /// What a look that found something wrong leads to.
-pub fn remedies() -> (Vec<(&'static str, JobOffer)>, Vec<(&'static str, Report)>) {
+pub fn remedies() -> (Named<JobOffer>, Named<Report>) {
     let mut offers = offers();
     if let Work::Plan(work) = &mut offers[0].1.work {
         work.findings = vec!["cat was not found (found: nothing of the kind)".into()];

@@ -181,7 +181,7 @@ fn plan(engine: &mut TorchEngine, prompt: &str, think: Think) -> PlanOutput {
         think,
         ..PlanInput::default()
     };
-    let output = engine.plan(&input, &mut Patient).unwrap();
+    let output = engine.plan(&input, &mut Patient).expect("a plan");
     assert_eq!(output.plan.validate(), Ok(()), "{prompt}");
     output
 }

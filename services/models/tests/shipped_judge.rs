@@ -15,10 +15,10 @@ fn model() -> PathBuf {
 }
 
 fn wrong(judge: &Judge, truth: serde_json::Value) -> Vec<String> {
-    let truth: Truth = serde_json::from_value(truth).unwrap();
-    truth.check().unwrap();
+    let truth: Truth = serde_json::from_value(truth).expect("a truth");
+    truth.check().expect("a truth that can be judged");
     let picture = image::open(model().join("cat-and-balloon.png"))
-        .unwrap()
+        .expect("the shipped picture")
         .into_rgb8();
     let findings = judge.grade(&truth, &picture);
     findings

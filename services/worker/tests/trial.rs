@@ -94,6 +94,7 @@ fn inspect_says_what_a_checkpoint_is() {
         names,
         [
             "detector",
+            "judge",
             "planner",
             "renderer/transformer",
             "renderer/vae"

@@ -81,8 +81,8 @@ pub fn check(request: &Request) -> Result<(), Violation> {
         }
         check_place(request, job)?;
     }
-    let rounds = request.decisions.iter().map(|decision| decision.round);
-    if !rounds.clone().is_sorted() || rounds.last().is_some_and(|last| last > request.round) {
+    let mut rounds = request.decisions.iter().map(|decision| decision.round);
+    if !rounds.clone().is_sorted() || rounds.next_back().is_some_and(|last| last > request.round) {
         return Err(Violation::Decisions);
     }
     if !(1..=request.max_rounds).contains(&request.round) {

@@ -144,7 +144,7 @@ fn findings(fail: u32, fixes: usize) -> Findings {
     }
     let failed: Vec<String> = (0..fail).map(|k| format!("k{k}")).collect();
     let fix = |n: usize| Fix {
-        kind: if n % 2 == 0 {
+        kind: if n.is_multiple_of(2) {
             FixKind::Add
         } else {
             FixKind::Recolor

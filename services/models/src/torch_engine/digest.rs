@@ -87,6 +87,8 @@ fn of_file(path: &Path) -> io::Result<Sha256> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     #[test]
@@ -107,9 +109,9 @@ mod tests {
         let same = model("two", b"weights", "a.safetensors");
         let other_bytes = model("three", b"Weights", "a.safetensors");
         let other_name = model("four", b"weights", "b.safetensors");
-        assert_eq!(digest(&[one.clone()]), digest(&[same.clone()]));
-        assert_ne!(digest(&[one.clone()]), digest(&[other_bytes.clone()]));
-        assert_ne!(digest(&[one.clone()]), digest(&[other_name]));
+        assert_eq!(digest(from_ref(&one)), digest(from_ref(&same)));
+        assert_ne!(digest(from_ref(&one)), digest(from_ref(&other_bytes)));
+        assert_ne!(digest(from_ref(&one)), digest(&[other_name]));
         let swapped = digest(&[other_bytes.clone(), one.clone()]);
         assert_ne!(digest(&[one.clone(), other_bytes]), swapped);
         let missing = root.path().join("missing");

@@ -190,7 +190,7 @@ impl Drawn {
 fn first_picture(trace: &Trace) -> Option<Sha256> {
     let is_first =
         |job: &&TraceJob| job.kind == JobKind::Render && job.round == 1 && job.artifact.is_some();
-    let job = trace.jobs.iter().filter(is_first).next_back()?;
+    let job = trace.jobs.iter().rfind(is_first)?;
     Some(job.artifact.as_ref()?.sha256)
 }
 

@@ -147,9 +147,10 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
     if !wrong.is_empty() {
         let more = wrong.len().saturating_sub(TOLD);
         wrong.truncate(TOLD);
-        let more = (more > 0)
-            .then(|| format!("\n  and {more} more"))
-            .unwrap_or_default();
+        let more = match more {
+            0 => String::new(),
+            more => format!("\n  and {more} more"),
+        };
         return Err(format!(
             "lines that are no cases; nothing was drawn\n{}{more}",
             show::multiline(&wrong.join("\n"))

@@ -329,7 +329,13 @@ mod tests {
             name: String::new(),
             bytes: Bytes::from_static(b"GIF89a"),
         };
-        let bad = retouch("x", &[rubbish.clone()], None, None, Fidelity::Low);
+        let bad = retouch(
+            "x",
+            std::slice::from_ref(&rubbish),
+            None,
+            None,
+            Fidelity::Low,
+        );
         assert_eq!(field_of(bad).as_deref(), Some("image"));
         for mask in [
             rubbish,
