@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use atelier_proto::{http::SubmitRequest, job::JobKind};
+use anyhow::{Context, Result, bail, ensure};
+use atelier_proto::{RequestId, http::SubmitRequest, job::JobKind};
 use atelier_tests::{Api, Sandbox, prompt, sha256};
 
 /// Two cores draw it in some seconds; other tests may run beside it.
 const LONG: Duration = Duration::from_secs(300);
 
 /// The same request makes the same bytes in another process that has drawn some of its words in another picture before.
-async fn drawn_again(api: &Api, request: &SubmitRequest, bytes: &[u8]) -> Result<()> {
+async fn drawn_again(
+    api: &Api,
+    request: &SubmitRequest,
+    first: RequestId,
+    bytes: &[u8],
+) -> Result<()> {
     let between = prompt("a dog and a cat on the moon");
     let between = api.submit(&between).await?.id;
     api.succeeded(between, LONG).await?;
@@ -20,10 +25,10 @@ async fn drawn_again(api: &Api, request: &SubmitRequest, bytes: &[u8]) -> Result
     };
     let again = api.submit(&anew).await?.id;
     api.succeeded(again, LONG).await?;
-    ensure!(
-        api.picture(again).await? == bytes,
-        "drawn again it is another picture"
-    );
+    if api.picture(again).await? != bytes {
+        let (first, again) = (api.trace(first).await?, api.trace(again).await?);
+        bail!("drawn again it is another picture: {first:#?}\n{again:#?}");
+    }
     // And asked for once more it need not be drawn.
     let kept = api.submit(request).await?.id;
     api.succeeded(kept, LONG).await?;
@@ -67,7 +72,7 @@ async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
 
     worker.program.kill()?;
     let _other = sandbox.real_worker("other", &[])?;
-    drawn_again(api, &request, &bytes).await?;
+    drawn_again(api, &request, id, &bytes).await?;
     let trace = api.trace(id).await?;
     let plan = trace.plan.context("it was planned")?;
     let nouns: Vec<&str> = plan

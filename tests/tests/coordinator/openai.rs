@@ -148,6 +148,20 @@ async fn all_pictures_are_accepted_or_none() -> Result<()> {
             .all(|(_, state)| *state == RequestState::Canceled))
     })
     .await?;
+    // The same call finds room later: what was canceled for the lack of it does not count.
+    let wish = json!({"prompt": "cats", "n": 4});
+    let refused = api.post(PATH, &wish, Some("mine")).await?;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    sandbox.administer(&["tenant", "set", "test", "--queue-limit", "10"])?;
+    let _call = wait_for(api, wish, Some("mine"));
+    in_time("all are there", SOON, async || {
+        let all = requests(api).await?;
+        let active = all
+            .iter()
+            .filter(|(_, state)| *state == RequestState::Active);
+        Ok(active.count() == 4)
+    })
+    .await?;
     let wrong = api.call(Method::POST, PATH).body("prompt=x").send().await?;
     assert_eq!(wrong.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     Ok(())

@@ -44,6 +44,8 @@ use crate::farm::Farm;
 const MAX_BODY_BYTES: usize = MAX_REFERENCES * MAX_REFERENCE_BYTES / 3 * 4 + (1 << 20);
 /// Memory for bodies of submits that are being read and decoded, in KiB.
 const BODY_BUDGET_KIB: usize = 512 << 10;
+/// Edits whose pictures are decoded at once: a small file may take 128 MiB.
+const MOST_RETOUCHING: usize = 4;
 /// A caller may be silent for this long in the middle of a body.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,8 @@ pub struct Api {
     signer: signed::Signer,
     /// In KiB; what is taken of it is being read and decoded.
     body_budget: Arc<Semaphore>,
+    /// Edits whose pictures are being decoded.
+    retouching: Arc<Semaphore>,
 }
 
 /// What the command line says of this API.
@@ -136,6 +140,7 @@ pub fn router(
         signer: signed::Signer::default(),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
+        retouching: Arc::new(Semaphore::new(MOST_RETOUCHING)),
     };
     let router = routes()
         .into_iter()

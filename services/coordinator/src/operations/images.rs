@@ -1,9 +1,9 @@
 //! Several pictures of one wish: as many requests, which are accepted together or not at all.
 
-use atelier_domain::NewRequest;
+use atelier_domain::{Graph, NewRequest};
 use atelier_platform::artifacts;
 use atelier_proto::{
-    RequestId, Sha256, TenantId, TraceContext,
+    ArtifactRef, RequestId, Sha256, TenantId, TraceContext,
     http::SubmitRequest,
     job::{NamedReference, Think},
 };
@@ -33,7 +33,21 @@ pub struct Wanted {
     pub brought: Option<TraceContext>,
 }
 
-/// Accepts all of `wanted`, in the order of their seeds; when one is not accepted, those that were are canceled.
+/// Why requests of a call are canceled that was not accepted as a whole.
+const NOT_ALL: &str = "canceled: not all of its call were accepted";
+/// Most times that one key begins anew after it was not accepted as a whole.
+const MOST_TURNS: u32 = 32;
+
+/// What all requests of a call have in common, stored.
+struct Common {
+    direct_plan: ArtifactRef,
+    given: Option<Graph>,
+    /// Seed of the first.
+    seed: u64,
+}
+
+/// Accepts all of `wanted`, in the order of their seeds; when one is not accepted, those that were are canceled. A call that comes again with its
+/// key after that begins anew.
 pub async fn submit_all(
     farm: &Farm,
     tenant: TenantId,
@@ -47,35 +61,35 @@ pub async fn submit_all(
         (None, Think::Off) => (None, direct_plan::put(farm, prompt).await?),
         (None, Think::Fast | Think::Full) => (None, direct_plan::describe(prompt)),
     };
-    let first = wanted.request.seed.unwrap_or_else(|| farm.ids.seed());
-    let submissions = (0..wanted.n).map(|index| Submission {
-        tenant,
-        start: NewRequest {
-            id: farm.ids.request(),
-            seed: first.wrapping_add(u64::from(index)),
-            think: wanted.request.think,
-            max_rounds: wanted.request.max_rounds.unwrap_or(1),
-            candidates: wanted.request.candidates.unwrap_or(1),
-            limits: submit::limits(&wanted.request),
-            direct_plan,
-            given: given.clone(),
-            plan_only: false,
-        },
-        idempotency_key: wanted
-            .idempotency_key
-            .as_deref()
-            .map(|key| own_key(key, index)),
-        body_sha256: wanted.body_sha256,
-        brought: wanted.brought,
-        model: farm.model.to_string(),
-        prompt: prompt.clone(),
-        priority: wanted.request.priority,
-        steps: wanted.request.steps,
-        size: wanted.request.size,
-        use_cache: wanted.request.cache.unwrap_or(true),
-        pictures: wanted.pictures.clone(),
-        webhook: None,
-    });
+    let common = Common {
+        direct_plan,
+        given,
+        seed: wanted.request.seed.unwrap_or_else(|| farm.ids.seed()),
+    };
+    for turn in 0..MOST_TURNS {
+        let all = submit_turn(farm, tenant, &wanted, &common, turn).await?;
+        if !all.iter().any(is_left_over) {
+            return Ok(all);
+        }
+        drop_all(farm, tenant, new_ids(&all), NOT_ALL).await;
+    }
+    Err(SubmitError::KeyTaken)
+}
+
+/// Whether it is of an earlier turn.
+fn is_left_over(one: &Submitted) -> bool {
+    one.view.reason.as_deref() == Some(NOT_ALL)
+}
+
+async fn submit_turn(
+    farm: &Farm,
+    tenant: TenantId,
+    wanted: &Wanted,
+    common: &Common,
+    turn: u32,
+) -> Result<Vec<Submitted>, SubmitError> {
+    let submissions =
+        (0..wanted.n).map(|index| submission(farm, tenant, wanted, common, (index, turn)));
     let accepted = join_all(submissions.map(|one| submit::enqueue(farm, one))).await;
     let mut all = Vec::with_capacity(accepted.len());
     let mut refused = None;
@@ -88,16 +102,45 @@ pub async fn submit_all(
     match refused {
         None => Ok(all),
         Some(error) => {
-            let new = new_ids(&all);
-            drop_all(
-                farm,
-                tenant,
-                new,
-                "canceled: not all of its call were accepted",
-            )
-            .await;
+            drop_all(farm, tenant, new_ids(&all), NOT_ALL).await;
             Err(error)
         }
+    }
+}
+
+fn submission(
+    farm: &Farm,
+    tenant: TenantId,
+    wanted: &Wanted,
+    common: &Common,
+    (index, turn): (u32, u32),
+) -> Submission {
+    let Wanted { request, .. } = wanted;
+    let key = wanted.idempotency_key.as_deref();
+    Submission {
+        tenant,
+        start: NewRequest {
+            id: farm.ids.request(),
+            seed: common.seed.wrapping_add(u64::from(index)),
+            think: request.think,
+            max_rounds: request.max_rounds.unwrap_or(1),
+            candidates: request.candidates.unwrap_or(1),
+            limits: submit::limits(request),
+            direct_plan: common.direct_plan,
+            given: common.given.clone(),
+            plan_only: false,
+        },
+        idempotency_key: key.map(|key| own_key(key, index, turn)),
+        body_sha256: wanted.body_sha256,
+        brought: wanted.brought,
+        model: farm.model.to_string(),
+        prompt: request.prompt.clone(),
+        priority: request.priority,
+        steps: request.steps,
+        size: request.size,
+        use_cache: request.cache.unwrap_or(true),
+        pictures: wanted.pictures.clone(),
+        webhook: None,
     }
 }
 
@@ -117,7 +160,7 @@ pub fn new_ids(all: &[Submitted]) -> Vec<RequestId> {
 }
 
 /// The idempotency key of one picture of a call. No caller of the other endpoints uses it by accident.
-fn own_key(key: &str, index: u32) -> String {
-    let digest = artifacts::digest(format!("picture {index} of {key}").as_bytes());
+fn own_key(key: &str, index: u32, turn: u32) -> String {
+    let digest = artifacts::digest(format!("picture {index} of {key}, turn {turn}").as_bytes());
     format!("images-{digest}")
 }

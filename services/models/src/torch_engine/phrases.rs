@@ -61,7 +61,10 @@ impl Words for Phrases<'_> {
             }
             pictures.push(picture.map(|(picture, _)| picture));
         }
-        let mut states = self.text.states(&phrases).map_err(failed)?.into_iter();
+        // Each by itself: in company low bits come out differently, and a picture that is drawn again would depend on what is kept from others.
+        let alone = |phrase: &String| self.text.states(std::slice::from_ref(phrase));
+        let states: Result<Vec<_>, _> = phrases.iter().map(alone).collect();
+        let mut states = states.map_err(failed)?.into_iter().flatten();
         let base = states.next().ok_or_else(|| failed("no text states"))?;
         let things = plan
             .elements

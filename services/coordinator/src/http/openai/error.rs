@@ -123,13 +123,15 @@ impl Refusal {
         }
     }
 
-    /// It takes longer than a call may wait.
-    pub fn too_slow(seconds: u64) -> Self {
-        let message = format!(
-            "there was no picture within {seconds} s, and the work was stopped: POST /v1/requests waits for nothing"
-        );
+    /// It takes longer than a call may wait. What goes on can be waited for again.
+    pub fn too_slow(seconds: u64, goes_on: bool) -> Self {
+        let what = match goes_on {
+            true => "the work goes on: come again with the same idempotency key",
+            false => "the work was stopped: POST /v1/requests waits for nothing",
+        };
+        let message = format!("there was no picture within {seconds} s, and {what}");
         Self {
-            again: Some(false),
+            again: Some(goes_on),
             ..Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "server_error",

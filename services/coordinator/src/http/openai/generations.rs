@@ -107,7 +107,7 @@ pub async fn answer(
         return Ok(stream::answer(api, tenant, one, held, call, headers));
     }
     let reply = &call.wish.reply;
-    let drawn = waiting::all(&api, tenant, &submitted).await?;
+    let drawn = waiting::all(&api, tenant, &submitted, &held).await?;
     held.release();
     let shows = drawn
         .iter()

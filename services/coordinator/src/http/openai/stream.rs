@@ -58,18 +58,20 @@ async fn tell(
     call: Call,
     sender: mpsc::Sender<sse::Event>,
 ) {
-    let drawing = waiting::bounded(&api, follow(&api, tenant, &one, &call, &sender));
+    let drawing = waiting::bounded(&api, &held, follow(&api, tenant, &one, &call, &sender));
     let last = tokio::select! {
         // The reader is gone: so is what it waited for.
         () = sender.closed() => return,
         drawn = drawing => match drawn {
-            Ok(event) => {
-                held.release();
-                event
-            }
+            Ok(event) => event,
             Err(refusal) => ImageEvent::Error { error: refusal.detail() },
         },
     };
+    match last {
+        // It ended without a picture, or was given up.
+        ImageEvent::Error { .. } => drop(held),
+        _ => held.release(),
+    }
     let _ = sender.send(to_sse(&last)).await;
 }
 

@@ -28,6 +28,10 @@ pub struct Held {
     farm: Farm,
     tenant: TenantId,
     ids: Vec<RequestId>,
+    /// The request of the first picture.
+    first: Option<RequestId>,
+    /// Whether the caller can come again for them.
+    goes_on: bool,
 }
 
 /// A picture that was drawn.
@@ -47,6 +51,8 @@ impl Held {
         Self {
             farm: farm.clone(),
             tenant,
+            first: submitted.first().map(|one| one.view.id),
+            goes_on: has_key,
             ids: match has_key {
                 true => Vec::new(),
                 false => new_ids(submitted),
@@ -78,23 +84,30 @@ pub async fn all(
     api: &Api,
     tenant: TenantId,
     submitted: &[Submitted],
+    held: &Held,
 ) -> Result<Vec<Drawn>, Refusal> {
     let waits = submitted
         .iter()
         .map(|one| one_of(&api.farm, tenant, one.view.id));
-    bounded(api, try_join_all(waits)).await
+    bounded(api, held, try_join_all(waits)).await
 }
 
 /// Waits for `pictures` as long as a call may, or until the coordinator stops.
 pub async fn bounded<T>(
     api: &Api,
+    held: &Held,
     pictures: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
-    tokio::select! {
-        done = pictures => done,
-        () = tokio::time::sleep(api.settings.longest_wait) => Err(Refusal::too_slow(api.settings.longest_wait.as_secs())),
-        () = api.stop.cancelled() => Err(Refusal::stopping()),
-    }
+    let longest = api.settings.longest_wait;
+    let refusal = tokio::select! {
+        done = pictures => return done,
+        () = tokio::time::sleep(longest) => Refusal::too_slow(longest.as_secs(), held.goes_on),
+        () = api.stop.cancelled() => Refusal::stopping(),
+    };
+    Err(match held.first {
+        Some(id) => refusal.about(id),
+        None => refusal,
+    })
 }
 
 async fn one_of(farm: &Farm, tenant: TenantId, id: RequestId) -> Result<Drawn, Refusal> {
