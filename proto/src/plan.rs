@@ -173,6 +173,23 @@ pub enum Predicate {
     InFrontOf,
 }
 
+impl Predicate {
+    /// As people say it: `left of`.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::LeftOf => "left of",
+            Self::RightOf => "right of",
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::On => "on",
+            Self::In => "in",
+            Self::Near => "near",
+            Self::Behind => "behind",
+            Self::InFrontOf => "in front of",
+        }
+    }
+}
+
 /// One node of the plan's graph: one render job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {

@@ -3,7 +3,7 @@
 use atelier_proto::{
     http::{Cost, RequestState},
     job::JobKind,
-    plan::{BBox, Plan, Predicate, Question},
+    plan::{BBox, Plan, Question},
     report::Kept,
     review::{Decision, Fix, FixKind, OutcomeMark},
     trace::{Trace, TraceJob},
@@ -30,21 +30,6 @@ pub fn place(place: &BBox) -> String {
     format!("x {x0}-{x1} %, y {y0}-{y1} %")
 }
 
-/// `left of`.
-pub const fn predicate(predicate: Predicate) -> &'static str {
-    match predicate {
-        Predicate::LeftOf => "left of",
-        Predicate::RightOf => "right of",
-        Predicate::Above => "above",
-        Predicate::Below => "below",
-        Predicate::On => "on",
-        Predicate::In => "in",
-        Predicate::Near => "near",
-        Predicate::Behind => "behind",
-        Predicate::InFrontOf => "in front of",
-    }
-}
-
 /// A check as a question.
 pub fn question(question: &Question) -> String {
     match question {
@@ -58,7 +43,7 @@ pub fn question(question: &Question) -> String {
             subject,
             predicate: how,
             object,
-        } => format!("is {} {} {}?", line(subject), predicate(*how), line(object)),
+        } => format!("is {} {} {}?", line(subject), how.words(), line(object)),
         Question::Text { expect } => format!("does it say {:?}?", line(expect)),
     }
 }

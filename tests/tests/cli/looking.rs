@@ -1,6 +1,11 @@
 //! Ways to look at a farm: YAML, `top`, `open`, pictures in the terminal, manual pages.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -44,16 +49,21 @@ fn top(home: &Home) -> Result<()> {
     ensure!(seen["active"][0]["prompt"] == "a cat [slow:400]", "{seen}");
     ensure!(seen["workers"][0]["device"] == "double", "{seen}");
     // Without a terminal it goes on in plain text, until somebody ends it.
-    let child = home
+    let mut child = home
         .command(&["top", "--interval", "1"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()?;
-    std::thread::sleep(Duration::from_millis(2_500));
+    let stdout = child.stdout.take().context("it is piped")?;
+    let mut shown = BufReader::new(stdout);
+    let mut out = String::new();
+    while out.matches("Farm at").count() < 2 {
+        ensure!(shown.read_line(&mut out)? > 0, "{out}");
+    }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
-    let (out, _) = check(0, &["top"], &child.wait_with_output()?)?;
-    ensure!(out.matches("Farm at").count() >= 2, "{out}");
+    shown.read_to_string(&mut out)?;
+    check(0, &["top"], &child.wait_with_output()?)?;
     ensure!(out.contains(" a second;"), "{out}");
     Ok(())
 }

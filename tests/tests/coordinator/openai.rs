@@ -97,6 +97,7 @@ async fn a_caller_that_goes_away_cancels_unless_it_can_come_again() -> Result<()
     assert_eq!(begun.len(), 6);
     // It comes again, and waits for the same ones.
     let call = wait_for(api, wish, Some("mine"));
+    // Room for what must not happen: a cancel, or further requests.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(requests(api).await?, begun);
     let active = begun

@@ -10,7 +10,7 @@ use atelier_proto::{
     review::{Answer, Review},
     trace::{Trace, TraceJob},
 };
-use atelier_story::words::{self, asked, costs, place, plan_of, predicate, share, time};
+use atelier_story::words::{self, asked, costs, place, plan_of, share, time};
 
 use super::{Table, line, short};
 
@@ -143,7 +143,7 @@ fn tell_plan(out: &mut String, plan: &Plan) {
         let _ = writeln!(
             out,
             "  relation   {subject} {} {object}",
-            predicate(relation.predicate)
+            relation.predicate.words()
         );
     }
     for stage in &plan.stages {

@@ -289,12 +289,6 @@ fn predicate(words: &str) -> Option<Predicate> {
         .map(|(predicate, _)| *predicate)
 }
 
-/// The planner's words for a predicate.
-pub fn words_of_predicate(predicate: Predicate) -> &'static str {
-    let known = PREDICATES.iter().find(|(one, _)| *one == predicate);
-    known.map_or("near", |(_, words)| words[0])
-}
-
 /// Without a leading article.
 fn bare(words: &str) -> String {
     let words = words.trim();

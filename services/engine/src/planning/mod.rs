@@ -164,7 +164,7 @@ fn told(broken: Broken, elements: &[Element]) -> String {
             )
         }
         Broken::Relation(subject, predicate, object) => {
-            let words = elements::words_of_predicate(predicate);
+            let words = predicate.words();
             let (subject, object) = (&elements[subject].id, &elements[object].id);
             format!("contradicts the rest and is not so in the layout: {subject} {words} {object}")
         }

@@ -9,7 +9,7 @@ use atelier_proto::{
 };
 
 use super::text::{Esc, row};
-use crate::words::{line, place, predicate};
+use crate::words::{line, place};
 
 pub fn tell(out: &mut String, trace: &Trace) {
     if trace.plan.is_none() && trace.thought.is_none() && trace.earlier_plans.is_empty() {
@@ -65,7 +65,7 @@ fn about(out: &mut String, plan: &Plan) {
         }
     }
     for relation in &plan.relations {
-        let how = predicate(relation.predicate);
+        let how = relation.predicate.words();
         row(
             out,
             "Relation",

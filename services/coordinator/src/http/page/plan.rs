@@ -93,7 +93,7 @@ fn written(plan: &Plan) -> Markup {
         @if !plan.relations.is_empty() {
             ul.relations {
                 @for relation in &plan.relations {
-                    li { (relation.subject) " " em { (words::predicate(relation.predicate)) } " " (relation.object) }
+                    li { (relation.subject) " " em { (relation.predicate.words()) } " " (relation.object) }
                 }
             }
         }

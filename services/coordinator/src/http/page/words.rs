@@ -3,7 +3,7 @@
 use atelier_proto::{
     http::{JobView, RequestState, RequestView},
     job::JobKind,
-    plan::{BBox, Plan, Predicate, Question},
+    plan::{BBox, Plan, Question},
     review::Score,
 };
 use maud::{Markup, html};
@@ -97,21 +97,6 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// How one thing stands to another.
-pub fn predicate(predicate: Predicate) -> &'static str {
-    match predicate {
-        Predicate::LeftOf => "left of",
-        Predicate::RightOf => "right of",
-        Predicate::Above => "above",
-        Predicate::Below => "below",
-        Predicate::On => "on",
-        Predicate::In => "in",
-        Predicate::Near => "near",
-        Predicate::Behind => "behind",
-        Predicate::InFrontOf => "in front of",
-    }
-}
-
 /// A check as a question.
 pub fn question(plan: &Plan, question: &Question) -> String {
     let noun = |id: &str| {
@@ -135,7 +120,7 @@ pub fn question(plan: &Plan, question: &Question) -> String {
         } => format!(
             "Is the {} {} the {}?",
             noun(subject),
-            predicate(*how),
+            how.words(),
             noun(object)
         ),
         Question::Text { expect } => format!("Does it say \u{201c}{expect}\u{201d}?"),

@@ -1,7 +1,7 @@
 //! What is wrong with a picture, in sentences for whoever plans it again.
 
 use atelier_proto::{
-    plan::{Plan, Predicate, Question},
+    plan::{Plan, Question},
     review::{Answer, MAX_FINDING_BYTES, MAX_FINDINGS, Review, Verdict},
 };
 
@@ -36,7 +36,7 @@ fn sentence(plan: &Plan, question: &Question, verdict: &Verdict) -> String {
         } => format!(
             "{} is not {} {}",
             noun(subject),
-            words(*predicate),
+            predicate.words(),
             noun(object)
         ),
         Question::Text { expect } => format!("the text {expect:?} is not there"),
@@ -44,18 +44,4 @@ fn sentence(plan: &Plan, question: &Question, verdict: &Verdict) -> String {
     let mut sentence = format!("{wanted} (found: {})", verdict.found);
     sentence.truncate(sentence.floor_char_boundary(MAX_FINDING_BYTES));
     sentence
-}
-
-const fn words(predicate: Predicate) -> &'static str {
-    match predicate {
-        Predicate::LeftOf => "left of",
-        Predicate::RightOf => "right of",
-        Predicate::Above => "above",
-        Predicate::Below => "below",
-        Predicate::On => "on",
-        Predicate::In => "in",
-        Predicate::Near => "near",
-        Predicate::Behind => "behind",
-        Predicate::InFrontOf => "in front of",
-    }
 }
