@@ -20,6 +20,9 @@ pub const RANK: i64 = 8;
 /// What the product of both matrices is multiplied with is this over the rank.
 pub const ALPHA: f64 = 16.0;
 
+/// The file of an adapter's tensors, as PEFT names it.
+const FILE: &str = "adapter_model.safetensors";
+
 /// Fresh matrices in f32: random ones that read (`lora_A`), zeros that write (`lora_B`), so that nothing is changed yet.
 pub fn fresh(config: &DecoderConfig, seed: u64) -> Vec<(String, Tensor)> {
     let (hidden, inner) = (config.hidden, config.intermediate);
@@ -54,6 +57,11 @@ pub fn fresh(config: &DecoderConfig, seed: u64) -> Vec<(String, Tensor)> {
     tensors
 }
 
+/// The matrices of an adapter that [`export`] wrote.
+pub fn trained(dir: &Path) -> anyhow::Result<Vec<(String, Tensor)>> {
+    Ok(Weights::load_file(&dir.join(FILE))?.tensors()?)
+}
+
 /// The decoder with the adapter as it is now; gradients flow back to the master.
 pub fn adapted(config: &DecoderConfig, base: &Weights, master: &Master) -> anyhow::Result<Decoder> {
     let adapter = Adapter::new(&master.weights(Kind::BFloat16), RANK, ALPHA);
@@ -63,10 +71,7 @@ pub fn adapted(config: &DecoderConfig, base: &Weights, master: &Master) -> anyho
 /// Writes the averaged adapter in bf16 with its configuration, as PEFT (<https://github.com/huggingface/peft>) does.
 pub fn export(master: &Master, dir: &Path, facts: &serde_json::Value) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    write_tensors(
-        &master.average(Kind::BFloat16),
-        &dir.join("adapter_model.safetensors"),
-    )?;
+    write_tensors(&master.average(Kind::BFloat16), &dir.join(FILE))?;
     let config = json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

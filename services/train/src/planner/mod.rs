@@ -55,6 +55,9 @@ pub struct Args {
     verbose: bool,
     #[command(flatten)]
     options: Options,
+    /// Start from this trained adapter instead of a fresh one.
+    #[arg(long, value_name = "DIR")]
+    start: Option<PathBuf>,
     /// Highest learning rate.
     #[arg(long, default_value_t = 1e-3)]
     rate: f64,
@@ -108,7 +111,10 @@ fn train(args: &Args, base: &Gguf) -> anyhow::Result<()> {
     let (mut session, saved) = Session::open(&args.options)?;
     let config = DecoderConfig::from_gguf(base)?;
     let weights = base.weights(Kind::BFloat16)?;
-    let mut master = Master::new(lora::fresh(&config, args.options.seed));
+    let mut master = Master::new(match &args.start {
+        Some(dir) => lora::trained(dir)?,
+        None => lora::fresh(&config, args.options.seed),
+    });
     let mut optimizer = Optimizer::new(&master, |_, _| Rule::AdamW);
     if let Some(saved) = &saved {
         master.restore(saved)?;

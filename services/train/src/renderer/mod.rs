@@ -38,6 +38,9 @@ pub struct Args {
         default_value = ".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     )]
     language: PathBuf,
+    /// Start from the transformer in this folder, as this recipe exports it, instead of a fresh one.
+    #[arg(long, value_name = "DIR")]
+    start: Option<PathBuf>,
     /// Only compute the text states of all phrases and keep them in the run's folder.
     #[arg(long)]
     phrases_only: bool,
@@ -84,7 +87,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let config = network::config();
-    let mut master = network::fresh(&config)?;
+    let mut master = match &args.start {
+        Some(dir) => network::trained(dir)?,
+        None => network::fresh(&config)?,
+    };
     let mut optimizer = Optimizer::new(&master, network::rule);
     if let Some(state) = state {
         master.restore(&state)?;

@@ -1,5 +1,7 @@
 //! The small transformer: its shape and how its parameters start.
 
+use std::path::Path;
+
 use atelier_models::{
     renderer::klein::{Transformer, TransformerConfig},
     weights::Weights,
@@ -31,6 +33,12 @@ pub fn fresh(config: &TransformerConfig) -> anyhow::Result<Master> {
     let weights = Weights::fresh(start);
     Transformer::load(config, &weights)?;
     open_gates(config, &weights)?;
+    Ok(Master::new(weights.tensors()?))
+}
+
+/// The parameters that the recipe exported to a folder.
+pub fn trained(dir: &Path) -> anyhow::Result<Master> {
+    let weights = Weights::load_file(&dir.join("transformer/diffusion_pytorch_model.safetensors"))?;
     Ok(Master::new(weights.tensors()?))
 }
 

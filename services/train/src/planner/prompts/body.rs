@@ -26,8 +26,8 @@ pub struct Body {
 pub fn body(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
     match rng.random_range(0..100) {
         0..=6 => tags(nouns, number, rng),
-        7..=22 => placed(nouns, number, rng),
-        23..=52 if number >= 2 => related(nouns, number, rng),
+        7..=28 => placed(nouns, number, rng),
+        29..=58 if number >= 2 => related(nouns, number, rng),
         _ => listed(nouns, number, rng),
     }
 }
