@@ -150,25 +150,20 @@ fn own_size((width, height): (u32, u32)) -> Size {
     }
 }
 
-/// The middle of a picture at another size; one that has the size is left as it is, to the bit.
+/// The middle of a picture at another size; one that has the size is left as it is, to the bit. It is cut before it is scaled: scaled first, a
+/// picture of one pixel's height would be as large as the scale is.
 fn fit(picture: &RgbImage, size: Size) -> RgbImage {
     let Size { width, height } = size;
-    if picture.dimensions() == (width, height) {
+    let (wide, high) = picture.dimensions();
+    if (wide, high) == (width, height) {
         return picture.clone();
     }
     let scale = |to: u32, from: u32| f64::from(to) / f64::from(from.max(1));
-    let scale = scale(width, picture.width()).max(scale(height, picture.height()));
-    let side = |from: u32, least: u32| ((f64::from(from) * scale).round() as u32).max(least);
-    let (wide, high) = (side(picture.width(), width), side(picture.height(), height));
-    let grown = resize(picture, wide, high, Filter::Bicubic);
-    imageops::crop_imm(
-        &grown,
-        (wide - width) / 2,
-        (high - height) / 2,
-        width,
-        height,
-    )
-    .to_image()
+    let scale = scale(width, wide).max(scale(height, high));
+    let side = |to: u32, from: u32| ((f64::from(to) / scale).round() as u32).clamp(1, from.max(1));
+    let (w, h) = (side(width, wide), side(height, high));
+    let middle = imageops::crop_imm(picture, (wide - w) / 2, (high - h) / 2, w, h).to_image();
+    resize(&middle, width, height, Filter::Bicubic)
 }
 
 /// White where a mask is transparent, black elsewhere.
@@ -345,6 +340,27 @@ mod tests {
         ] {
             assert_eq!(field_of(edit(Some(mask))).as_deref(), Some("mask"));
         }
+    }
+
+    #[test]
+    fn the_middle_is_taken_and_nothing_larger_than_both_is_made() {
+        // Scaled before it is cut, the first would take 51 GB.
+        for (came, size) in [
+            ((4_096, 1), (64, 2_048)),
+            ((1, 4_096), (2_048, 64)),
+            ((1, 1), (2_048, 2_048)),
+        ] {
+            let (width, height) = size;
+            let fitted = fit(&picture(came.0, came.1), Size { width, height });
+            assert_eq!(fitted.dimensions(), size, "{came:?}");
+        }
+        // Its left and right thirds are outside.
+        let wide = RgbImage::from_fn(192, 64, |x, _| {
+            Rgb([if (64..128).contains(&x) { 200 } else { 10 }; 3])
+        });
+        let (width, height) = (128, 128);
+        let middle = fit(&wide, Size { width, height });
+        assert!(middle.pixels().all(|pixel| pixel.0 == [200; 3]));
     }
 
     #[test]
