@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Webhooks, Workers},
+    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Turns, Webhooks, Workers},
     http, loops,
     metrics::Metrics,
     store::{Store, StoreOptions},
@@ -27,6 +27,8 @@ use crate::{
 const MOST_WAITING: usize = 1_024;
 /// Ended requests whose traces may wait; more are found by reconcile.
 const MOST_TRACES: usize = 4_096;
+/// Pictures, of edits those of a whole call, that are decoded at once: a small file may take 128 MiB.
+const MOST_DECODING: usize = 4;
 /// A worker that was not heard for this long is not counted any more.
 const SILENCE: Duration = Duration::from_secs(15);
 /// Wait before an unreachable database is tried again at start.
@@ -98,6 +100,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         webhook_terms: config.webhooks(),
         public_url: config.public_url.as_deref().map(Into::into),
         posted: PostedJobs::default(),
+        decoding: Turns::new(MOST_DECODING),
         stream: epoch,
         life: life.clone(),
         intake,

@@ -171,6 +171,17 @@ impl Hand {
 
     /// Says how far a job is.
     pub async fn progress(&self, offer: &JobOffer, step: u32, total: u32) -> Result<()> {
+        self.preview(offer, step, total, None).await
+    }
+
+    /// The same, with how the picture looks.
+    pub async fn preview(
+        &self,
+        offer: &JobOffer,
+        step: u32,
+        total: u32,
+        preview_png: Option<Vec<u8>>,
+    ) -> Result<()> {
         let progress = Progress {
             job: offer.job,
             attempt: offer.attempt,
@@ -179,7 +190,7 @@ impl Hand {
             kind: offer.work.kind(),
             step,
             total,
-            preview_png: None,
+            preview_png,
             computed: Vec::new(),
         };
         let subject = self.bus.names().progress(offer.request);
@@ -206,11 +217,10 @@ impl Hand {
 
     /// Stores a picture that differs by `shade` and makes it an outcome.
     pub async fn rendered(&self, shade: u8) -> Result<Outcome> {
-        let mut png = Vec::new();
-        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([shade, 0, 0]));
-        image::DynamicImage::from(picture)
-            .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)?;
-        let image = self.artifacts.put(png.into(), MediaType::Png).await?;
+        let image = self
+            .artifacts
+            .put(png(shade)?.into(), MediaType::Png)
+            .await?;
         Ok(Outcome::Rendered {
             image,
             size: Size {
@@ -252,6 +262,15 @@ impl Hand {
         let bytes = serde_json::to_vec(value)?;
         Ok(self.artifacts.put(bytes.into(), MediaType::Json).await?)
     }
+}
+
+/// A small picture of one shade.
+pub fn png(shade: u8) -> Result<Vec<u8>> {
+    let mut png = Vec::new();
+    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([shade, 0, 0]));
+    image::DynamicImage::from(picture)
+        .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)?;
+    Ok(png)
 }
 
 /// Day, night made from it, and one check per answer wanted.

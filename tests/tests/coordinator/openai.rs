@@ -15,7 +15,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::hand::Hand;
+use crate::hand::{Hand, png};
 
 const PATH: &str = "/v1/images/generations";
 const SOON: Duration = Duration::from_secs(20);
@@ -62,6 +62,7 @@ async fn a_link_of_one_coordinator_is_good_at_every_other() -> Result<()> {
     let anybody = two.api.with_key(None)?;
     let file = anybody.get(path).await?;
     assert_eq!(file.headers()["content-type"], "image/jpeg");
+    let tag = file.headers()["etag"].clone();
     let picture = image::load_from_memory(&file.bytes().await?)?;
     assert_eq!((picture.width(), picture.height()), (8, 8));
     let (start, end) = path.split_at(path.len() - 1);
@@ -74,6 +75,53 @@ async fn a_link_of_one_coordinator_is_good_at_every_other() -> Result<()> {
         let refused = anybody.get(&wrong).await?;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{wrong}");
     }
+    // Who has it, or wants no bytes, is answered without it: it is not even read.
+    std::fs::remove_dir_all(sandbox.folder().join("objects"))?;
+    let call = anybody.call(Method::GET, path);
+    let known = call.header("if-none-match", &tag).send().await?;
+    assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+    let head = anybody.call(Method::HEAD, path).send().await?;
+    assert_eq!(
+        (head.status(), &head.headers()["etag"]),
+        (StatusCode::OK, &tag)
+    );
+    assert_eq!(head.headers()["content-type"], "image/jpeg");
+    assert!(!head.headers().contains_key("content-length"));
+    assert!(anybody.get(path).await?.status().is_server_error());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_that_cannot_be_read_costs_that_preview_only() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let hand = Hand::new(&sandbox).await?;
+    let wish = json!({"prompt": "a cat", "quality": "low", "output_format": "jpeg", "stream": true, "partial_images": 3});
+    let mut events = coordinator.api.post(PATH, &wish, None).await?;
+    let job = hand.next(JobKind::Render).await?;
+    let mut text = String::new();
+    // The stream may not listen yet.
+    while !text.contains("partial_image\n") {
+        hand.preview(&job.offer, 1, 4, Some(png(1)?)).await?;
+        let chunk = tokio::time::timeout(Duration::from_millis(200), events.chunk()).await;
+        if let Ok(chunk) = chunk {
+            text.push_str(std::str::from_utf8(&chunk?.context("the stream goes on")?)?);
+        }
+    }
+    hand.preview(&job.offer, 2, 4, Some(b"no picture".to_vec()))
+        .await?;
+    hand.preview(&job.offer, 3, 4, Some(png(2)?)).await?;
+    while !text.contains("\"partial_image_index\":1") {
+        text.push_str(std::str::from_utf8(
+            &events.chunk().await?.context("the stream goes on")?,
+        )?);
+    }
+    hand.finish(job, hand.rendered(9).await?).await?;
+    text.push_str(&events.text().await?);
+    assert!(
+        text.contains("event: image_generation.completed\n"),
+        "{text}"
+    );
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod end_rates;
 mod pass;
 mod posted;
 mod trust;
+mod turns;
 mod webhooks;
 mod workers;
 
@@ -22,6 +23,7 @@ pub use end_rates::EndRates;
 pub use pass::Pass;
 pub use posted::PostedJobs;
 pub use trust::{Evidence, Trust};
+pub use turns::Turns;
 pub use webhooks::Webhooks;
 pub use workers::Workers;
 
@@ -72,6 +74,8 @@ pub struct Farm {
     pub public_url: Option<Arc<str>>,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
+    /// Turns at decoding the pictures that users send.
+    pub decoding: Turns,
     /// Start and end of this process.
     pub life: Lifecycle,
     /// Epoch of the stream of jobs, 0 while there is none.

@@ -112,7 +112,7 @@ pub async fn answer(
 }
 
 /// Whether `If-None-Match` names the file, by weak comparison.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let lines = headers.get_all(header::IF_NONE_MATCH).into_iter();
     lines
         .filter_map(|line| line.to_str().ok())

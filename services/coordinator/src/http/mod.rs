@@ -38,14 +38,14 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
 
 use self::{caller::KnownKeys, session::Sessions};
-use crate::farm::Farm;
+use crate::farm::{Farm, Turns};
 
 /// Longest body of a submit, in bytes: every picture as base64, and its prompt.
 const MAX_BODY_BYTES: usize = MAX_REFERENCES * MAX_REFERENCE_BYTES / 3 * 4 + (1 << 20);
 /// Memory for bodies of submits that are being read and decoded, in KiB.
 const BODY_BUDGET_KIB: usize = 512 << 10;
-/// Edits whose pictures are decoded at once: a small file may take 128 MiB.
-const MOST_RETOUCHING: usize = 4;
+/// Drawn pictures that are written in another format at once.
+const MOST_CONVERTING: usize = 4;
 /// A caller may be silent for this long in the middle of a body.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
 
@@ -69,8 +69,8 @@ pub struct Api {
     signer: signed::Signer,
     /// In KiB; what is taken of it is being read and decoded.
     body_budget: Arc<Semaphore>,
-    /// Edits whose pictures are being decoded.
-    retouching: Arc<Semaphore>,
+    /// Turns at writing drawn pictures in another format.
+    converting: Turns,
 }
 
 /// What the command line says of this API.
@@ -140,7 +140,7 @@ pub fn router(
         signer: signed::Signer::default(),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
-        retouching: Arc::new(Semaphore::new(MOST_RETOUCHING)),
+        converting: Turns::new(MOST_CONVERTING),
     };
     let router = routes()
         .into_iter()

@@ -1,17 +1,19 @@
 //! `GET /v1/files/{token}`: a picture for whoever has a link to it, until the link ends. No key is asked for: the token is signed with a secret
 //! that all coordinators of a farm share, and says which file, in which format, until when.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use atelier_pictures::Format;
 use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
 use atelier_proto::{ArtifactRef, MediaType, Sha256};
 use axum::{
+    body::{Body, Bytes},
     extract::{Path, State, rejection::PathRejection},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{Method, StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use tokio::sync::OnceCell;
 
@@ -94,27 +96,50 @@ pub async fn handler(
         bytes: claim.bytes,
         media_type: MediaType::Png,
     };
-    let (ending, media_type) = match claim.format {
-        Format::Png => {
-            let name = format!("atelier-{}.png", short(picture.sha256));
-            return Ok(file::answer(&api.farm.artifacts, &picture, &name, &asked).await?);
-        }
-        Format::Jpeg { .. } => ("jpg", "image/jpeg"),
-        Format::WebP => ("webp", "image/webp"),
+    if claim.format == Format::Png {
+        let name = format!("atelier-{}.png", short(picture.sha256));
+        return Ok(file::answer(&api.farm.artifacts, &picture, &name, &asked).await?);
+    }
+    converted(&api, &picture, claim.format, &asked).await
+}
+
+/// The picture in another format. That takes a processor and needs no key, so that it is done only for who has it not yet and wants the bytes.
+async fn converted(
+    api: &Api,
+    picture: &ArtifactRef,
+    format: Format,
+    asked: &Asked,
+) -> Result<Response, ApiError> {
+    let (ending, media_type, written) = match format {
+        Format::Png => ("png", "image/png", "png".to_owned()),
+        Format::Jpeg { quality } => ("jpg", "image/jpeg", format!("jpeg{quality}")),
+        Format::WebP => ("webp", "image/webp", "webp".to_owned()),
     };
-    let png = api.farm.artifacts.get(&picture, MAX_ARTIFACT_BYTES).await?;
-    let converted = openai::converted(png, claim.format).await;
-    let bytes = converted.map_err(|_| ApiError::damaged())?;
-    let name = format!(
-        "inline; filename=\"atelier-{}.{ending}\"",
-        short(picture.sha256)
-    );
-    let headers = [
-        (header::CONTENT_TYPE, media_type.to_owned()),
-        (header::CONTENT_DISPOSITION, name),
+    let tag = format!("\"{}-{written}\"", picture.sha256);
+    let shared = AppendHeaders([
+        (header::ETAG, tag.clone()),
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ]);
+    if file::is_known(&asked.headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, shared).into_response());
+    }
+    let name = format!("atelier-{}.{ending}", short(picture.sha256));
+    let described = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("inline; filename=\"{name}\""),
+        ),
     ];
-    Ok((headers, bytes).into_response())
+    if asked.method == Method::HEAD {
+        // Nobody knows its length before it is made: an empty body would say 0.
+        let unknown = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+        return Ok((shared, described, unknown).into_response());
+    }
+    let png = api.farm.artifacts.get(picture, MAX_ARTIFACT_BYTES).await?;
+    let bytes = openai::converted(api, png, format).await;
+    let bytes = bytes.map_err(|_| ApiError::damaged())?;
+    Ok((shared, described, bytes).into_response())
 }
 
 fn refused(bad: Bad) -> ApiError {

@@ -242,12 +242,14 @@ async fn store_pictures(
         .enumerate()
         .map(|(index, reference)| async move {
             let decode = move || to_png(&reference.data);
-            let png = tokio::task::spawn_blocking(decode)
+            let (png, ()) = farm
+                .decoding
+                .run((), decode)
                 .await
-                .map_err(|_| SubmitError::NotConfirmed)?
-                .map_err(|error: PictureError| {
-                    invalid(format!("references[{index}].data"), error.to_string())
-                })?;
+                .map_err(|_| SubmitError::NotConfirmed)?;
+            let png = png.map_err(|error: PictureError| {
+                invalid(format!("references[{index}].data"), error.to_string())
+            })?;
             let picture = farm.artifacts.put(png, MediaType::Png).await?;
             Ok::<_, SubmitError>(NamedReference {
                 name: reference.name,

@@ -62,15 +62,15 @@ pub async fn show(
             picture.url = Some(signed::link(api, &drawn.image, reply.format, here).await?);
         }
         ResponseFormat::B64Json => {
-            let file = converted(file, reply.format).await?;
+            let file = converted(api, file, reply.format).await?;
             picture.b64_json = Some(BASE64_STANDARD.encode(file));
         }
     }
     Ok(Shown { picture, size })
 }
 
-/// A PNG file in another format; as PNG it stays as it is, with all that it says of itself.
-pub async fn converted(png: Bytes, format: Format) -> Result<Bytes, Refusal> {
+/// A PNG file in another format, in its turn; as PNG it stays as it is, with all that it says of itself.
+pub async fn converted(api: &Api, png: Bytes, format: Format) -> Result<Bytes, Refusal> {
     if format == Format::Png {
         return Ok(png);
     }
@@ -78,10 +78,9 @@ pub async fn converted(png: Bytes, format: Format) -> Result<Bytes, Refusal> {
         let picture = read(&png, &BOUNDS).map_err(|error| error.to_string())?;
         write(&picture, format, &[]).map_err(|error| error.to_string())
     };
-    let converted = tokio::task::spawn_blocking(convert).await;
-    match converted {
-        Ok(Ok(file)) => Ok(file.into()),
-        Ok(Err(error)) => Err(Refusal::failed(&format!("its picture {error}"))),
+    match api.converting.run((), convert).await {
+        Ok((Ok(file), ())) => Ok(file.into()),
+        Ok((Err(error), ())) => Err(Refusal::failed(&format!("its picture {error}"))),
         Err(error) => Err(Refusal::failed(&error.to_string())),
     }
 }

@@ -42,10 +42,13 @@ pub async fn handler(
     let mut wish = Wish::of(asked, &api.farm.model)?;
     let (prompt, size) = (wish.prompt.clone(), wish.size);
     let work = move || retouch(&prompt, &form.images, form.mask.as_ref(), size, fidelity);
-    let turn = api.retouching.acquire().await;
-    let made = tokio::task::spawn_blocking(work).await;
-    drop(turn);
-    let made = made.map_err(|error| Refusal::failed(&error.to_string()))??;
+    let (made, held) = api
+        .farm
+        .decoding
+        .run(held, work)
+        .await
+        .map_err(|error| Refusal::failed(&error.to_string()))?;
+    let made = made?;
     let pictures = store(&api.farm, made.pictures).await?;
     drop(held);
     // An edit says itself what is done: there is nothing to think about, and nothing known to check.

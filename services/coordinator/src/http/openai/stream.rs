@@ -106,8 +106,15 @@ async fn follow(
                 () = &mut changed => break,
                 Some(Some(message)) = step => {
                     let Ok(read) = decode::<Progress>(&message.payload) else { continue };
-                    if let Some((index, png)) = partials.take(read.body) {
-                        let event = partial(call, farm.ids.now_s(), index, png).await?;
+                    if let Some(png) = partials.due(read.body) {
+                        let event = match partial(api, call, partials.told, png).await {
+                            Ok(event) => event,
+                            Err(error) => {
+                                tracing::debug!(request = %id, ?error, "an unreadable preview");
+                                continue;
+                            }
+                        };
+                        partials.told += 1;
                         if sender.send(to_sse(&event)).await.is_err() {
                             break;
                         }
@@ -130,31 +137,28 @@ impl Partials {
         Self { wanted, told: 0 }
     }
 
-    fn take(&mut self, progress: Progress) -> Option<(u32, Vec<u8>)> {
+    /// The preview of a progress, if it is one to tell.
+    fn due(&self, progress: Progress) -> Option<Vec<u8>> {
         if self.told == self.wanted || progress.kind != JobKind::Render {
             return None;
         }
         let png = progress.preview_png?;
         let due = u64::from(progress.step) * u64::from(self.wanted + 1)
             >= u64::from(progress.total) * u64::from(self.told + 1);
-        if !due {
-            return None;
-        }
-        self.told += 1;
-        Some((self.told - 1, png))
+        due.then_some(png)
     }
 }
 
-async fn partial(call: &Call, now_s: u64, index: u32, png: Vec<u8>) -> Result<ImageEvent, Refusal> {
+async fn partial(api: &Api, call: &Call, index: u32, png: Vec<u8>) -> Result<ImageEvent, Refusal> {
     let reply = &call.wish.reply;
     let file = match reply.format {
         Format::Png => png.into(),
-        format => converted(png.into(), format).await?,
+        format => converted(api, png.into(), format).await?,
     };
     let partial = Partial {
         b64_json: BASE64_STANDARD.encode(file),
         partial_image_index: index,
-        created_at: now_s,
+        created_at: api.farm.ids.now_s(),
         size: reply.asked_size.clone(),
         quality: reply.quality,
         background: Background::Opaque,
@@ -224,7 +228,11 @@ mod tests {
         for wanted in 0..=3 {
             let mut partials = Partials::new(wanted);
             let told: Vec<_> = (0..=8)
-                .filter_map(|n| Some((n, partials.take(step(JobKind::Render, n, 8, true))?.0)))
+                .filter_map(|n| {
+                    partials.due(step(JobKind::Render, n, 8, true))?;
+                    partials.told += 1;
+                    Some((n, partials.told - 1))
+                })
                 .collect();
             let expected: &[(u32, u32)] = match wanted {
                 0 => &[],
@@ -234,9 +242,9 @@ mod tests {
             };
             assert_eq!(told, expected);
         }
-        let mut partials = Partials::new(1);
-        assert_eq!(partials.take(step(JobKind::Plan, 8, 8, true)), None);
-        assert_eq!(partials.take(step(JobKind::Render, 8, 8, false)), None);
-        assert!(partials.take(step(JobKind::Render, 1, 0, true)).is_some());
+        let partials = Partials::new(1);
+        assert_eq!(partials.due(step(JobKind::Plan, 8, 8, true)), None);
+        assert_eq!(partials.due(step(JobKind::Render, 8, 8, false)), None);
+        assert!(partials.due(step(JobKind::Render, 1, 0, true)).is_some());
     }
 }
