@@ -13,6 +13,7 @@ use atelier_proto::{
 use atelier_tests::{Api, Sandbox, in_time};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tokio::task::JoinHandle;
 
 use crate::hand::{Hand, png};
@@ -159,6 +160,35 @@ async fn a_caller_that_goes_away_cancels_unless_it_can_come_again() -> Result<()
     assert_eq!(answer.status(), StatusCode::CONFLICT);
     assert_eq!(answer.headers()["x-should-retry"], "false");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_during_the_commit_cancels_too() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let hasty = Api::patient(
+        api.base(),
+        Some(&sandbox.own_key()?),
+        Duration::from_secs(2),
+    )?;
+    let mut database = sandbox.database().await?;
+    let mut commit = database.begin().await?;
+    sqlx::query("LOCK TABLE requests IN SHARE MODE")
+        .execute(&mut *commit)
+        .await?;
+    let wish = json!({"prompt": "a cat", "n": 3});
+    assert!(wait_for(&hasty, wish, None).await?.is_err());
+    // Until the coordinator has seen that, too.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(requests(api).await?, []);
+    commit.rollback().await?;
+    in_time("all are there and canceled", SOON, async || {
+        let all = requests(api).await?;
+        let canceled = |(_, state): &(_, _)| *state == RequestState::Canceled;
+        Ok(all.len() == 3 && all.iter().all(canceled))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::future::try_join_all;
+use tracing::Instrument;
 
 use super::{
     Refusal,
@@ -34,7 +35,7 @@ use crate::{
     },
     operations::{
         images::{Wanted, submit_all},
-        submit,
+        submit::{self, Submitted},
     },
 };
 
@@ -89,7 +90,6 @@ pub async fn answer(
     call: Call,
 ) -> Result<Response, Refusal> {
     let key = idempotency_key(head)?;
-    let has_key = key.is_some();
     let wanted = Wanted {
         request: call.request(),
         n: call.wish.n,
@@ -98,8 +98,7 @@ pub async fn answer(
         idempotency_key: key,
         brought: trace_context(head),
     };
-    let mut submitted = submit_all(&api.farm, tenant, wanted).await?;
-    let held = Held::new(&api.farm, tenant, &submitted, has_key);
+    let (mut submitted, held) = submit_held(&api, tenant, wanted).await?;
     let headers = headers(&submitted, &call.ignored);
     if call.wish.reply.stream.is_some()
         && let Some(one) = submitted.pop()
@@ -125,6 +124,25 @@ pub async fn answer(
         usage: usage(&call.wish.prompt, &call.inputs, &sizes),
     };
     Ok((headers, Json(body)).into_response())
+}
+
+/// Submits in a task of its own: a call that goes away in the middle of the commit goes away after it, too, and what it wanted is canceled.
+async fn submit_held(
+    api: &Api,
+    tenant: TenantId,
+    wanted: Wanted,
+) -> Result<(Vec<Submitted>, Held), Refusal> {
+    let farm = api.farm.clone();
+    let submit = async move {
+        let has_key = wanted.idempotency_key.is_some();
+        let submitted = submit_all(&farm, tenant, wanted).await?;
+        let held = Held::new(&farm, tenant, &submitted, has_key);
+        Ok((submitted, held))
+    };
+    // What comes of it when nobody waits any more is dropped at its end.
+    let task = tokio::spawn(submit.in_current_span());
+    task.await
+        .map_err(|error| Refusal::failed(&error.to_string()))?
 }
 
 impl Call {
