@@ -35,7 +35,8 @@ COPY LICENSE NOTICE /usr/share/doc/atelier/
 USER 65532:65532
 ENV ATELIER_MODEL=/opt/atelier/models/atelier-mini \
     ATELIER_LANGUAGE=/opt/atelier/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
-    ATELIER_ADMIN_LISTEN=0.0.0.0:9700 ATELIER_LOG_FORMAT=json
+    ATELIER_ADMIN_LISTEN=0.0.0.0:9700 ATELIER_LOG_FORMAT=json \
+    OMP_WAIT_POLICY=passive
 EXPOSE 9700
 HEALTHCHECK --interval=10s --timeout=5s --start-period=900s --retries=6 \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9700; printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3 | grep -q ' 200 '"]

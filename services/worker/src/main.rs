@@ -1,5 +1,7 @@
 //! `atelier-worker`: one process, one device, one model.
 
+mod spin;
+
 use std::process::ExitCode;
 
 use atelier_platform::{Lifecycle, telemetry};
@@ -7,6 +9,7 @@ use atelier_worker::{app, config::Config, trial};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    spin::rest();
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|first| first == "try") {
         return trial::run(arguments);

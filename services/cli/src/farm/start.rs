@@ -182,6 +182,11 @@ impl Farm {
             if let Some(url) = &database {
                 command.env("ATELIER_DATABASE_URL", url);
             }
+            // A worker sees to that itself, by starting once more: this spares it that.
+            let said = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"].map(std::env::var_os);
+            if said.iter().all(Option::is_none) {
+                command.env("OMP_WAIT_POLICY", "passive");
+            }
             command
         };
         // Longer than they take by themselves to finish what they have in hand.
