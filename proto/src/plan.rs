@@ -362,6 +362,11 @@ pub enum Question {
         /// Element id.
         object: String,
     },
+    /// Is the picture in this light?
+    Light {
+        /// Time of day, for example `night`.
+        expect: String,
+    },
     /// Is this text in the picture?
     Text {
         /// The text.
@@ -378,6 +383,7 @@ impl Question {
             Self::Color { .. } => "color",
             Self::Position { .. } => "position",
             Self::Relation { .. } => "relation",
+            Self::Light { .. } => "light",
             Self::Text { .. } => "text",
         }
     }

@@ -62,6 +62,8 @@ pub enum FixKind {
     Erase,
     /// Draws the thing that is there in another colour.
     Recolor,
+    /// Changes the light of the whole picture, and keeps what is in it and where.
+    Relight,
 }
 
 /// What the state machine keeps of a review.
@@ -103,7 +105,7 @@ pub enum Action {
     Accept,
     /// Boxes of the best picture are painted anew.
     Repair,
-    /// Things of the best picture get another colour.
+    /// Things of the best picture get another colour, or all of it another light.
     Edit,
     /// Everything is drawn again with another seed.
     Redraw,

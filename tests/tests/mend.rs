@@ -128,6 +128,76 @@ async fn a_thing_that_is_missing_is_noticed_and_painted_and_nothing_else_changes
 }
 
 #[tokio::test]
+async fn a_picture_in_the_wrong_light_is_edited_and_then_painted_in() -> Result<()> {
+    let (sandbox, coordinator, _worker) = farm().await?;
+    let request = SubmitRequest {
+        max_rounds: Some(3),
+        ..prompt("a cat and a dog [dark] [slow:5]")
+    };
+    let (view, trace) = draw(&coordinator, &request).await?;
+    assert_eq!(view.outcome, Some(OutcomeMark::Accepted));
+    assert_eq!(actions(&trace), [(1, Action::Edit), (2, Action::Accept)]);
+    assert_eq!(trace.decisions[0].checks, ["it-is-night"]);
+    let relit = stage(&trace, "repair-2-1")?;
+    assert_eq!(relit.op.as_deref(), Some("edit"));
+    let fix = relit.fix.as_ref().context("what it mended")?;
+    assert_eq!(fix.kind, FixKind::Relight);
+    assert!(fix.instruction.contains("at night"), "{fix:?}");
+    assert_eq!((relit.artifact, &relit.kept), (view.image, &None));
+    assert!(view.cost.repair_ms > 0, "{:?}", view.cost);
+    // The things are where they were: the double draws each in a colour of its own.
+    let before = picture(&sandbox, &stage(&trace, "out")?.artifact.context("drawn")?).await?;
+    let after = picture(&sandbox, &relit.artifact.context("edited")?).await?;
+    let middle = |picture: &RgbImage, across: f32| {
+        *picture.get_pixel(
+            (across * picture.width() as f32) as u32,
+            picture.height() / 2,
+        )
+    };
+    for across in [0.25, 0.75] {
+        assert_eq!(middle(&before, across), middle(&after, across));
+    }
+
+    let both = SubmitRequest {
+        max_rounds: Some(3),
+        ..prompt("a cat, a tree and a dog [dark] [lacks:3] [slow:5]")
+    };
+    let (view, trace) = draw(&coordinator, &both).await?;
+    assert_eq!(view.outcome, Some(OutcomeMark::Accepted));
+    assert_eq!(actions(&trace), [(1, Action::Repair), (2, Action::Accept)]);
+    let ops = ["repair-2-1", "repair-2-2"].map(|id| stage(&trace, id).map(|job| job.op.clone()));
+    let [relit, painted] = ops;
+    assert_eq!(
+        (relit?.as_deref(), painted?.as_deref()),
+        (Some("edit"), Some("repair"))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_box_of_a_blended_picture_is_repainted_and_nothing_else_changes() -> Result<()> {
+    let (sandbox, coordinator, _worker) = farm().await?;
+    let request = SubmitRequest {
+        max_rounds: Some(2),
+        ..prompt("a cat and a dog [blend] [lacks:2]")
+    };
+    let (view, trace) = draw(&coordinator, &request).await?;
+    assert_eq!(view.outcome, Some(OutcomeMark::Accepted));
+    assert_eq!(actions(&trace), [(1, Action::Repair), (2, Action::Accept)]);
+    let (blended, mended) = (stage(&trace, "out")?, stage(&trace, "repair-2-1")?);
+    assert_eq!(blended.op.as_deref(), Some("blend"));
+    let [old, new] = [
+        picture(&sandbox, &blended.artifact.context("blended")?).await?,
+        picture(&sandbox, &mended.artifact.context("mended")?).await?,
+    ];
+    let kept = mended.kept.as_ref().context("what it kept")?;
+    let (pixels, worst) = difference_outside(kept, &old, &new)?;
+    assert_eq!((worst, kept.difference, kept.pixels), (0, 0, pixels));
+    assert_ne!(old, new);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_fails_again_and_again_is_drawn_and_planned_again_and_then_delivered_marked()
 -> Result<()> {
     let (_sandbox, coordinator, _worker) = farm().await?;

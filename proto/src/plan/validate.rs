@@ -207,6 +207,7 @@ impl Plan {
                     self.resolve_element(&from, subject)?;
                     self.resolve_element(&from, object)?;
                 }
+                Question::Light { expect } => text_fits("expected light", expect)?,
                 Question::Text { expect } => text_fits("expected text", expect)?,
             }
         }

@@ -44,6 +44,7 @@ pub fn question(question: &Question) -> String {
             predicate: how,
             object,
         } => format!("is {} {} {}?", line(subject), how.words(), line(object)),
+        Question::Light { expect } => format!("is it {}?", line(expect)),
         Question::Text { expect } => format!("does it say {:?}?", line(expect)),
     }
 }
@@ -85,6 +86,7 @@ pub fn fix(fix: &Fix) -> String {
         FixKind::Add => "adds",
         FixKind::Erase => "erases",
         FixKind::Recolor => "recolours",
+        FixKind::Relight => return format!("changes the light: {}", line(&fix.instruction)),
     };
     let (noun, words) = (line(&fix.noun), line(&fix.instruction));
     format!("{what} {noun} at {}: {words}", place(&fix.bbox))

@@ -29,7 +29,7 @@ pub struct Standing<'a> {
     pub tried: &'a [Decision],
     /// Whether the plan is not made again: it was before, or the user gave it.
     pub plan_stays: bool,
-    /// Whether boxes of the best picture can be repainted: it was drawn from the plan in use, and not blended from pictures in different light.
+    /// Whether the best picture can be mended: it was drawn from the plan in use, whose boxes and light the fixes are.
     pub mendable: bool,
 }
 
@@ -76,13 +76,8 @@ pub fn decide<'a>(standing: &Standing<'a>) -> (Decision, Vec<&'a Fix>) {
                 checks.push(check.clone());
             }
         }
-        let recolors = fixes.iter().all(|fix| fix.kind == FixKind::Recolor);
-        let (action, what) = if recolors {
-            (Action::Edit, "another colour in")
-        } else {
-            (Action::Repair, "repainting")
-        };
-        let reason = format!("{of}: {what} {} of the best picture", boxes(fixes.len()));
+        let (action, what) = mending(&fixes);
+        let reason = format!("{of}: {what} the best picture");
         return (decided(action, reason, &checks), fixes);
     }
     let again = standing.failed_again();
@@ -149,6 +144,25 @@ fn chosen(fixes: &[Fix]) -> Vec<&Fix> {
         }
     }
     chosen
+}
+
+/// What fixes are together: an edit where nothing is drawn, added or taken away.
+fn mending(fixes: &[&Fix]) -> (Action, String) {
+    let relit = |fix: &&&Fix| fix.kind == FixKind::Relight;
+    let light = fixes.iter().any(|fix| relit(&fix));
+    let painted = fixes.iter().filter(|fix| !relit(fix)).count();
+    let edits = |fix: &&Fix| matches!(fix.kind, FixKind::Recolor | FixKind::Relight);
+    let (action, what) = if fixes.iter().all(edits) {
+        (Action::Edit, "another colour in")
+    } else {
+        (Action::Repair, "repainting")
+    };
+    let what = match (light, painted) {
+        (true, 0) => "another light for".to_owned(),
+        (true, _) => format!("another light for, then {what} {} of", boxes(painted)),
+        (false, _) => format!("{what} {} of", boxes(painted)),
+    };
+    (action, what)
 }
 
 fn boxes(count: usize) -> String {

@@ -3,7 +3,7 @@
 use atelier_proto::{
     ArtifactRef,
     job::JobKind,
-    review::{Action, Decision, Findings, Fix, Score},
+    review::{Action, Decision, Findings, Fix, FixKind, Score},
 };
 
 use crate::{
@@ -194,24 +194,23 @@ impl Request {
         given || self.jobs.iter().any(planned)
     }
 
-    /// A picture of an earlier plan has none of this plan's boxes; one that is blended has no single light to repaint in.
+    /// A picture of an earlier plan has none of this plan's boxes.
     fn is_mendable(&self, best: &Best) -> bool {
-        let blends = self
-            .jobs
-            .iter()
-            .filter(|job| self.is_sink(job) && job.picture() == Some(best.image))
-            .any(|job| job.stage.as_ref().is_some_and(|stage| stage.op == "blend"));
         let in_use = self.plan.map(|plan| plan.artifact);
-        in_use == Some(self.plan_of(best.round)) && !blends
+        in_use == Some(self.plan_of(best.round))
     }
 
-    /// A round that mends boxes of `base` one after another.
+    /// A round that mends `base`, one fix after another.
     fn repair(&mut self, base: ArtifactRef, fixes: Vec<Fix>, now: Millis) {
         self.round += 1;
         let id = |round: u32, index: usize| format!("repair-{round}-{index}");
         let round = self.round;
         for (index, fix) in fixes.into_iter().enumerate() {
             let first = index == 0;
+            let op = match fix.kind {
+                FixKind::Relight => "edit",
+                FixKind::Add | FixKind::Erase | FixKind::Recolor => "repair",
+            };
             let inputs = if first {
                 Vec::new()
             } else {
@@ -220,7 +219,7 @@ impl Request {
             let place = Place {
                 stage: Some(StageNode {
                     id: id(round, index + 1),
-                    op: "repair".into(),
+                    op: op.into(),
                     inputs,
                 }),
                 repair: Some(Repair {

@@ -144,11 +144,7 @@ fn findings(fail: u32, fixes: usize) -> Findings {
     }
     let failed: Vec<String> = (0..fail).map(|k| format!("k{k}")).collect();
     let fix = |n: usize| Fix {
-        kind: if n.is_multiple_of(2) {
-            FixKind::Add
-        } else {
-            FixKind::Recolor
-        },
+        kind: [FixKind::Relight, FixKind::Add, FixKind::Recolor][n % 3],
         element: Some(format!("thing-{}", n.max(1))),
         noun: "thing".into(),
         bbox: BBox([0.0, 0.25, 0.5, 0.75]),

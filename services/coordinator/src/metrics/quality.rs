@@ -12,7 +12,9 @@ use super::Metrics;
 
 const RESULTS: [&str; 5] = ["first_try", "mended", "improved", "unmended", "unchecked"];
 const EFFECTS: [&str; 3] = ["better", "same", "worse"];
-const KINDS: [&str; 6] = ["presence", "count", "color", "position", "relation", "text"];
+const KINDS: [&str; 7] = [
+    "presence", "count", "color", "position", "relation", "light", "text",
+];
 
 impl Metrics {
     /// Counts what one request was; call it once for each, after its trace is recorded.

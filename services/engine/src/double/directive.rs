@@ -36,6 +36,8 @@ pub enum Directive {
     Hopeless,
     /// `[misses]`: about half of the checks pass, by seed.
     Misses,
+    /// `[dark]`: night is asked for and not drawn; only an edit makes it.
+    Dark,
     /// `[lacks:2]`: the second thing is left out of every drawing; only a repair paints it.
     Lacks(u8),
 }
@@ -83,6 +85,7 @@ fn parse(inside: &str) -> Option<Directive> {
     let Some((word, detail)) = inside.split_once(':') else {
         return match inside {
             "blend" => Some(Directive::Blend),
+            "dark" => Some(Directive::Dark),
             "hopeless" => Some(Directive::Hopeless),
             "misses" => Some(Directive::Misses),
             _ => None,

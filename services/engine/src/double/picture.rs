@@ -20,6 +20,9 @@ const DEFAULT_SIZE: Size = Size {
     height: 64,
 };
 
+/// What the first pixel of a picture at night is.
+const NIGHT: Rgb<u8> = Rgb([0, 0, 1]);
+
 /// Longer edge of a preview in pixels.
 const PREVIEW: u32 = 32;
 
@@ -40,7 +43,13 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
         StageOp::Edit { strength, .. } => {
             let from = read(0)?;
             let to = scene(input, from.width(), from.height());
-            mix(from, &to, |_, _| *strength)
+            let mut edited = mix(from, &to, |_, _| *strength);
+            if wishes(input).contains(&Directive::Dark)
+                && let Some(corner) = edited.get_pixel_mut_checked(0, 0)
+            {
+                *corner = NIGHT;
+            }
+            edited
         }
         StageOp::Blend { mask, .. } => {
             let (one, two) = (read(0)?, read(1)?);
@@ -66,6 +75,15 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
             })
         }
     })
+}
+
+/// Whether an edit made it night.
+pub(super) fn is_dark(image: &RgbImage) -> bool {
+    image.get_pixel_checked(0, 0) == Some(&NIGHT)
+}
+
+fn wishes(input: &RenderInput) -> Vec<Directive> {
+    directive::directives(&input.plan.caption)
 }
 
 /// How the picture looks after `done` of `steps`: from grey to itself.
@@ -127,10 +145,9 @@ fn lacks(input: &RenderInput, index: usize) -> bool {
         .plan
         .stage(&input.stage)
         .is_some_and(|stage| matches!(stage.op, StageOp::Repair { .. }));
-    let wishes = directive::directives(&input.plan.caption);
     let lacking =
         |wish: &Directive| matches!(wish, Directive::Lacks(nth) if usize::from(*nth) == index + 1);
-    !repairs && wishes.iter().any(lacking)
+    !repairs && wishes(input).iter().any(lacking)
 }
 
 /// The colour of a thing, the same in every picture.

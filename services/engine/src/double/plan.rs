@@ -49,8 +49,18 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
             },
         })
         .collect();
-    if directives(&input.prompt).contains(&Directive::Blend) {
+    let wishes = directives(&input.prompt);
+    if wishes.contains(&Directive::Blend) {
         plan.stages = blend_stages();
+    }
+    if wishes.contains(&Directive::Dark) {
+        plan.lighting = "night".into();
+        plan.checks.push(Check {
+            id: "it-is-night".into(),
+            question: Question::Light {
+                expect: plan.lighting.clone(),
+            },
+        });
     }
     let thought = Thought {
         text: nouns.join(" "),

@@ -27,7 +27,10 @@ pub(super) fn review(input: &CritiqueInput) -> Review {
             Question::Presence { element } => input.plan.element(element),
             _ => None,
         };
-        let pass = allowed(&check.id) && element.is_none_or(|element| shows(input, element));
+        let dark = picture::is_dark(&input.image);
+        let lit = !matches!(check.question, Question::Light { .. }) || dark;
+        let there = element.is_none_or(|element| shows(input, element));
+        let pass = allowed(&check.id) && there && lit;
         Verdict {
             check: check.id.clone(),
             answer: if pass { Answer::Pass } else { Answer::Fail },

@@ -55,6 +55,23 @@ pub fn caption(groups: &[Group], background: &str, lighting: &str) -> String {
     caption
 }
 
+/// Ground and light of words that end as a caption does.
+pub fn ground_and_light(words: &str) -> Option<(&str, &str)> {
+    let (_, behind) = words.rsplit_once("background: ")?;
+    let (background, light) = behind.rsplit_once(", light: ")?;
+    Some((background, light.trim_end_matches('.')))
+}
+
+/// A caption with another ground and light; one of another form stays as it is.
+pub fn elsewhere(caption: &str, background: &str, lighting: &str) -> String {
+    match caption.rsplit_once("background: ") {
+        Some((things, _)) if ground_and_light(caption).is_some() => {
+            format!("{things}background: {background}, light: {lighting}.")
+        }
+        _ => caption.to_owned(),
+    }
+}
+
 /// `a red cat in a spacesuit`, `3 red cats`.
 fn phrase(group: &Group) -> String {
     let mut words: Vec<&str> = group.color.iter().map(String::as_str).collect();

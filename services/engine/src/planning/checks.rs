@@ -4,6 +4,16 @@ use atelier_proto::plan::{Check, Plan, Question};
 
 use super::elements::Group;
 
+/// Whether the light is that of the plan, where the whole picture has one and the prompt named it. Behind all others, whose ids stay.
+pub fn light(plan: &Plan) -> Option<Check> {
+    (plan.checks.len() < atelier_proto::plan::MAX_CHECKS).then(|| Check {
+        id: format!("k{}", plan.checks.len() + 1),
+        question: Question::Light {
+            expect: plan.lighting.clone(),
+        },
+    })
+}
+
 /// Checks of a plan, the most telling first: presence, count, colour, place, relation.
 pub fn checks(plan: &Plan, groups: &[Group]) -> Vec<Check> {
     let mut questions = Vec::new();

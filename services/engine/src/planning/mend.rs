@@ -1,18 +1,22 @@
 //! From a plan and what was found in its picture to the boxes that would mend it: the difference of wanted and found layout, in pure code.
 //!
 //! What is right is kept. A missing thing is added in its box, of a counted noun's surplus the weakest that is no element's is erased, a thing in
-//! the wrong place is erased there and added where it belongs, and one in the wrong colour is painted anew where it is. Only failed checks
-//! lead to a fix, and those that the critic was surest of come first.
+//! the wrong place is erased there and added where it belongs, and one in the wrong colour is painted anew where it is. A picture in the wrong
+//! light is edited as a whole. Only failed checks lead to a fix; the light comes first, since boxes are painted in it, then those that the
+//! critic was surest of.
 
 mod contradiction;
+mod part;
 mod sentence;
 
+use super::stages;
 use atelier_proto::{
     plan::{BBox, Element, MAX_ELEMENTS, Plan, Predicate, Question, Stage, StageOp},
     review::{Answer, Fix, FixKind, MAX_FIXES, Review, Sighting, Verdict},
 };
 
 pub use contradiction::contradictory;
+use part::part_under;
 pub use sentence::findings;
 
 /// Room around an erased thing, in sides of the picture: found boxes are tight.
@@ -21,6 +25,8 @@ const AROUND: f32 = 0.02;
 const OUT_OF_PLACE: f32 = 0.1;
 /// Overlap from which a wanted thing stands in the box of one that is erased.
 const SAME_PLACE: f32 = 0.5;
+/// What another light changes.
+const WHOLE: BBox = BBox([0.0, 0.0, 1.0, 1.0]);
 
 /// Adds to a review what would mend the picture, what is wrong in words, and which of it nothing can mend.
 pub fn advise(plan: &Plan, review: &mut Review) {
@@ -51,7 +57,9 @@ pub fn fixes(plan: &Plan, review: &Review) -> Vec<Fix> {
         diff.answer(question, &verdict.check);
     }
     let mut fixes = Vec::new();
-    for change in &diff.changes {
+    let light = |change: &&Change| matches!(change.what, What::Relight(_));
+    let (first, others): (Vec<&Change>, Vec<&Change>) = diff.changes.iter().partition(light);
+    for change in first.into_iter().chain(others) {
         let made = diff.carry_out(change);
         if fixes.len() + made.len() <= MAX_FIXES {
             fixes.extend(made);
@@ -60,10 +68,21 @@ pub fn fixes(plan: &Plan, review: &Review) -> Vec<Fix> {
     fixes
 }
 
-/// The plan with one more stage, which carries out `fix` on the picture that was the result. Only what the box shall show is left in it.
+/// The plan with one more stage, which carries out `fix` on the picture that was the result. Only what the box shall show is left in it, in the
+/// words of the part of the picture that it lies in.
 pub fn with_fix(plan: &Plan, stage: &str, fix: &Fix) -> Plan {
+    let part = part_under(plan, &fix.bbox);
     let mut plan = plan.clone();
     let input = plan.sink().map(|sink| sink.id.clone()).unwrap_or_default();
+    if fix.kind == FixKind::Relight {
+        let relit = stages::relit(stage, &input, &fix.instruction);
+        plan.stages.push(relit);
+        return plan;
+    }
+    if let Some(part) = part {
+        (plan.caption, plan.background, plan.lighting) =
+            (part.caption, part.background, part.lighting);
+    }
     plan.stages.push(Stage {
         id: stage.to_owned(),
         op: StageOp::Repair {
@@ -74,7 +93,7 @@ pub fn with_fix(plan: &Plan, stage: &str, fix: &Fix) -> Plan {
     });
     let own = |element: &Element| Some(&element.id) == fix.element.as_ref();
     match fix.kind {
-        FixKind::Add | FixKind::Recolor => {
+        FixKind::Add | FixKind::Recolor | FixKind::Relight => {
             for element in plan.elements.iter_mut().filter(|element| own(element)) {
                 element.bbox = Some(fix.bbox);
             }
@@ -119,6 +138,8 @@ enum What {
         element: usize,
         at: Option<usize>,
     },
+    /// The check that asks for the light, by its place in the plan.
+    Relight(usize),
 }
 
 struct Diff<'a> {
@@ -154,6 +175,12 @@ impl Diff<'_> {
                 object,
                 predicate,
             } => self.relation(subject, *predicate, object, check),
+            Question::Light { .. } => {
+                let asked = self.plan.checks.iter().position(|one| one.id == check);
+                if let Some(asked) = asked {
+                    self.change(What::Relight(asked), check);
+                }
+            }
             // No box says where the text is.
             Question::Text { .. } => {}
         }
@@ -288,13 +315,18 @@ impl Diff<'_> {
             instruction: short(&phrase(element(index))),
             checks: change.checks.clone(),
         };
-        let erase = |at: usize, of: Option<usize>| Fix {
-            kind: FixKind::Erase,
-            element: of.map(|index| element(index).id.clone()),
-            noun: short(&self.seen[at].name),
-            bbox: widened(&self.seen[at].bbox),
-            instruction: short(&background(self.plan)),
-            checks: change.checks.clone(),
+        let erase = |at: usize, of: Option<usize>| {
+            let bbox = widened(&self.seen[at].bbox);
+            let part = part_under(self.plan, &bbox);
+            let background = part.map_or_else(String::new, |part| part.background);
+            Fix {
+                kind: FixKind::Erase,
+                element: of.map(|index| element(index).id.clone()),
+                noun: short(&self.seen[at].name),
+                bbox,
+                instruction: short(&nothing_but(&background)),
+                checks: change.checks.clone(),
+            }
         };
         let fixes: Vec<Fix> = match change.what {
             What::Add(index) => {
@@ -318,9 +350,24 @@ impl Diff<'_> {
                     .into_iter()
                     .collect()
             }
+            What::Relight(asked) => match self.plan.checks.get(asked).map(|one| &one.question) {
+                Some(Question::Light { expect }) => vec![Fix {
+                    kind: FixKind::Relight,
+                    element: None,
+                    noun: "light".into(),
+                    bbox: WHOLE,
+                    instruction: short(&stages::relighting(&self.plan.background, expect)),
+                    checks: change.checks.clone(),
+                }],
+                _ => Vec::new(),
+            },
         };
-        // A box without any size cannot be painted; the other half of a move alone would leave two things or none.
-        if fixes.iter().all(|fix| fix.bbox.is_inside()) {
+        // A box without any size cannot be painted, nor one in two lights; the other half of a move alone would leave two things or none.
+        let paintable = |fix: &Fix| {
+            let lit = fix.kind == FixKind::Relight || part_under(self.plan, &fix.bbox).is_some();
+            fix.bbox.is_inside() && lit
+        };
+        if fixes.iter().all(paintable) {
             fixes
         } else {
             Vec::new()
@@ -340,8 +387,8 @@ fn phrase(element: &Element) -> String {
     phrase
 }
 
-fn background(plan: &Plan) -> String {
-    match plan.background.as_str() {
+fn nothing_but(background: &str) -> String {
+    match background {
         "" => "the background, and nothing else".into(),
         background => format!("{background}, and nothing else"),
     }

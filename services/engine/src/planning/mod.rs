@@ -102,6 +102,10 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
             .into_iter()
             .map(|(stage, span)| witness.cite(format!("stages.{stage}"), span)),
     );
+    let said = evidence.iter().any(|cited| cited.what == "lighting");
+    if said && !draft.time.is_empty() && scenes.have_one_light() {
+        plan.checks.extend(checks::light(&plan));
+    }
     let knows = |noun: &str| (studio.prop_of)(noun).is_some();
     let uncited = coverage::uncited(&witness, &plan, &evidence, &knows);
     if !uncited.words.is_empty() {

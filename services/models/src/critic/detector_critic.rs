@@ -13,7 +13,10 @@ use super::{
     detector::{Detector, DetectorError, Seen},
     review::{self, Words},
 };
-use crate::props::{PropLibrary, vocabulary::Color};
+use crate::props::{
+    PropLibrary,
+    vocabulary::{Color, TimeOfDay},
+};
 
 /// Looks at pictures and answers plans' checks about them.
 pub struct DetectorCritic {
@@ -85,6 +88,8 @@ impl DetectorCritic {
             name_of_noun: &name_of_noun,
             color_of: &|color| Color::find(color).map(|color| color.name().to_owned()),
             is_own_color: &|name, color| self.is_own_color(name, color),
+            time_of: &|light| TimeOfDay::find(light).map(|time| time.name().to_owned()),
+            time: (&seen.time.0, seen.time.1),
         };
         review::review(plan, &seen.things, &words)
     }

@@ -33,6 +33,12 @@ pub fn question(plan: &Plan, check: &Check) -> Option<String> {
             stands(*predicate),
             noun(object)?
         ),
+        Question::Light { expect } => match expect.as_str() {
+            "night" | "dusk" | "dawn" | "sunset" | "sunrise" => {
+                format!("Does the image show a scene at {expect}?")
+            }
+            light => format!("Does the image show a scene in this light: {light}?"),
+        },
         Question::Text { expect } => format!("Does the image show the written text \"{expect}\"?"),
     };
     Some(format!("{asked} {CLOSED}"))
@@ -145,6 +151,18 @@ mod tests {
                     object: cat(),
                 },
                 "Is the owl in front of the my cat in the image?",
+            ),
+            (
+                Question::Light {
+                    expect: "night".into(),
+                },
+                "Does the image show a scene at night?",
+            ),
+            (
+                Question::Light {
+                    expect: "day".into(),
+                },
+                "Does the image show a scene in this light: day?",
             ),
             (
                 Question::Text {

@@ -31,6 +31,10 @@ pub struct Words<'a> {
     pub color_of: &'a dyn Fn(&str) -> Option<String>,
     /// Whether things of this name have this colour of their own.
     pub is_own_color: &'a dyn Fn(&str, &str) -> bool,
+    /// The detector's word for a time of day; none when it knows no such light.
+    pub time_of: &'a dyn Fn(&str) -> Option<String>,
+    /// The time of day that the picture shows, with its probability.
+    pub time: (&'a str, f32),
 }
 
 /// Answers every check of the plan, in its order.
@@ -128,6 +132,7 @@ impl Critic<'_> {
                 }
                 _ => Finding::unknown("one of the two was not found"),
             },
+            Question::Light { expect } => self.light(expect),
             Question::Text { .. } => Finding::unknown("text is out of this critic's reach"),
         };
         Verdict {
@@ -283,6 +288,21 @@ impl Critic<'_> {
             (Answer::Unknown, of(&wanted))
         };
         Finding::new(answer, confidence, found).at([thing.place()])
+    }
+
+    fn light(&self, expect: &str) -> Finding {
+        let Some(wanted) = (self.words.time_of)(expect) else {
+            return Finding::unknown(format!("{expect} is not a light that this critic knows"));
+        };
+        let (found, probability) = self.words.time;
+        let answer = if found == wanted && probability >= FOUND {
+            Answer::Pass
+        } else if found != wanted && probability > 1.0 - RULED_OUT {
+            Answer::Fail
+        } else {
+            Answer::Unknown
+        };
+        Finding::new(answer, probability, found)
     }
 
     fn position(&self, element: &str, expect: &BBox) -> Finding {

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use atelier_models::{
     critic::DetectorCritic,
-    props::{PropLibrary, vocabulary::Color},
+    props::{
+        PropLibrary,
+        vocabulary::{Color, TimeOfDay},
+    },
 };
 use atelier_proto::{
     plan::{BBox, Check, Element, Plan, Predicate, Question},
@@ -148,6 +151,13 @@ fn claims(sample: &Sample, names: &[String], truth: bool, rng: &mut ChaCha8Rng) 
         plan.elements
             .sort_by_key(|element| element.id.ends_with("-claimed"));
     }
+    let other = TimeOfDay::ALL[(sample.time as usize + 1) % TimeOfDay::ALL.len()];
+    plan.checks.push(Check {
+        id: "light".into(),
+        question: Question::Light {
+            expect: if truth { sample.time } else { other }.name().to_owned(),
+        },
+    });
     if let [a, b, ..] = sample.things.as_slice() {
         let (ax, bx) = (a.bbox[0] + a.bbox[2], b.bbox[0] + b.bbox[2]);
         if (ax - bx).abs() > 0.3 && present(a.name) == 1 && present(b.name) == 1 {

@@ -58,6 +58,7 @@ fn standing(findings: &Findings) -> Standing<'_> {
 fn each_finding_has_its_remedy() {
     let add = findings(&["k1"], vec![fix(FixKind::Add, "cat", "k1")]);
     let recolor = findings(&["k1"], vec![fix(FixKind::Recolor, "cat", "k1")]);
+    let relight = findings(&["k1"], vec![fix(FixKind::Relight, "light", "k1")]);
     let nothing = findings(&["k1"], Vec::new());
     let hopeless = Findings {
         contradictory: vec!["k1".into()],
@@ -69,9 +70,10 @@ fn each_finding_has_its_remedy() {
     ];
     let again = ["k1".to_owned()];
     let of = standing(&add);
-    let cases: [(&str, Standing<'_>, Action); 14] = [
+    let cases: [(&str, Standing<'_>, Action); 15] = [
         ("a missing thing", of, Action::Repair),
         ("a wrong colour", standing(&recolor), Action::Edit),
+        ("a wrong light", standing(&relight), Action::Edit),
         ("no box", standing(&nothing), Action::Redraw),
         (
             "half is wrong",
@@ -90,7 +92,7 @@ fn each_finding_has_its_remedy() {
             Action::Redraw,
         ),
         (
-            "a blend",
+            "a picture of another plan",
             Standing {
                 mendable: false,
                 ..of

@@ -755,6 +755,50 @@ fn a_repair_mends_boxes_of_the_best_picture_one_after_another() {
 }
 
 #[test]
+fn light_is_changed_by_an_edit_before_boxes_are_painted_in_it() {
+    let mut request = start(Think::Fast, 2);
+    planned_alone(&mut request, 4);
+    let mut findings = mendable(MOST);
+    findings.fixes[0].kind = FixKind::Relight;
+    look(&mut request, 1, 10, MOST, findings);
+    let last = request.decisions.last().unwrap();
+    assert_eq!(last.action, Action::Repair, "{last:?}");
+    assert!(
+        last.reason
+            .contains("another light for, then repainting one box of")
+    );
+    let ops: Vec<(&str, &[String])> = request
+        .renders(2, 1)
+        .filter_map(|job| job.stage.as_ref())
+        .map(|stage| (stage.op.as_str(), stage.inputs.as_slice()))
+        .collect();
+    let relit = ["repair-2-1".to_owned()];
+    assert_eq!(ops, [("edit", &[][..]), ("repair", &relit[..])]);
+    let first = find(&request, JobKind::Render, "repair-2-1", 2);
+    let first = request.job(first).unwrap();
+    assert_eq!(request.pictures_read_by(first), [artifact(10)]);
+}
+
+#[test]
+fn a_blended_picture_is_mended_like_any_other() {
+    let mut request = start(Think::Fast, 2);
+    planned(&mut request);
+    let score = Score {
+        pass: 1,
+        fail: 1,
+        unknown: 0,
+    };
+    look(&mut request, 1, 10, score, mendable(score));
+    assert_eq!(actions(&request), [(1, Action::Repair)]);
+    let mended = find(&request, JobKind::Render, "repair-2-1", 2);
+    let mended = request.job(mended).unwrap();
+    assert_eq!(
+        request.pictures_read_by(mended),
+        [request.best.unwrap().image]
+    );
+}
+
+#[test]
 fn what_was_planned_again_in_vain_leaves_picture_and_plan_as_they_were() {
     let mut request = start(Think::Fast, 2);
     planned_alone(&mut request, 2);

@@ -123,6 +123,7 @@ pub fn question(plan: &Plan, question: &Question) -> String {
             how.words(),
             noun(object)
         ),
+        Question::Light { expect } => format!("Is it {expect}?"),
         Question::Text { expect } => format!("Does it say \u{201c}{expect}\u{201d}?"),
     }
 }

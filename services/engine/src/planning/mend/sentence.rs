@@ -39,6 +39,7 @@ fn sentence(plan: &Plan, question: &Question, verdict: &Verdict) -> String {
             predicate.words(),
             noun(object)
         ),
+        Question::Light { expect } => format!("it shall be {expect}"),
         Question::Text { expect } => format!("the text {expect:?} is not there"),
     };
     let mut sentence = format!("{wanted} (found: {})", verdict.found);

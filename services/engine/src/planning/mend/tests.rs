@@ -54,6 +54,10 @@ fn plan(things: &[(usize, usize)]) -> Plan {
             expect,
         });
     }
+    plan.lighting = "night".into();
+    questions.push(Question::Light {
+        expect: "night".into(),
+    });
     let questions = questions.into_iter().enumerate();
     plan.checks = questions
         .map(|(index, question)| Check {
@@ -65,8 +69,13 @@ fn plan(things: &[(usize, usize)]) -> Plan {
     plan
 }
 
-/// Answers as an eye that sees everything would. What is not found cannot have a colour or a place.
+/// Answers as an eye that sees everything would, at night.
 fn review(plan: &Plan, seen: Vec<Sighting>) -> Review {
+    review_at(plan, seen, true)
+}
+
+/// What is not found cannot have a colour or a place.
+fn review_at(plan: &Plan, seen: Vec<Sighting>, night: bool) -> Review {
     let of = |id: &str| seen.iter().find(|one| one.element.as_deref() == Some(id));
     let answer = |pass: Option<bool>| match pass {
         Some(true) => Answer::Pass,
@@ -86,6 +95,7 @@ fn review(plan: &Plan, seen: Vec<Sighting>) -> Review {
             Question::Position { element, expect } => {
                 of(element).map(|one| one.bbox.iou(expect) > 0.5)
             }
+            Question::Light { .. } => Some(night),
             Question::Relation { .. } | Question::Text { .. } => None,
         };
         Verdict {
@@ -107,7 +117,8 @@ fn review(plan: &Plan, seen: Vec<Sighting>) -> Review {
 /// What an exact painter makes of the found layout.
 fn applied(plan: &Plan, seen: &[Sighting], fixes: &[Fix]) -> Vec<Sighting> {
     let mut seen = seen.to_vec();
-    for fix in fixes {
+    let painted = fixes.iter().filter(|fix| fix.kind != FixKind::Relight);
+    for fix in painted {
         // Whatever the box covers is painted over.
         seen.retain(|one| {
             let ((x, y), [x0, y0, x1, y1]) = (one.bbox.center(), fix.bbox.0);
@@ -170,20 +181,25 @@ proptest! {
     fn the_found_layout_with_its_fixes_is_the_wanted_one(
         things in prop::collection::vec((0..2_usize, 0..3_usize, 0..5_usize), 1..=5),
         surplus in prop::collection::vec(0..2_usize, 0..=2),
+        night in any::<bool>(),
     ) {
         let wanted: Vec<(usize, usize)> = things.iter().map(|(noun, color, _)| (*noun, *color)).collect();
         let fates: Vec<usize> = things.iter().map(|(_, _, fate)| *fate).collect();
         let plan = plan(&wanted);
         let seen = found(&plan, &fates, &surplus);
-        let review = review(&plan, seen);
+        let review = review_at(&plan, seen, night);
         let fixes = fixes(&plan, &review);
 
+        // The light is changed once, and before boxes are painted in it.
+        let lit = fixes.iter().map(|fix| fix.kind == FixKind::Relight);
+        prop_assert!(lit.eq((0..fixes.len()).map(|index| index == 0 && !night)));
+        prop_assert!(night || !fixes.is_empty());
         let differences: usize = fates.iter().map(|fate| match fate {
             1 => 0,
             // Erased where it is, added where it belongs.
             3 | 4 => 2,
             _ => 1,
-        }).sum::<usize>() + surplus.len();
+        }).sum::<usize>() + surplus.len() + usize::from(!night);
         prop_assert!(fixes.len() <= differences, "{fixes:#?}");
         for fix in &fixes {
             prop_assert!(fix.bbox.is_inside() && !fix.checks.is_empty() && !fix.instruction.is_empty());
@@ -197,14 +213,15 @@ proptest! {
 
         // Everything is where, what and as many as wanted; a thing that nobody wanted may stay where one of its noun is missing and none too many.
         let after = applied(&plan, &review.seen, &fixes);
-        let again = self::review(&plan, after);
+        let relit = fixes.iter().any(|fix| fix.kind == FixKind::Relight);
+        let again = review_at(&plan, after, night || relit);
         for (check, verdict) in plan.checks.iter().zip(&again.verdicts) {
             let count_hides_it = matches!(&check.question, Question::Count { noun, .. }
                 if plan.elements.iter().zip(&fates).any(|(element, fate)| element.noun == *noun && *fate == 0)
                     && surplus.iter().any(|other| ["cat", "dog"][*other] == *noun));
             prop_assert!(count_hides_it || verdict.answer == Answer::Pass, "{:?} {verdict:?} after {fixes:#?}", check.question);
         }
-        if fates.iter().all(|fate| *fate == 1) && surplus.is_empty() {
+        if fates.iter().all(|fate| *fate == 1) && surplus.is_empty() && night {
             prop_assert_eq!(fixes, Vec::new());
         }
     }
@@ -297,6 +314,124 @@ fn what_is_erased_is_not_drawn_again_in_its_box() {
     let added = with_fix(&plan, "repair-2-1", &added);
     assert_eq!(added.element("e1").unwrap().bbox, Some(place(6)));
     assert!(matches!(&added.sink().unwrap().op, StageOp::Repair { input, .. } if input == "both"));
+}
+
+/// Day on the left, night on the right of the middle.
+fn day_to_night(things: &[(usize, usize)]) -> Plan {
+    let mut plan = plan(things);
+    plan.checks.pop();
+    let stages = serde_json::json!([
+        {"id": "day", "op": "generate", "caption": "One cat; background: city, light: day."},
+        {"id": "night", "op": "edit", "input": "day", "strength": 0.75,
+         "instruction": "the same scene at night; background: city, stars, light: night."},
+        {"id": "out", "op": "blend", "inputs": ["day", "night"],
+         "mask": {"kind": "linear", "angle": 0.0, "from": 0.3, "to": 0.7}},
+    ]);
+    plan.stages = serde_json::from_value(stages).unwrap();
+    plan.validate().unwrap();
+    plan
+}
+
+#[test]
+fn each_side_of_a_blend_is_mended_in_its_own_light() {
+    let mut plan = day_to_night(&[(0, 0), (1, 1), (0, 1)]);
+    plan.elements[1].bbox = Some(BBox([0.45, 0.1, 0.7, 0.3]));
+    plan.elements[2].bbox = Some(place(3));
+    let missing = fixes(&plan, &review(&plan, Vec::new()));
+    let of = |id: &str| {
+        missing
+            .iter()
+            .find(|fix| fix.element.as_deref() == Some(id))
+    };
+    assert_eq!(of("e1"), None, "it stands in two lights");
+    let (left, right) = (of("e0").unwrap(), of("e2").unwrap());
+    let told = |fix: &Fix| {
+        let mended = with_fix(&plan, "repair-2-1", fix);
+        mended.validate().unwrap();
+        [mended.background, mended.lighting, mended.caption]
+    };
+    let day = "One cat; background: city, light: day.";
+    assert_eq!(told(left), ["city", "day", day]);
+    let night = "One cat; background: city, stars, light: night.";
+    assert_eq!(told(right), ["city, stars", "night", night]);
+    // What is painted over a thing is what is behind it there.
+    let seen = vec![Sighting {
+        name: "cat".into(),
+        color: None,
+        element: None,
+        confidence: 0.9,
+        bbox: place(7),
+    }];
+    let mut surplus = review(&plan, seen);
+    surplus.verdicts.retain(|verdict| {
+        let known = plan.checks.iter().find(|check| check.id == verdict.check);
+        matches!(&known.unwrap().question, Question::Count { noun, .. } if noun == "cat")
+    });
+    for check in &mut plan.checks {
+        if let Question::Count { expect, .. } = &mut check.question {
+            *expect = 0;
+        }
+    }
+    let erased = fixes(&plan, &surplus);
+    assert_eq!(erased[0].instruction, "city, stars, and nothing else");
+    // People write as they like.
+    let StageOp::Edit { instruction, .. } = &mut plan.stages[1].op else {
+        panic!("{:?}", plan.stages[1])
+    };
+    *instruction = "the same city by moonlight, at night".into();
+    let mended = with_fix(&plan, "repair-2-1", &missing[missing.len() - 1]);
+    assert_eq!(
+        (mended.background.as_str(), mended.lighting.as_str()),
+        ("city", "night")
+    );
+}
+
+#[test]
+fn another_light_is_an_edit_of_the_whole_picture() {
+    let plan = plan(&[(0, 0)]);
+    let fixes = fixes(&plan, &review_at(&plan, found(&plan, &[1], &[]), false));
+    let relit = with_fix(&plan, "repair-2-1", &fixes[0]);
+    let sink = &relit.sink().unwrap().op;
+    let StageOp::Edit {
+        input, instruction, ..
+    } = sink
+    else {
+        panic!("{sink:?}")
+    };
+    let words = "the same scene at night; background: moon surface, light: night.";
+    assert_eq!((input.as_str(), instruction.as_str()), ("out", words));
+    assert_eq!(relit.elements, plan.elements);
+}
+
+proptest! {
+    #[test]
+    fn a_box_that_is_mended_lies_on_one_side_of_every_seam(
+        angle in 0.0..360.0_f32,
+        seam in prop::array::uniform2(0.0..1.0_f32),
+        corners in prop::array::uniform4(0.0..1.0_f32),
+    ) {
+        let mut plan = day_to_night(&[(0, 0)]);
+        let [from, to] = [seam[0].min(seam[1]), seam[0].max(seam[1])];
+        let mask = Mask::Linear { angle, from, to };
+        let StageOp::Blend { mask: own, .. } = &mut plan.stages[2].op else { unreachable!() };
+        *own = mask;
+        let [a, b, c, d] = corners;
+        let bbox = BBox([a.min(b), c.min(d), a.max(b), c.max(d)]);
+        let [x0, y0, x1, y1] = bbox.0;
+        let shares: Vec<f32> = (0..=8)
+            .flat_map(|x| (0..=8).map(move |y| (x as f32 / 8.0, y as f32 / 8.0)))
+            .map(|(x, y)| mask.share(x0 + x * (x1 - x0), y0 + y * (y1 - y0)))
+            .collect();
+        match part_under(&plan, &bbox) {
+            Some(part) if part.lighting == "day" => prop_assert!(shares.iter().all(|share| *share <= 0.501)),
+            Some(_) => prop_assert!(shares.iter().all(|share| *share >= 0.499)),
+            None => {
+                let least = shares.iter().copied().fold(1.0, f32::min);
+                let most = shares.iter().copied().fold(0.0, f32::max);
+                prop_assert!(least < 0.501 && most > 0.499, "{least} to {most}");
+            }
+        }
+    }
 }
 
 #[test]

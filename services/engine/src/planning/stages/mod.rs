@@ -14,7 +14,8 @@ use std::ops::Range;
 use atelier_proto::plan::{BBox, Mask, Plan, Stage, StageOp};
 
 use super::{caption::caption, elements::Group};
-use moments::{Kind, Moment};
+use moments::Moment;
+pub use moments::{Kind, moment};
 pub use reading::{Scenes, Span, scenes};
 
 /// How far the next version may go from the first: enough to change the light, too little to move things.
@@ -34,6 +35,11 @@ pub enum Half {
 }
 
 impl Scenes {
+    /// Whether the whole picture is in the plan's light.
+    pub const fn have_one_light(&self) -> bool {
+        matches!(self, Self::One | Self::Nested { .. })
+    }
+
     /// The half that words of the prompt belong to.
     pub fn half_of(&self, words: &Range<usize>) -> Option<Half> {
         let Self::Split { first, second, .. } = self else {
@@ -117,6 +123,17 @@ fn edit(id: &str, input: &str, instruction: String) -> Stage {
             strength: RELIGHT,
         },
     }
+}
+
+/// The stage that gives a picture of the plan another light, which keeps what is in it and where.
+pub fn relit(id: &str, input: &str, instruction: &str) -> Stage {
+    edit(id, input, instruction.to_owned())
+}
+
+/// What such a stage is told.
+pub fn relighting(background: &str, light: &str) -> String {
+    let when = moment(light).map_or_else(|| format!("in this light: {light}"), when);
+    format!("the same scene {when}; background: {background}, light: {light}.")
 }
 
 /// The first stage up to `border` along the angle, the second behind it.
@@ -240,7 +257,7 @@ fn split(sketch: &Sketch<'_>, plan: &Plan, stacked: bool, scenes: [&Span; 2]) ->
         let words = sketch.words(span);
         let named = super::words::read(words)
             .into_iter()
-            .filter_map(|word| moments::moment(&word.text))
+            .filter_map(|word| moment(&word.text))
             .find(|moment| moment.kind == Kind::Light);
         let light = named.map_or(plan.lighting.as_str(), |moment| moment.name);
         caption(&there, words, light)

@@ -41,6 +41,15 @@ fn answers(
     questions: Vec<Question>,
     things: &[Detection],
 ) -> Vec<(Answer, String)> {
+    answers_at(("day", 0.9), elements, questions, things)
+}
+
+fn answers_at(
+    time: (&str, f32),
+    elements: Vec<Element>,
+    questions: Vec<Question>,
+    things: &[Detection],
+) -> Vec<(Answer, String)> {
     let mut plan = Plan::direct("test");
     plan.elements = elements;
     plan.checks = questions
@@ -61,6 +70,8 @@ fn answers(
         name_of_noun: &known,
         color_of: &|color| ["red", "blue"].contains(&color).then(|| color.to_owned()),
         is_own_color: &|name, color| name == "tomato" && color == "red",
+        time_of: &|light| ["day", "night"].contains(&light).then(|| light.to_owned()),
+        time,
     };
     let review = review(&plan, things, &words);
     assert_eq!(review.verdicts.len(), plan.checks.len());
@@ -182,6 +193,22 @@ fn a_tomato_as_it_comes_is_red() {
         &[thing("tomato", 0.9, 0.9, LEFT)],
     );
     assert_eq!(found[0].0, Answer::Pass);
+}
+
+#[test]
+fn another_light_must_be_certain_to_be_wrong() {
+    let light = |expect: &str| Question::Light {
+        expect: expect.into(),
+    };
+    let of = |time| {
+        let asked = vec![light("night"), light("day"), light("candlelight")];
+        let answers = answers_at(time, Vec::new(), asked, &[]);
+        answers.into_iter().map(|(answer, _)| answer)
+    };
+    let (pass, fail, unknown) = (Answer::Pass, Answer::Fail, Answer::Unknown);
+    assert!(of(("night", 0.99)).eq([pass, fail, unknown]));
+    assert!(of(("day", 0.9)).eq([unknown, pass, unknown]));
+    assert!(of(("day", 0.4)).eq([unknown, unknown, unknown]));
 }
 
 #[test]
