@@ -145,6 +145,7 @@ fn step(
             image_ids: &arranged.image_ids,
             text_ids: &arranged.text_ids,
             bias: None,
+            layers: None,
         })
     })
 }

@@ -18,6 +18,25 @@ pub struct TransformerInput<'a> {
     pub text_ids: &'a Tensor,
     /// Added to the attention's logits: `(B or 1, 1, S or 1, S)`, order text, noisy, reference.
     pub bias: Option<&'a Tensor>,
+    /// Where the bias holds; none is in every block.
+    pub layers: Option<Layers<'a>>,
+}
+
+/// The blocks that have [`TransformerInput::bias`], and what the others have in its place.
+#[derive(Clone, Copy)]
+pub struct Layers<'a> {
+    /// From and to, as shares of all blocks that see text and picture together, in their order.
+    pub share: [f32; 2],
+    /// The bias of the others, of the same shape.
+    pub elsewhere: Option<&'a Tensor>,
+}
+
+impl Layers<'_> {
+    /// Whether block `index` of `total` has the bias.
+    pub fn hold_at(&self, index: usize, total: usize) -> bool {
+        let at = index as f32 / total.max(1) as f32;
+        (self.share[0]..self.share[1]).contains(&at)
+    }
 }
 
 /// Is shown tensors on the way through a network by name and number (of the block): for tests and measurements.

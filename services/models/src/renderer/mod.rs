@@ -30,7 +30,7 @@ pub mod zimage;
 pub use config::RendererConfig;
 pub use draw::{Canvas, Drawing, Noise, OnDrawingStep, OnStep};
 pub use index::{ModelIndex, Pipeline};
-pub use input::{Observe, TransformerInput};
+pub use input::{Layers, Observe, TransformerInput};
 pub use load::{LoadError, Renderer};
 pub use network::{Network, NetworkConfig, TransformerConfigError};
 pub use repaint::Area;

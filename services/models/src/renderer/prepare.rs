@@ -36,6 +36,8 @@ pub(super) struct Prepared {
     pub arranged: Arrangement,
     /// The bias of steps in which nothing is tied, where there are such steps.
     pub loose: Option<Tensor>,
+    /// The bias of blocks in which things are tied less, where there are such blocks.
+    pub soft: Option<Tensor>,
 }
 
 impl Renderer {
@@ -129,7 +131,8 @@ impl Renderer {
         let real: Vec<i64> = scenes.iter().map(|parts| parts.real).collect();
         let arranged = self.config.positions.arrange(grid, &layouts, self.device);
         let ties = self.config.regions;
-        let loose = ties.lets_go().then(|| arranged.loose()).flatten();
+        let loose = ties.lets_go().then(|| arranged.at(0.0)).flatten();
+        let soft = ties.softens().then(|| arranged.at(ties.soft)).flatten();
         let arranged = arranged.tied(ties.strength).in_kind(kind);
         let states = regions::pad(&rows(|parts| &parts.text)).expect("scenes have text");
         Prepared {
@@ -138,6 +141,7 @@ impl Renderer {
                 .text(&states, &real, &arranged.text_ids, arranged.bias.as_ref()),
             reference: regions::pad(&rows(|parts| &parts.reference)),
             loose: loose.map(|bias| bias.to_kind(kind)),
+            soft: soft.map(|bias| bias.to_kind(kind)),
             arranged,
         }
     }

@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::{
     TransformerInput,
     draw::OnDrawingStep,
-    input::Observe,
+    input::{Layers, Observe},
     load::Renderer,
     prepare::{Parts, Prepared},
     regions::Grid,
@@ -153,6 +153,10 @@ impl Renderer {
                     true => prepared.arranged.bias.as_ref(),
                     false => prepared.loose.as_ref(),
                 },
+                layers: prepared.soft.as_ref().filter(|_| tied).map(|soft| Layers {
+                    share: self.config.regions.layers,
+                    elsewhere: Some(soft),
+                }),
             })
         };
         let towards = pass(&batch.scene);

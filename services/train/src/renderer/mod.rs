@@ -168,6 +168,7 @@ fn loss(net: &Transformer, batch: &Batch, packed: &Packed) -> Tensor {
         image_ids: &packed.arrangement.image_ids,
         text_ids: &packed.arrangement.text_ids,
         bias: packed.arrangement.bias.as_ref(),
+        layers: None,
     });
     let errors = (velocity.to_kind(Kind::Float) - (noise - &batch.latents))
         .square()

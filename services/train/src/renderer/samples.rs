@@ -142,6 +142,7 @@ impl Samples {
                     image_ids: &packed.arrangement.image_ids,
                     text_ids: &packed.arrangement.text_ids,
                     bias: packed.arrangement.bias.as_ref(),
+                    layers: None,
                 });
                 x += velocity.to_kind(Kind::Float) * f64::from(pair[1] - pair[0]);
             }

@@ -118,9 +118,15 @@ impl Transformer {
         let ids = Tensor::cat(&[input.text_ids, input.image_ids], 1);
         let rotations = rope::rotations(&ids, &self.config.axes, self.config.theta, Kind::Double);
         let bias = input.bias.map(|bias| bias.to_kind(kind));
-        let sequence = Sequence {
+        let elsewhere = input.layers.and_then(|layers| layers.elsewhere);
+        let elsewhere = elsewhere.map(|bias| bias.to_kind(kind));
+        let total = self.double_blocks.len() + self.single_blocks.len();
+        let sequence = |index: usize| Sequence {
             rotations: &rotations,
-            bias: bias.as_ref(),
+            bias: match input.layers {
+                Some(layers) if !layers.hold_at(index, total) => elsewhere.as_ref(),
+                _ => bias.as_ref(),
+            },
         };
 
         let tokens = match input.reference {
@@ -137,13 +143,14 @@ impl Transformer {
                 &text,
                 &image_modulation,
                 &text_modulation,
-                &sequence,
+                &sequence(index),
             );
             observe("double.text", index, &text);
             observe("double.image", index, &image);
         }
         let mut all = Tensor::cat(&[text, image], 1);
         for (index, block) in self.single_blocks.iter().enumerate() {
+            let sequence = sequence(self.double_blocks.len() + index);
             all = block.forward(&all, &single_modulation[0], &sequence);
             observe("single", index, &all);
         }

@@ -26,6 +26,10 @@ pub struct Ties {
     pub strength: f32,
     /// The steps with the bias, from and to, as shares of all of them: layout is decided in the first ones.
     pub steps: [f32; 2],
+    /// The blocks that tie so firmly, from and to, as shares of all of them: hard binding in few of them costs the picture less.
+    pub layers: [f32; 2],
+    /// The strength in all other blocks, 0 to 100.
+    pub soft: f32,
 }
 
 impl Ties {
@@ -34,6 +38,8 @@ impl Ties {
         arm: Arm::Boxes,
         strength: -OUTSIDE,
         steps: [0.0, 1.0],
+        layers: [0.0, 1.0],
+        soft: 0.0,
     };
 
     /// Whether a file need not say so.
@@ -43,11 +49,12 @@ impl Ties {
 
     /// What is wrong with them, if anything.
     pub fn fault(&self) -> Option<&'static str> {
-        let [from, to] = self.steps;
-        if !(0.0..=100.0).contains(&self.strength) {
-            Some("the strength of regions must be 0 to 100")
-        } else if !(0.0 <= from && from < to && to <= 1.0) {
-            Some("the steps of regions must be two rising shares of 0 to 1")
+        let rising = |[from, to]: [f32; 2]| 0.0 <= from && from < to && to <= 1.0;
+        let bounded = |strength: f32| (0.0..=100.0).contains(&strength);
+        if !bounded(self.strength) || !bounded(self.soft) {
+            Some("the strengths of regions must be 0 to 100")
+        } else if !rising(self.steps) || !rising(self.layers) {
+            Some("the steps and the layers of regions must be two rising shares of 0 to 1")
         } else {
             None
         }
@@ -63,6 +70,11 @@ impl Ties {
     pub fn lets_go(&self) -> bool {
         self.steps != Self::DEFAULT.steps
     }
+
+    /// Whether there are blocks with another strength.
+    pub fn softens(&self) -> bool {
+        self.layers != Self::DEFAULT.layers && self.soft != self.strength
+    }
 }
 
 impl Default for Ties {
@@ -75,14 +87,15 @@ impl Arrangement {
     /// The same with a bias of another strength.
     pub fn tied(self, strength: f32) -> Self {
         Self {
-            bias: self.bias.map(|bias| with_outside(&bias, -strength)),
+            bias: self.at(strength),
             ..self
         }
     }
 
-    /// The bias without any ties: padding stays unseen.
-    pub fn loose(&self) -> Option<Tensor> {
-        self.bias.as_ref().map(|bias| with_outside(bias, 0.0))
+    /// The bias at another strength; at 0 nothing is tied, and padding stays unseen.
+    pub fn at(&self, strength: f32) -> Option<Tensor> {
+        let bias = self.bias.as_ref();
+        bias.map(|bias| with_outside(bias, -strength))
     }
 }
 
@@ -131,7 +144,7 @@ mod tests {
         let firm = arranged().tied(30.0).bias.unwrap();
         assert_eq!((count(&firm, -30.0), count(&firm, OUTSIDE)), (ties, 0));
         assert_eq!(count(&firm, PADDING), padding);
-        let loose = arranged().loose().unwrap();
+        let loose = arranged().at(0.0).unwrap();
         assert_eq!(
             (count(&loose, OUTSIDE), count(&loose, PADDING)),
             (0, padding)
@@ -140,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_shares_and_wrong_values_are_refused() {
+    fn steps_and_layers_are_shares_and_wrong_values_are_refused() {
         let first_half = Ties {
             steps: [0.0, 0.5],
             ..Ties::DEFAULT
@@ -162,7 +175,18 @@ mod tests {
                 ..Ties::DEFAULT
             };
             assert!(wrong.fault().is_some(), "{wrong:?}");
+            let wrong = Ties {
+                soft: strength,
+                layers: steps,
+                ..Ties::DEFAULT
+            };
+            assert!(wrong.fault().is_some(), "{wrong:?}");
         }
+        let few = Ties {
+            layers: [0.0, 0.25],
+            ..Ties::DEFAULT
+        };
+        assert!(few.softens() && few.fault().is_none() && !Ties::DEFAULT.softens());
         let read: Ties = serde_json::from_str(r#"{"arm": "caption"}"#).unwrap();
         assert_eq!((read.arm, read.fault()), (Arm::Caption, None));
         assert!(serde_json::from_str::<Ties>(r#"{"layers": 3}"#).is_err());

@@ -179,16 +179,20 @@ impl ZImageTransformer {
         }
 
         let rotations = Tensor::cat(&[self.rotations(input.text_ids), image_rotations], 1);
-        let bias = input
-            .bias
-            .map(|bias| filled(&bias.to_kind(kind), text_tokens + noisy, padding));
-        let together = Sequence {
+        let filled = |bias: &Tensor| filled(&bias.to_kind(kind), text_tokens + noisy, padding);
+        let bias = input.bias.map(filled);
+        let elsewhere = input.layers.and_then(|layers| layers.elsewhere);
+        let elsewhere = elsewhere.map(filled);
+        let together = |index: usize| Sequence {
             rotations: &rotations,
-            bias: bias.as_ref(),
+            bias: match input.layers {
+                Some(layers) if !layers.hold_at(index, self.layers.len()) => elsewhere.as_ref(),
+                _ => bias.as_ref(),
+            },
         };
         let mut all = Tensor::cat(&[input.text.to_kind(kind), image], 1);
         for (index, block) in self.layers.iter().enumerate() {
-            all = block.forward(&all, Some(&time), &together);
+            all = block.forward(&all, Some(&time), &together(index));
             observe("layer", index, &all);
         }
 

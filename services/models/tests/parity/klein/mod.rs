@@ -44,6 +44,7 @@ fn one_pass(subject: &Subject, comparison: &mut Comparison) -> Result<(), Failur
                 image_ids: &float("step.img_ids")?,
                 text_ids: &float("step.txt_ids")?,
                 bias: None,
+                layers: None,
             },
             &mut |name, index, tensor| {
                 seen.insert(format!("{name}.{index}"), tensor.shallow_clone());
@@ -120,6 +121,7 @@ fn regional(subject: &Subject, comparison: &mut Comparison) -> Result<(), Failur
                     image_ids: &arranged.image_ids,
                     text_ids: &arranged.text_ids,
                     bias: Some(&bias.unsqueeze(0).unsqueeze(0)),
+                    layers: None,
                 })
             });
             let key = format!("{name}.v{i}");

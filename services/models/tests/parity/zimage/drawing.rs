@@ -147,6 +147,7 @@ pub fn image_to_image(subject: &Subject, comparison: &mut Comparison) -> Result<
             image_ids: &arranged.image_ids,
             text_ids: &arranged.text_ids,
             bias: None,
+            layers: None,
         });
         x = schedule::step(&x, &velocity, pair[0], pair[1]);
     }

@@ -97,6 +97,7 @@ fn one_pass(subject: &Subject, comparison: &mut Comparison) -> Result<(), Failur
             image_ids: &arranged.image_ids,
             text_ids: &arranged.text_ids,
             bias: arranged.bias.as_ref(),
+            layers: None,
         },
         &mut observe,
     );
