@@ -6,7 +6,7 @@ use atelier_engine::{Control, Engine, PlanInput, PlanOutput};
 use atelier_models::{
     Sources, TorchEngine,
     language::{DecoderConfig, Tokenizer},
-    planner::{Planner, PlannerError},
+    planner::{Asking, Planner, PlannerError},
     weights::gguf::Gguf,
 };
 use atelier_proto::job::{JobKind, Think};
@@ -123,12 +123,17 @@ fn drafts_side_by_side_are_those_of_one_after_another() {
     ];
     for temperature in [0.0, 0.7] {
         let mut planner = planner().with_temperature(temperature);
-        let asked: Vec<(&str, u64)> = prompts.iter().copied().zip(7..).collect();
+        let seeded = |seed| Asking {
+            seed,
+            ..Asking::default()
+        };
+        let asked = prompts.iter().copied().zip((7..).map(seeded));
+        let asked: Vec<(&str, Asking<'_>)> = asked.collect();
         let began = Instant::now();
         let together = planner.draft_all(&asked, &mut |_| true).unwrap();
         let side_by_side = began.elapsed();
-        for ((prompt, seed), together) in asked.into_iter().zip(together) {
-            match planner.draft(prompt, seed, &mut |_| true) {
+        for ((prompt, asking), together) in asked.into_iter().zip(together) {
+            match planner.draft(prompt, asking.seed, &mut |_| true) {
                 Ok(alone) => {
                     let together = together.unwrap();
                     assert_eq!(together.text, alone.text, "{prompt}");
@@ -147,7 +152,7 @@ fn drafts_side_by_side_are_those_of_one_after_another() {
         println!("side by side {side_by_side:.2?}, one after another {one_by_one:.2?}");
     }
     let mut left = 3;
-    let canceled = planner().draft_all(&[("a cat and a dog", 0)], &mut |_| {
+    let canceled = planner().draft_all(&[("a cat and a dog", Asking::default())], &mut |_| {
         left -= 1;
         left > 0
     });

@@ -8,6 +8,7 @@ use super::{
     dialog::Dialog,
     grammar::Schema,
     prompt::readable,
+    prompts::PICTURES,
     reasoning::{Reasoned, reason},
     schema::{Binding, schema_naming},
     words::PromptWords,
@@ -76,6 +77,8 @@ pub struct Asking<'a> {
     pub things: &'a [String],
     /// What was wrong with the picture of an earlier plan; read by planners that are told in words.
     pub findings: &'a [String],
+    /// What there are pictures of; read by planners that are told in words.
+    pub pictures: &'a [String],
     /// Think in free words first, where the planner can.
     pub reason: bool,
 }
@@ -222,24 +225,18 @@ impl Planner {
         }
     }
 
-    /// Drafts several prompts with their seeds side by side: the same drafts as one after another. `step` is told before each pass how many
-    /// prompts are not drafted yet and says whether to go on.
+    /// Drafts several prompts side by side, without thinking first: the same drafts as one after another. `step` is told before each pass how
+    /// many prompts are not drafted yet and says whether to go on.
     pub fn draft_all(
         &mut self,
-        prompts: &[(&str, u64)],
+        prompts: &[(&str, Asking<'_>)],
         step: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Result<DraftOutput, PlannerError>>, PlannerError> {
         let asked: Vec<Result<Asked, PlannerError>> = prompts
             .iter()
-            .map(|(prompt, seed)| {
-                let seed = *seed;
-                self.ask(
-                    prompt,
-                    &Asking {
-                        seed,
-                        ..Asking::default()
-                    },
-                )
+            .map(|(prompt, asking)| {
+                let reason = false;
+                self.ask(prompt, &Asking { reason, ..*asking })
             })
             .collect();
         let mut writer = Writer::new(&self.decoder, usize::MAX);
@@ -289,9 +286,8 @@ impl Planner {
         };
         let mut told = prompt;
         // One that was taught to draft reads nothing but prompts.
-        if !asking.findings.is_empty() && self.dialog.thinks() {
-            let (findings, _) = readable(&asking.findings.join(" "));
-            told = format!("{told}\nThe last picture was wrong: {findings}");
+        if self.dialog.thinks() {
+            told.push_str(&told_beside(asking));
         }
         let mut tokens = self.dialog.before.clone();
         tokens.extend(match asking.reason {
@@ -305,6 +301,21 @@ impl Planner {
             truncated,
         })
     }
+}
+
+/// What a planner that reads words is told beside the prompt.
+fn told_beside(asking: &Asking<'_>) -> String {
+    let mut told = String::new();
+    for (before, words) in [
+        (PICTURES, asking.pictures.join(", ")),
+        ("The last picture was wrong: ", asking.findings.join(" ")),
+    ] {
+        let (words, _) = readable(&words);
+        if !words.is_empty() {
+            told.push_str(&format!("\n{before}{words}"));
+        }
+    }
+    told
 }
 
 /// A prompt before it is drafted.

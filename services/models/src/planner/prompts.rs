@@ -4,6 +4,9 @@
 const USER: &str = "\n## user\n";
 const ANSWER: &str = "\n## answer\n";
 
+/// Before the names of the pictures that the user sent, behind the prompt.
+pub const PICTURES: &str = "There are pictures of: ";
+
 /// Instructions with examples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFile {
@@ -49,7 +52,17 @@ mod tests {
     fn every_example_is_what_the_grammar_accepts_and_misses_nothing() {
         for file in [qwen3(), smollm2()] {
             assert!(file.instructions.len() > 50 && file.examples.len() >= 2);
+            let told = file
+                .examples
+                .iter()
+                .filter(|(asked, _)| asked.contains(PICTURES));
+            assert_eq!(told.count(), 1);
             for (asked, answer) in file.examples {
+                let names: Vec<String> = match asked.split_once(PICTURES) {
+                    Some((_, names)) => names.split(", ").map(str::to_owned).collect(),
+                    None => Vec::new(),
+                };
+                let (asked, _) = asked.split_once('\n').unwrap_or((asked, ""));
                 let schema = draft_schema(&PromptWords::read(asked), Binding::Prompt).unwrap();
                 let mut state = schema.start();
                 assert!(
@@ -58,7 +71,7 @@ mod tests {
                 );
                 let draft: Draft = serde_json::from_str(answer).unwrap();
                 let studio = Studio {
-                    reference_names: &[],
+                    reference_names: &names,
                     prop_of: &|_| None,
                     stand_in: &|_| None,
                     means: &|word| crate::planner::means(word),
@@ -66,6 +79,10 @@ mod tests {
                 let made = make_plan(asked, &draft, &studio, 1);
                 assert_eq!(made.plan.validate(), Ok(()));
                 assert_eq!(made.uncited.things, Vec::<String>::new(), "{asked}");
+                for name in &names {
+                    let used = Some(format!("refs/{name}"));
+                    assert!(made.plan.elements.iter().any(|one| one.reference == used));
+                }
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct Key {
     tenant: TenantId,
     prompt: String,
     think: Think,
+    /// What there are pictures of.
+    pictures: Vec<String>,
 }
 
 impl Key {
@@ -26,6 +28,7 @@ impl Key {
             tenant,
             prompt: input.prompt.clone(),
             think: input.think,
+            pictures: input.reference_names.clone(),
         })
     }
 }
@@ -106,6 +109,11 @@ mod tests {
             ..input(1, "a cat")
         };
         assert_eq!(found(&thorough), None);
+        let shown = PlanInput {
+            reference_names: vec!["cat".into()],
+            ..input(1, "a cat")
+        };
+        assert_eq!(found(&shown), None);
         let anew = PlanInput {
             keep_for: None,
             ..input(1, "a cat")

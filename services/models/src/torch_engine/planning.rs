@@ -43,6 +43,7 @@ pub fn draft(
     let asking = Asking {
         seed: input.seed,
         findings: &input.findings,
+        pictures: &input.reference_names,
         reason: full,
         ..Asking::default()
     };

@@ -2,7 +2,7 @@
 
 use atelier_engine::{Control, EngineError, PlanInput};
 
-use crate::planner::{DraftOutput, Planner, PlannerError};
+use crate::planner::{Asking, DraftOutput, Planner, PlannerError};
 
 /// A prompt and who is told about it.
 pub type Asked<'a, 'b> = (&'a PlanInput, &'b mut dyn Control);
@@ -12,9 +12,17 @@ pub fn draft(
     planner: &mut Planner,
     asked: &mut [Asked<'_, '_>],
 ) -> Vec<Result<DraftOutput, EngineError>> {
-    let prompts: Vec<(&str, u64)> = asked
+    let prompts: Vec<(&str, Asking<'_>)> = asked
         .iter()
-        .map(|(input, _)| (input.prompt.as_str(), input.seed))
+        .map(|(input, _)| {
+            let input: &PlanInput = input;
+            let asking = Asking {
+                seed: input.seed,
+                pictures: &input.reference_names,
+                ..Asking::default()
+            };
+            (input.prompt.as_str(), asking)
+        })
         .collect();
     let mut passes = 0;
     let drafted = planner.draft_all(&prompts, &mut |_| {
