@@ -67,6 +67,15 @@ pub struct Trace {
     pub finished_at: Option<String>,
 }
 
+impl Trace {
+    /// Whether the user brought the plan: nobody planned, and it is more than the prompt itself.
+    pub fn plan_was_given(&self) -> bool {
+        let planned = self.jobs.iter().any(|job| job.kind == JobKind::Plan);
+        let plan = self.plan.as_ref();
+        !planned && plan.is_some_and(|plan| *plan != Plan::direct(&self.submitted.prompt))
+    }
+}
+
 /// A plan that another one took the place of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {

@@ -62,12 +62,20 @@ async fn a_plan_is_asked_for_edited_and_drawn() -> Result<()> {
             trace.jobs.iter().any(|job| job.kind == JobKind::Critique),
             "its checks were not asked"
         );
+        // What it tells of thinking is that there was none: the plan was there.
+        assert!(trace.plan_was_given() && trace.submitted.think == Think::Off);
     }
     assert_ne!(unchanged.image, changed.image, "the edit shows nowhere");
     // The same plan and seed are the same picture, planned or given.
     let planned = trace_of(api, &prompt("a cat and a dog")).await?;
     assert_eq!(planned.plan, Some(plan));
     assert_eq!(planned.image, unchanged.image);
+    assert!(!planned.plan_was_given());
+    let off = SubmitRequest {
+        think: Think::Off,
+        ..prompt("a cat and a dog")
+    };
+    assert!(!trace_of(api, &off).await?.plan_was_given());
     Ok(())
 }
 

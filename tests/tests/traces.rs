@@ -3,12 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use atelier_cli::servers::free_port;
 use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
 use atelier_proto::{
     ArtifactRef, RequestId, Sha256,
     http::{Cost, RequestView, SubmitRequest, UploadedReference},
     job::JobKind,
     object_key,
+    plan::Plan,
     trace::{Trace, TraceJob},
 };
 use atelier_tests::{Api, Coordinator, Sandbox, Worker, in_time, prompt, sha256};
@@ -300,6 +302,76 @@ async fn what_was_drawn_for_a_tenant_is_not_drawn_for_it_again() -> Result<()> {
     let (_, trace) = draw(api, &request).await?;
     assert!(!is_kept(&trace)?);
     assert_eq!(std::fs::read(&file)?, good, "it is drawn, and there again");
+    Ok(())
+}
+
+/// The one plan job of a request for a plan: whether its draft was one that was kept, and the plan.
+async fn planned(api: &Api, request: &SubmitRequest) -> Result<(bool, Plan)> {
+    let (_, trace) = draw(api, request).await?;
+    let [job] = &trace.jobs[..] else {
+        anyhow::bail!("{:#?}", trace.jobs)
+    };
+    let made = job.made.as_ref().context("its worker tells")?;
+    Ok((made.cached, trace.plan.context("a plan")?))
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_thought_about_is_laid_out_anew_and_not_thought_about_again() -> Result<()>
+{
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("coordinator", &[])?;
+    let admin = format!("127.0.0.1:{}", free_port(None)?);
+    let options = ["--roles", "plan", "--threads", "1"];
+    let told = [&options[..], &["--admin-listen", &admin]].concat();
+    let mut worker = sandbox.real_worker("planner", &told)?;
+    let api = &coordinator.api;
+    let request = SubmitRequest {
+        plan_only: true,
+        seed: Some(1),
+        ..prompt("a cat and a red balloon on the moon")
+    };
+    let (kept, first) = planned(api, &request).await?;
+    assert!(!kept);
+    let other_seed = SubmitRequest {
+        seed: Some(2),
+        ..request.clone()
+    };
+    let (kept, second) = planned(api, &other_seed).await?;
+    assert!(kept, "the draft does not hang on the seed");
+    let nouns = |plan: &Plan| -> Vec<String> {
+        let elements = plan.elements.iter();
+        elements.map(|element| element.noun.clone()).collect()
+    };
+    assert_eq!(nouns(&first), nouns(&second));
+    let anew = SubmitRequest {
+        cache: Some(false),
+        ..request.clone()
+    };
+    let (kept, third) = planned(api, &anew).await?;
+    assert!(!kept);
+    assert_eq!(third, first);
+    let stranger = api.with_key(Some(&sandbox.key_of("other")?))?;
+    assert!(!planned(&stranger, &request).await?.0);
+    let metrics = reqwest::get(format!("http://{admin}/metrics")).await?;
+    let metrics = metrics.text().await?;
+    for (outcome, count) in [("hit", 1), ("miss", 2)] {
+        let line = metrics.lines().find(|line| {
+            let parts = [
+                "worker_cache_total",
+                "\"drafts\"",
+                &format!("\"{outcome}\""),
+            ];
+            parts.iter().all(|part| line.contains(part))
+        });
+        let line = line.with_context(|| metrics.clone())?;
+        assert!(line.ends_with(&format!(" {count}")), "{line}");
+    }
+    // Off by the worker's own flag, too.
+    worker.program.kill()?;
+    let _other = sandbox.real_worker("other", &[&options[..], &["--cache", "none"]].concat())?;
+    for _ in 0..2 {
+        assert!(!planned(api, &request).await?.0);
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use atelier_coordinator::{Store, StoreOptions, retire};
-use atelier_platform::{Artifacts, ManualClock, Pulses};
+use atelier_platform::{Artifacts, ManualClock, Pulse, Pulses};
 use atelier_proto::{
     ArtifactRef, MediaType, Sha256,
     http::Health,
@@ -150,6 +150,27 @@ async fn keeps_what_is_named_or_young(options: Options) -> Result<()> {
     later.advance(DAY);
     let swept = retire::sweep(&store, &artifacts, &later, GRACE, &pulse).await?;
     assert_eq!((swept, digests(&artifacts).await?), (2, set(&NAMED[1..])));
+    forgets_what_was_not_used(&artifacts, &pulse).await
+}
+
+/// Pointers to results, whatever the store.
+async fn forgets_what_was_not_used(artifacts: &Artifacts, pulse: &Pulse) -> Result<()> {
+    let key = sha256(b"a drawing");
+    artifacts.put_result(key, b"{}".to_vec().into()).await?;
+    let listed: Vec<_> = artifacts.list_results().try_collect().await?;
+    let [pointer] = &listed[..] else {
+        anyhow::bail!("{listed:?}")
+    };
+    let written = pointer.modified_unix_millis.unsigned_abs();
+    let clock = ManualClock::at(written);
+    clock.advance(7 * DAY);
+    let forget = async || retire::forget_results(artifacts, &clock, 7 * DAY, pulse).await;
+    assert_eq!(forget().await?, 0, "a week is not more than a week");
+    assert!(artifacts.result(key).await?.is_some());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(forget().await?, 1);
+    assert_eq!(artifacts.result(key).await?, None);
+    assert_eq!(forget().await?, 0);
     Ok(())
 }
 
@@ -216,7 +237,22 @@ async fn a_coordinator_deletes_by_itself_and_never_what_is_written_again() -> Re
         }
         age(&sandbox.folder().join("objects").join(&stored.key), 2 * DAY)?;
     }
+    // Pointers to results go by when they were last used, not by what rows name.
+    let pointer = |key: &str| {
+        let key = object_key::result(sha256(key.as_bytes()));
+        sandbox.folder().join("objects").join(key)
+    };
+    for (key, days) in [("used", 6), ("unused", 8)] {
+        let bytes = b"{}".to_vec().into();
+        artifacts.put_result(sha256(key.as_bytes()), bytes).await?;
+        age(&pointer(key), days * DAY)?;
+    }
     in_time("the sweep", LONG, async || Ok(!file(&nobodys).exists())).await?;
+    in_time("what was forgotten", LONG, async || {
+        Ok(!pointer("unused").exists())
+    })
+    .await?;
+    ensure!(pointer("used").exists());
     for id in &ids {
         api.picture(*id).await?;
     }

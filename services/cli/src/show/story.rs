@@ -43,6 +43,9 @@ pub fn story(trace: &Trace) -> String {
         let made = trace.plan_artifact.as_ref();
         let made = made.map(|made| format!(", {}", digest(&made.sha256)));
         let _ = writeln!(out, "\nPlan{}", made.unwrap_or_default());
+        if trace.plan_was_given() {
+            let _ = writeln!(out, "  given with the request, so that nothing was thought");
+        }
         tell_thought(out, trace.thought.as_ref());
         tell_plan(out, plan);
     } else {
@@ -225,7 +228,7 @@ fn tell_making(out: &mut String, job: &TraceJob) {
             .as_ref()
             .map(|weights| format!("weights {}", digest(weights))),
     );
-    facts.extend(job.batch.map(|batch| format!("{batch} drawn at once")));
+    facts.extend(job.batch.map(|batch| format!("{batch} at once")));
     let waited = job.started_ms.zip(job.ready_ms);
     let waited = waited.map(|(started, ready)| started.saturating_sub(ready));
     facts.extend(waited.map(|ms| format!("waited {}", time(ms))));

@@ -41,6 +41,9 @@ pub struct Detail {
     /// Of anything that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
+    /// Jobs of its kind that were on the device at once, of a plan or a look, where there were others; a drawing tells its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u32>,
 }
 
 /// What the trace tells of a drawing.
@@ -86,6 +89,7 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             fits(&artifact, MediaType::Json)?;
             let detail = Detail {
                 thought: Some(bounded(thought)),
+                batch: together(report.batch),
                 ..Detail::default()
             };
             let outcome = match Graph::of(&plan) {
@@ -149,7 +153,11 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
                 score,
                 findings: found(&review),
             };
-            (outcome, Some(Detail::default()))
+            let detail = Detail {
+                batch: together(report.batch),
+                ..Detail::default()
+            };
+            (outcome, Some(detail))
         }
         Reported::Failed { reason, retry } => {
             let reason = text(reason, MAX_REASON_BYTES);
@@ -163,6 +171,10 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
     };
     let detail = detail.and_then(|detail| told(detail, report.made));
     Ok((outcome, finding(report.worker, report.device_ms, detail)))
+}
+
+fn together(batch: u32) -> Option<u32> {
+    (batch > 1).then_some(batch)
 }
 
 fn finding(worker: WorkerId, device_ms: u64, detail: Option<serde_json::Value>) -> Finding {
@@ -332,6 +344,25 @@ mod tests {
         };
         assert_eq!(reason, "ä".repeat(500));
         assert_eq!(finding.device_ms, i64::MAX.cast_unsigned());
+    }
+
+    #[test]
+    fn plans_that_were_made_at_once_say_so() {
+        let planned = |batch| {
+            let outcome = Reported::Planned {
+                plan: Box::new(Plan::direct("a cat")),
+                artifact: artifact(MediaType::Json, 9),
+                thought: Thought::default(),
+            };
+            let (_, finding) = read(Report {
+                batch,
+                ..report(outcome)
+            })
+            .unwrap();
+            let detail: Detail = serde_json::from_value(finding.detail.unwrap()).unwrap();
+            detail.batch
+        };
+        assert_eq!((planned(1), planned(4)), (None, Some(4)));
     }
 
     #[test]

@@ -117,6 +117,7 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
             .flatten()
             .unwrap_or_default();
         tell_worker(farm, job, detail.made);
+        job.batch = detail.batch;
         if let Some(drawn) = detail.drawn {
             job.steps = Some(drawn.steps);
             job.batch = (drawn.batch > 1).then_some(drawn.batch);

@@ -95,7 +95,12 @@ fn facts(out: &mut String, job: &TraceJob) {
         row(out, "Attempts", &job.attempts.to_string());
     }
     if let Some(batch) = job.batch {
-        row(out, "Drawn at once", &format!("{batch} pictures"));
+        let what = match job.kind {
+            JobKind::Plan => "plans",
+            JobKind::Render => "drawings",
+            JobKind::Critique => "looks",
+        };
+        row(out, "On the device at once", &format!("{batch} {what}"));
     }
     if let Some(worker) = &job.worker {
         row(out, "Worker", worker);

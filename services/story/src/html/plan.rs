@@ -28,6 +28,12 @@ pub fn tell(out: &mut String, trace: &Trace) {
         one(out, earlier.plan.as_ref(), earlier.thought.as_ref());
         let _ = writeln!(out, "</details>");
     }
+    if trace.plan_was_given() {
+        let _ = writeln!(
+            out,
+            "<p>Given with the request, so that nothing was thought.</p>"
+        );
+    }
     one(out, trace.plan.as_ref(), trace.thought.as_ref());
     if let Some(artifact) = &trace.plan_artifact {
         let _ = writeln!(

@@ -124,6 +124,20 @@ fn it_tells_what_was_asked_planned_drawn_found_and_why_it_ended() {
 }
 
 #[test]
+fn a_given_plan_is_told_apart_from_one_that_was_thought_of_and_from_none() {
+    let mut trace = trace();
+    let given = "given with the request, so that nothing was thought";
+    assert!(story(&trace).contains(given));
+    trace.plan = Some(Plan::direct(&trace.submitted.prompt));
+    assert!(!story(&trace).contains(given));
+    trace.plan = None;
+    assert!(!story(&trace).contains(given));
+    let mut thought = self::trace();
+    thought.jobs[0].kind = JobKind::Plan;
+    assert!(!story(&thought).contains(given));
+}
+
+#[test]
 fn the_end_follows_from_the_last_review() {
     let mut trace = trace();
     let review = trace.jobs[1].review.as_mut().unwrap();
