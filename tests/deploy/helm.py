@@ -266,6 +266,16 @@ class References(unittest.TestCase):
             self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
 
 
+    def test_webhooks_leave_where_the_store_is_named(self):
+        objects, _ = render("full")
+        egress = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"]["egress"]
+                  for p in of_kind(objects, "NetworkPolicy")}
+        anywhere = {"ports": [{"port": 443, "protocol": "TCP"}]}
+        self.assertIn(anywhere, egress["coordinator"])
+        for closed in ("worker", "migrate"):
+            self.assertNotIn(anywhere, egress[closed])
+
+
 def uses_image_volume(item) -> bool:
     return item["kind"] == "Deployment" and any("image" in v for v in item["spec"]["template"]["spec"]["volumes"])
 
