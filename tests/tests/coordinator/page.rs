@@ -9,6 +9,7 @@ use atelier_proto::{
     job::{JobKind, Think},
 };
 use atelier_tests::{Api, Sandbox, in_time, prompt};
+use futures::future::try_join_all;
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
     header::{HeaderMap, LOCATION, SET_COOKIE},
@@ -148,6 +149,29 @@ async fn a_key_opens_the_page_and_nothing_else_does() -> Result<()> {
         set.starts_with("atelier_session=; Path=/; Max-Age=0"),
         "{set}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_keep_nobody_out() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let wrong = (0..40).map(async |_| {
+        let mut browser = Browser::at(&coordinator.api)?;
+        let wrong = format!("atl_{}", "A".repeat(43));
+        anyhow::Ok(browser.log_in(&wrong, "").await?.status())
+    });
+    let right = async {
+        let mut browser = Browser::at(&coordinator.api)?;
+        anyhow::Ok(browser.log_in(&sandbox.own_key()?, "").await?.status())
+    };
+    let (wrong, right) = futures::try_join!(try_join_all(wrong), right)?;
+    assert!(
+        wrong
+            .iter()
+            .all(|status| *status == StatusCode::UNAUTHORIZED)
+    );
+    assert_eq!(right, StatusCode::SEE_OTHER);
     Ok(())
 }
 

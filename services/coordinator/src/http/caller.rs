@@ -91,8 +91,8 @@ impl KnownKeys {
             return Ok(None);
         }
         let digest = digest(key.as_bytes());
-        self.known_or(Name::Digest(digest), store.tenant_of_key(digest))
-            .await
+        let found = async { Ok(store.key(digest).await?.map(|(_, tenant)| tenant)) };
+        self.known_or(Name::Digest(digest), found).await
     }
 
     /// Whose the key called `id` is.

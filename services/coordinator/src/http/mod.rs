@@ -59,8 +59,6 @@ pub struct Api {
     registry: Registry,
     keys: KnownKeys,
     sessions: Sessions,
-    /// Attempts to log in that are looked at; no more at once.
-    logins: Arc<Semaphore>,
     /// Ends event streams when the coordinator does.
     stop: CancellationToken,
     /// What the command line says of this API.
@@ -135,7 +133,6 @@ pub fn router(
         registry,
         keys: KnownKeys::default(),
         sessions: Sessions::default(),
-        logins: Arc::new(Semaphore::new(page::MOST_LOGINS)),
         settings,
         signer: signed::Signer::default(),
         stop,

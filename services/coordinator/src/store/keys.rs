@@ -49,17 +49,6 @@ macro_rules! rfc3339 {
 }
 
 impl Store {
-    /// Whose the key with this digest is; none when there is no such key or it was revoked.
-    pub async fn tenant_of_key(&self, key: Sha256) -> Result<Option<TenantId>, StoreError> {
-        let tenant: Option<Uuid> = sqlx::query_scalar(
-            "SELECT tenant_id FROM api_keys WHERE key_sha256 = $1 AND revoked_at IS NULL",
-        )
-        .bind(key.0.as_slice())
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(tenant.map(TenantId::from_uuid))
-    }
-
     /// Id and tenant of the key with this digest; none when there is no such key or it was revoked.
     pub async fn key(&self, key: Sha256) -> Result<Option<(Uuid, TenantId)>, StoreError> {
         let found: Option<(Uuid, Uuid)> = sqlx::query_as(

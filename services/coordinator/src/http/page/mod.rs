@@ -20,8 +20,6 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-pub use login::MOST_LOGINS;
-
 use super::Api;
 
 /// Longest body of a form without files, in bytes.
