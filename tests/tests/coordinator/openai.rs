@@ -241,6 +241,15 @@ async fn all_pictures_are_accepted_or_none() -> Result<()> {
         Ok(active.count() == 4)
     })
     .await?;
+    let long = json!({"prompt": "x".repeat(2 << 20)});
+    let refused = api.post(PATH, &long, None).await?;
+    assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let body: OpenAiError = refused.json().await?;
+    assert!(
+        body.error.message.contains("1048576"),
+        "{}",
+        body.error.message
+    );
     let wrong = api.call(Method::POST, PATH).body("prompt=x").send().await?;
     assert_eq!(wrong.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     Ok(())

@@ -11,14 +11,14 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use futures::future::try_join_all;
 use tracing::Instrument;
 
 use super::{
-    Refusal,
+    MAX_JSON_BYTES, Refusal,
     answer::{headers, show, size_text, usage},
     fields::{self, Ignored},
     stream,
@@ -31,7 +31,7 @@ use crate::{
         caller::Caller,
         error::ApiError,
         requests::submit::{check_media_type, idempotency_key, unread},
-        trace_context,
+        session, trace_context,
     },
     operations::{
         images::{Wanted, submit_all},
@@ -67,7 +67,9 @@ pub async fn handler(
     let tenant = caller?.tenant;
     let head = request.headers().clone();
     check_media_type(&head)?;
-    let body = Bytes::from_request(request, &()).await.map_err(unread)?;
+    let body = Bytes::from_request(request, &())
+        .await
+        .map_err(|rejection| unread(&rejection, MAX_JSON_BYTES))?;
     let (asked, ignored) = fields::of_json(&body)?;
     let call = Call {
         wish: Wish::of(asked, &api.farm.model)?,
@@ -172,10 +174,39 @@ pub fn here(api: &Api, head: &HeaderMap) -> String {
     if let Some(url) = &api.farm.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let text = |name: &str| head.get(name)?.to_str().ok();
-    let scheme = match text("x-forwarded-proto") {
-        Some("https") => "https",
-        _ => "http",
+    called(head)
+}
+
+/// By what a caller reached this API.
+fn called(head: &HeaderMap) -> String {
+    let scheme = match session::is_secure(head) {
+        true => "https",
+        false => "http",
     };
-    format!("{scheme}://{}", text("host").unwrap_or("localhost"))
+    let host = head.get(header::HOST).and_then(|host| host.to_str().ok());
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_the_scheme_that_the_caller_came_by() {
+        let mut head = HeaderMap::new();
+        assert_eq!(called(&head), "http://localhost");
+        head.insert(header::HOST, "farm.example".parse().unwrap());
+        for (proxies, scheme) in [
+            ("https", "https"),
+            ("HTTPS, http", "https"),
+            ("http", "http"),
+        ] {
+            head.insert("x-forwarded-proto", proxies.parse().unwrap());
+            assert_eq!(
+                called(&head),
+                format!("{scheme}://farm.example"),
+                "{proxies}"
+            );
+        }
+    }
 }

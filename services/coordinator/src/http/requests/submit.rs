@@ -31,7 +31,9 @@ pub async fn handler(
     check_media_type(headers)?;
     // Held until the pictures are stored: bodies and what they decode to must not fill the memory.
     let _held = hold_body(&api, headers, MAX_BODY_BYTES).await;
-    let body = Bytes::from_request(request, &()).await.map_err(unread)?;
+    let body = Bytes::from_request(request, &())
+        .await
+        .map_err(|rejection| unread(&rejection, MAX_BODY_BYTES))?;
     let digest = submit::body_sha256(&body);
     let submitted = read(&body)?;
     drop(body);
@@ -127,10 +129,10 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
     }
 }
 
-/// A body that did not come as it should.
-pub fn unread(rejection: BytesRejection) -> ApiError {
+/// A body of at most `most` bytes that did not come as it should.
+pub fn unread(rejection: &BytesRejection, most: usize) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+        let message = format!("the body is longer than {most} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     } else {
         ApiError::new(
