@@ -72,7 +72,7 @@ pub struct Config {
     #[arg(long, env = "ATELIER_TENANT_QUEUE_LIMIT", default_value_t = 100_000)]
     pub tenant_queue_limit: u64,
 
-    /// Longest time that a call of /v1/images waits for its pictures, in seconds; then its requests are canceled
+    /// Longest time that a call of /v1/images waits for its pictures, in seconds; then its requests are canceled, unless it came with an idempotency key
     #[arg(long, env = "ATELIER_LONGEST_WAIT_S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub longest_wait_s: u64,
 

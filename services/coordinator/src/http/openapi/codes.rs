@@ -109,7 +109,7 @@ const CODES: &[(&str, u16, &str)] = &[
     (
         "timeout",
         504,
-        "There was no picture in the time that a call may wait; its requests were canceled.",
+        "There was no picture in the time that a call may wait; its requests were canceled, unless it has an idempotency key to come again for them.",
     ),
 ];
 

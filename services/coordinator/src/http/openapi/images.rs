@@ -115,6 +115,7 @@ fn link() -> Operation {
     let whole = json!({
         "description": "The picture.",
         "content": { "image/png": file("image/png"), "image/jpeg": file("image/jpeg"), "image/webp": file("image/webp") },
+        "headers": { "etag": header("Names its bytes.") },
     });
     let part = json!({
         "description": "The wanted part of a PNG.",
