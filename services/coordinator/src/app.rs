@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    farm::{Changes, EndRates, Farm, Ids, Pass, PostedJobs, Trust, Turns, Webhooks, Workers},
+    farm::{
+        Changes, EndRates, Farm, Ids, Pass, PostedJobs, Secrets, Trust, Turns, Webhooks, Workers,
+    },
     http, loops,
     metrics::Metrics,
     store::{Store, StoreOptions},
@@ -100,6 +102,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         webhook_terms: config.webhooks(),
         public_url: config.public_url.as_deref().map(Into::into),
         posted: PostedJobs::default(),
+        secrets: Secrets::default(),
         decoding: Turns::new(MOST_DECODING),
         stream: epoch,
         life: life.clone(),

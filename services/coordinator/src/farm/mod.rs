@@ -5,6 +5,7 @@ mod clock;
 mod end_rates;
 mod pass;
 mod posted;
+mod secrets;
 mod trust;
 mod turns;
 mod webhooks;
@@ -22,6 +23,7 @@ pub use clock::Ids;
 pub use end_rates::EndRates;
 pub use pass::Pass;
 pub use posted::PostedJobs;
+pub use secrets::{Secrets, Use, mac};
 pub use trust::{Evidence, Trust};
 pub use turns::Turns;
 pub use webhooks::Webhooks;
@@ -66,7 +68,7 @@ pub struct Farm {
     pub end_rates: EndRates,
     /// Active requests that a tenant without a limit of its own may have.
     pub queue_limit: u64,
-    /// Whose ends are to be told.
+    /// Wakes whoever tells ends.
     pub webhooks: Webhooks,
     /// What the command line says of that.
     pub webhook_terms: Terms,
@@ -74,6 +76,8 @@ pub struct Farm {
     pub public_url: Option<Arc<str>>,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
+    /// What this farm signs with.
+    pub secrets: Secrets,
     /// Turns at decoding the pictures that users send.
     pub decoding: Turns,
     /// Start and end of this process.

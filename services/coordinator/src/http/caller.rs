@@ -52,7 +52,7 @@ impl FromRequestParts<Api> for Caller {
 impl Caller {
     /// Who logged in on the page. A browser sends the cookie by itself, so that what changes something must come from the page.
     async fn logged_in(parts: &Parts, api: &Api) -> Result<Self, ApiError> {
-        let session = api.sessions.of(&api.farm, &parts.headers).await?;
+        let session = session::of(&api.farm, &parts.headers).await?;
         let session = session.ok_or_else(ApiError::no_key)?;
         let tenant = api.keys.tenant_by_id(&api.farm.store, session.key).await?;
         if tenant != Some(session.tenant) {

@@ -37,7 +37,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
 
-use self::{caller::KnownKeys, session::Sessions};
+use self::caller::KnownKeys;
 use crate::farm::{Farm, Turns};
 
 /// Longest body of a submit, in bytes: every picture as base64, and its prompt.
@@ -58,13 +58,10 @@ pub struct Api {
     farm: Farm,
     registry: Registry,
     keys: KnownKeys,
-    sessions: Sessions,
     /// Ends event streams when the coordinator does.
     stop: CancellationToken,
     /// What the command line says of this API.
     settings: Settings,
-    /// Signs links to files.
-    signer: signed::Signer,
     /// In KiB; what is taken of it is being read and decoded.
     body_budget: Arc<Semaphore>,
     /// Turns at writing drawn pictures in another format.
@@ -132,9 +129,7 @@ pub fn router(
         farm,
         registry,
         keys: KnownKeys::default(),
-        sessions: Sessions::default(),
         settings,
-        signer: signed::Signer::default(),
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
         converting: Turns::new(MOST_CONVERTING),

@@ -1,26 +1,21 @@
 //! Sessions of browsers: a cookie that says which key somebody logged in with, signed by the farm. It is not the key: it can do nothing
 //! after its time, nor after that key was revoked, and no key can be made from it.
 
-use std::{fmt, sync::Arc};
-
 use atelier_proto::TenantId;
 use axum::http::{HeaderMap, Method, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use tokio::sync::OnceCell;
+use hmac::Mac;
 use uuid::Uuid;
 
 use crate::{
-    farm::Farm,
-    store::{Store, StoreError},
+    farm::{Farm, Use, mac},
+    store::StoreError,
 };
 
 /// How long somebody stays logged in, in seconds.
 const LASTS_S: u64 = 12 * 3_600;
 /// Name of the cookie.
 pub const COOKIE: &str = "atelier_session";
-/// Name of the secret that all coordinators sign with.
-const SECRET: &str = "sessions";
 /// Tenant, key and end, in bytes.
 const PAYLOAD: usize = 16 + 16 + 8;
 /// An HMAC-SHA256, in bytes.
@@ -39,52 +34,30 @@ pub struct Session {
     pub until_s: u64,
 }
 
-/// Signs sessions and reads them back; the secret is looked up when it is first needed and kept for as long as the process lives.
-#[derive(Clone, Default)]
-pub struct Sessions(Arc<OnceCell<[u8; 32]>>);
-
-impl fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sessions")
-    }
+/// A cookie for somebody who gave a good key.
+pub async fn begin(
+    farm: &Farm,
+    tenant: TenantId,
+    key: Uuid,
+    secure: bool,
+) -> Result<String, StoreError> {
+    let until_s = farm.ids.now_s() + LASTS_S;
+    let session = Session {
+        tenant,
+        key,
+        until_s,
+    };
+    let secret = farm.secrets.of(farm, Use::Sessions).await?;
+    Ok(cookie(&write(&secret, session), LASTS_S, secure))
 }
 
-impl Sessions {
-    /// A cookie for somebody who gave a good key.
-    pub async fn begin(
-        &self,
-        farm: &Farm,
-        tenant: TenantId,
-        key: Uuid,
-        secure: bool,
-    ) -> Result<String, StoreError> {
-        let until_s = farm.ids.now_s() + LASTS_S;
-        let session = Session {
-            tenant,
-            key,
-            until_s,
-        };
-        let token = write(&self.secret(farm).await?, session);
-        Ok(cookie(&token, LASTS_S, secure))
-    }
-
-    /// The session that the headers carry; none when there is none, or it is not ours, or over.
-    pub async fn of(
-        &self,
-        farm: &Farm,
-        headers: &HeaderMap,
-    ) -> Result<Option<Session>, StoreError> {
-        let Some(token) = token(headers) else {
-            return Ok(None);
-        };
-        Ok(read(&self.secret(farm).await?, token, farm.ids.now_s()))
-    }
-
-    async fn secret(&self, farm: &Farm) -> Result<[u8; 32], StoreError> {
-        let store: &Store = &farm.store;
-        let made = || store.secret(SECRET, farm.ids.secret());
-        self.0.get_or_try_init(made).await.copied()
-    }
+/// The session that the headers carry; none when there is none, or it is not ours, or over.
+pub async fn of(farm: &Farm, headers: &HeaderMap) -> Result<Option<Session>, StoreError> {
+    let Some(token) = token(headers) else {
+        return Ok(None);
+    };
+    let secret = farm.secrets.of(farm, Use::Sessions).await?;
+    Ok(read(&secret, token, farm.ids.now_s()))
 }
 
 /// The cookie that ends a session.
@@ -135,20 +108,12 @@ fn token(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-fn mac(secret: &[u8; 32], payload: &[u8]) -> Hmac<sha2::Sha256> {
-    let mac = Hmac::<sha2::Sha256>::new_from_slice(secret);
-    let mut mac = mac.expect("every length of a key is good");
-    mac.update(PURPOSE);
-    mac.update(payload);
-    mac
-}
-
 fn write(secret: &[u8; 32], session: Session) -> String {
     let mut bytes = Vec::with_capacity(PAYLOAD + SIGNATURE);
     bytes.extend(session.tenant.as_uuid().as_bytes());
     bytes.extend(session.key.as_bytes());
     bytes.extend(session.until_s.to_be_bytes());
-    let signature = mac(secret, &bytes).finalize().into_bytes();
+    let signature = mac(secret, PURPOSE, &bytes).finalize().into_bytes();
     bytes.extend(signature);
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -161,7 +126,7 @@ fn read(secret: &[u8; 32], token: &str, now_s: u64) -> Option<Session> {
     }
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
     let (payload, signature) = bytes.split_at_checked(PAYLOAD)?;
-    mac(secret, payload).verify_slice(signature).ok()?;
+    mac(secret, PURPOSE, payload).verify_slice(signature).ok()?;
     let session = Session {
         tenant: TenantId::from_uuid(Uuid::from_slice(&payload[..16]).ok()?),
         key: Uuid::from_slice(&payload[16..32]).ok()?,

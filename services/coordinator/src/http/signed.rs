@@ -1,7 +1,7 @@
 //! `GET /v1/files/{token}`: a picture for whoever has a link to it, until the link ends. No key is asked for: the token is signed with a secret
 //! that all coordinators of a farm share, and says which file, in which format, until when.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use atelier_pictures::Format;
 use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
@@ -14,8 +14,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures::stream;
-use hmac::{Hmac, KeyInit, Mac};
-use tokio::sync::OnceCell;
+use hmac::Mac;
 
 use super::{
     Api,
@@ -23,12 +22,10 @@ use super::{
     file::{self, Asked},
     openai,
 };
-use crate::{farm::Farm, store::StoreError};
+use crate::farm::{Use, mac};
 
 /// How long a link is good.
 pub const GOOD_FOR: Duration = Duration::from_secs(3_600);
-/// The secret that signs links.
-const SECRET: &str = "links";
 /// Version of the token, digest, length, format, quality, end.
 const CLAIM_BYTES: usize = 1 + 32 + 8 + 1 + 1 + 8;
 /// A token is its claim and an HMAC-SHA256 of it.
@@ -36,10 +33,6 @@ const TOKEN_BYTES: usize = CLAIM_BYTES + 32;
 const VERSION: u8 = 1;
 /// What is signed begins with this, so that no signature of anything else is one of a link.
 const PURPOSE: &[u8] = b"atelier link v1\0";
-
-/// The secret of this farm, once it is known.
-#[derive(Clone, Debug, Default)]
-pub struct Signer(Arc<OnceCell<[u8; 32]>>);
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,14 +65,14 @@ pub async fn link(
     {
         return Ok(url);
     }
-    let secret = api.signer.secret(&api.farm).await?;
+    let secret = api.farm.secrets.of(&api.farm, Use::Links).await?;
     let claim = Claim {
         sha256: picture.sha256,
         bytes: picture.bytes,
         format,
         until: api.farm.ids.now_s() + GOOD_FOR.as_secs(),
     };
-    Ok(format!("{here}/v1/files/{}", token(&claim, secret)))
+    Ok(format!("{here}/v1/files/{}", token(&claim, &secret)))
 }
 
 /// Answers the file that the token names.
@@ -88,9 +81,9 @@ pub async fn handler(
     token: Result<Path<String>, PathRejection>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    let secret = api.signer.secret(&api.farm).await?;
+    let secret = api.farm.secrets.of(&api.farm, Use::Links).await?;
     let token = token.map_or_else(|_| String::new(), |Path(token)| token);
-    let claim = read(&token, secret, api.farm.ids.now_s()).map_err(refused)?;
+    let claim = read(&token, &secret, api.farm.ids.now_s()).map_err(refused)?;
     let picture = ArtifactRef {
         sha256: claim.sha256,
         bytes: claim.bytes,
@@ -154,16 +147,9 @@ fn short(digest: Sha256) -> String {
     digest.to_string().chars().take(12).collect()
 }
 
-impl Signer {
-    async fn secret(&self, farm: &Farm) -> Result<&[u8], StoreError> {
-        let made = || farm.store.secret(SECRET, farm.ids.secret());
-        self.0.get_or_try_init(made).await.map(<[u8; 32]>::as_slice)
-    }
-}
-
 fn token(claim: &Claim, secret: &[u8]) -> String {
     let mut bytes = claim.to_bytes();
-    bytes.extend(mac(&bytes, secret).finalize().into_bytes());
+    bytes.extend(mac(secret, PURPOSE, &bytes).finalize().into_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -176,20 +162,13 @@ fn read(token: &str, secret: &[u8], now: u64) -> Result<Claim, Bad> {
     let bytes = bytes.map_err(|_| Bad::Forged)?;
     let (claim, tag) = bytes.split_at_checked(CLAIM_BYTES).ok_or(Bad::Forged)?;
     // Takes as long wherever the first wrong byte is.
-    let genuine = mac(claim, secret).verify_slice(tag);
+    let genuine = mac(secret, PURPOSE, claim).verify_slice(tag);
     genuine.map_err(|_| Bad::Forged)?;
     let claim = Claim::of_bytes(claim).ok_or(Bad::Forged)?;
     if claim.until <= now {
         return Err(Bad::Over);
     }
     Ok(claim)
-}
-
-fn mac(claim: &[u8], secret: &[u8]) -> Hmac<sha2::Sha256> {
-    let mut mac = Hmac::new_from_slice(secret).expect("HMAC takes secrets of any length");
-    mac.update(PURPOSE);
-    mac.update(claim);
-    mac
 }
 
 impl Claim {

@@ -60,7 +60,7 @@ pub async fn enter(
         return form(StatusCode::UNAUTHORIZED, &given.next, Some(message));
     };
     let secure = session::is_secure(&headers);
-    match api.sessions.begin(&api.farm, tenant, key, secure).await {
+    match session::begin(&api.farm, tenant, key, secure).await {
         Ok(cookie) => moved(&cookie, safe(&given.next)),
         Err(error) => frame::wrong(&error.into(), None),
     }

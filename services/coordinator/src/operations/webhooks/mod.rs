@@ -18,7 +18,7 @@ use reqwest::{Client, Url, redirect::Policy};
 
 use super::submit::SubmitError;
 use crate::{
-    farm::Farm,
+    farm::{Farm, Use},
     store::{DueWebhook, StoreError, Tried, WebhookOrder, rfc3339},
 };
 
@@ -31,8 +31,6 @@ pub struct Terms {
     pub attempts: u32,
 }
 
-/// The secret of which those of tenants are made.
-const SECRET: &str = "webhooks";
 /// Most that are told at once.
 const AT_ONCE: u32 = 16;
 /// How long a receiver may take.
@@ -81,7 +79,7 @@ pub async fn tenant_secret(farm: &Farm, tenant: TenantId) -> Result<String, Stor
 
 /// It follows from the farm's own secret: nobody can tell that one, or another tenant's, from it.
 async fn secret_of(farm: &Farm, tenant: TenantId) -> Result<Vec<u8>, StoreError> {
-    let farms = farm.store.secret(SECRET, farm.ids.secret()).await?;
+    let farms = farm.secrets.of(farm, Use::Webhooks).await?;
     Ok(sign::derived(&farms, tenant))
 }
 
