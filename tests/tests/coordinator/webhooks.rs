@@ -2,13 +2,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use atelier_proto::{
-    http::{ErrorBody, SubmitRequest},
+    RequestId,
+    http::{ErrorBody, RequestView, SubmitRequest},
     job::{JobKind, Think},
     webhook::{Webhook, WebhookList, WebhookMessage, WebhookSecret, WebhookState},
 };
@@ -61,6 +65,22 @@ async fn receiver(statuses: &'static [u16]) -> Result<(String, Got)> {
     Ok((url, got))
 }
 
+/// A receiver that takes every message and never answers, and how many came.
+async fn silent() -> Result<(String, Arc<AtomicUsize>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/hook", listener.local_addr()?);
+    let came = Arc::new(AtomicUsize::new(0));
+    let count = came.clone();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    Ok((url, came))
+}
+
 /// A whole message; none as long as something of it is missing.
 fn parse(text: &str) -> Option<(HashMap<String, String>, String)> {
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -82,6 +102,13 @@ fn told_to(url: &str) -> SubmitRequest {
         }),
         ..prompt("a cat")
     }
+}
+
+/// A request that ends at once, and is to be told.
+async fn ended(api: &Api, url: &str) -> Result<RequestId> {
+    let id = api.submit(&told_to(url)).await?.id;
+    api.cancel(id).await?;
+    Ok(id)
 }
 
 async fn listed(api: &Api) -> Result<WebhookList> {
@@ -210,6 +237,91 @@ async fn what_is_not_taken_comes_again_and_is_given_up_in_sight() -> Result<()> 
         metrics.contains("atelier_webhook_deliveries_total{outcome=\"given_up\"} 2"),
         "{metrics}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_receivers_delay_nothing_but_more_of_their_own_tenant() -> Result<()> {
+    // Less than a receiver is waited for.
+    const MEANWHILE: Duration = Duration::from_secs(9);
+    let sandbox = Sandbox::start().await?;
+    let coordinator = open(&sandbox, "one", &[])?;
+    let slow = &coordinator.api;
+    let other = slow.with_key(Some(&sandbox.key_of("other")?))?;
+    let (silent, came) = silent().await?;
+    let (quick, _) = receiver(&[200]).await?;
+    let is_told = async |api: &Api, id: RequestId| {
+        let list = listed(api).await?.webhooks;
+        let mut of_it = list.iter().filter(|one| one.request == id);
+        Ok(of_it.all(|one| one.state == WebhookState::Delivered))
+    };
+    ended(slow, &silent).await?;
+    let own = ended(slow, &quick).await?;
+    in_time("what was answered is written", MEANWHILE, async || {
+        is_told(slow, own).await
+    })
+    .await?;
+    for _ in 0..5 {
+        ended(slow, &silent).await?;
+    }
+    let most = || came.load(Ordering::Relaxed) == 4;
+    in_time(
+        "as many are tried as may be",
+        MEANWHILE,
+        async || Ok(most()),
+    )
+    .await?;
+    let others = ended(&other, &quick).await?;
+    in_time("another tenant is told", MEANWHILE, async || {
+        is_told(&other, others).await
+    })
+    .await?;
+    assert!(most(), "no more than that of one tenant at once");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_again_tells_whom_the_first_told_and_never_before_the_end() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = open(&sandbox, "one", &[])?;
+    let api = &coordinator.api;
+    let mut database = sandbox.database().await?;
+    let (url, got) = receiver(&[200]).await?;
+    let secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let webhook = Some(Webhook {
+        url: url.clone(),
+        secret: Some(secret.to_owned()),
+    });
+    let first = SubmitRequest {
+        webhook,
+        ..told_to(&url)
+    };
+    let first = api.submit(&first).await?.id;
+    let waits: bool = sqlx::query_scalar("SELECT next_at = 'infinity' FROM webhooks")
+        .fetch_one(&mut database)
+        .await?;
+    assert!(waits, "nobody looks at it before the end");
+    api.cancel(first).await?;
+    let path = format!("/v1/requests/{first}/retry");
+    let again = api.post(&path, &serde_json::json!({}), None).await?;
+    let again: RequestView = again.json().await?;
+    api.cancel(again.id).await?;
+    in_time("both are told", SOON, async || {
+        Ok(got.lock().unwrap().len() == 2)
+    })
+    .await?;
+    let got = got.lock().unwrap().clone();
+    let mut told = Vec::new();
+    for (_, body) in &got {
+        told.push(serde_json::from_str::<WebhookMessage>(body)?.data.id);
+    }
+    told.sort_unstable();
+    assert_eq!(told, [first, again.id]);
+    let (with, different): (i64, i64) =
+        sqlx::query_as("SELECT count(secret), count(DISTINCT secret) FROM webhooks")
+            .fetch_one(&mut database)
+            .await?;
+    assert_eq!((with, different), (2, 1));
     Ok(())
 }
 

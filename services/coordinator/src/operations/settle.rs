@@ -27,7 +27,7 @@ pub async fn settle(farm: &Farm, touched: &[RequestId], committed: Committed) {
                 let word = state.kind().as_str();
                 farm.metrics.requests_ended.with_label_values(&[word]).inc();
                 tracing::info!(%request, state = word, reason = state.reason(), "request ended");
-                farm.webhooks.ended(request);
+                farm.webhooks.ended();
                 // When the queue is full, reconcile finds it later.
                 let _ = farm.traces.try_send(request);
             }

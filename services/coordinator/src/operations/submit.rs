@@ -178,7 +178,7 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
                 },
             );
             if tells {
-                farm.webhooks.watch(view.id);
+                farm.webhooks.asked();
             }
             let trace = TraceContext::of_request(view.id, brought);
             if brought.is_some() {

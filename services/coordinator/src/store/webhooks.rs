@@ -1,5 +1,7 @@
 //! Webhooks: who is to be told of the end of a request. Rows only for requests that asked for it.
 
+use std::collections::HashMap;
+
 use atelier_proto::{
     RequestId, TenantId,
     http::RequestState,
@@ -100,33 +102,61 @@ pub(super) async fn insert(
 }
 
 impl Store {
-    /// Takes up to `most` webhooks whose requests ended and whose time has come; nobody else takes them for `lease_ms`.
+    /// Takes up to `most` webhooks whose requests ended and whose time has come; nobody else takes them for `lease_ms`. The oldest first, but of each
+    /// tenant no more than `most_each` less those of it that are `busy` here: a tenant whose receivers are slow delays only its own.
     pub async fn due_webhooks(
         &self,
-        most: u32,
+        (most, most_each): (usize, usize),
+        busy: &HashMap<TenantId, u32>,
         lease_ms: u64,
     ) -> Result<Vec<DueWebhook>, StoreError> {
+        let (tenants, counts): (Vec<Uuid>, Vec<i64>) = busy
+            .iter()
+            .map(|(tenant, count)| (tenant.as_uuid(), i64::from(*count)))
+            .unzip();
         let rows: Vec<DueRow> = sqlx::query_as(
-            "WITH due AS (
-                 SELECT w.request_id
-                 FROM webhooks w JOIN requests r ON r.id = w.request_id
-                 WHERE w.state = 'waiting' AND w.next_at <= now() AND r.state <> 'active'
-                 ORDER BY w.next_at
+            "WITH RECURSIVE
+             -- The tenants that have any: one look into the index for each, however many it has.
+             tenants AS (
+                 (SELECT tenant_id AS id FROM webhooks WHERE state = 'waiting' ORDER BY tenant_id LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT w.tenant_id FROM webhooks w WHERE w.state = 'waiting' AND w.tenant_id > t.id ORDER BY w.tenant_id LIMIT 1)
+                 FROM tenants t WHERE t.id IS NOT NULL
+             ),
+             due AS (
+                 SELECT first.request_id
+                 FROM tenants t LEFT JOIN unnest($3::uuid[], $4::bigint[]) AS b(tenant_id, busy) ON b.tenant_id = t.id
+                 CROSS JOIN LATERAL (
+                     SELECT w.request_id, w.next_at FROM webhooks w
+                     WHERE w.tenant_id = t.id AND w.state = 'waiting' AND w.next_at <= now()
+                     ORDER BY w.next_at
+                     LIMIT greatest($2 - coalesce(b.busy, 0), 0)
+                 ) first
+                 ORDER BY first.next_at
                  LIMIT $1
-                 -- What another coordinator is taking is left to it.
-                 FOR UPDATE OF w SKIP LOCKED
+             ),
+             locked AS (
+                 SELECT w.request_id FROM due CROSS JOIN LATERAL (
+                     SELECT w.request_id FROM webhooks w
+                     WHERE w.request_id = due.request_id AND w.state = 'waiting' AND w.next_at <= now()
+                     -- What another coordinator is taking is left to it.
+                     FOR UPDATE SKIP LOCKED
+                 ) w
              ),
              taken AS (
                  UPDATE webhooks w
-                 SET attempts = w.attempts + 1, next_at = now() + $2 * interval '1 millisecond'
-                 FROM due WHERE w.request_id = due.request_id
+                 SET attempts = w.attempts + 1, next_at = now() + $5 * interval '1 millisecond'
+                 FROM locked WHERE w.request_id = locked.request_id
                  RETURNING w.request_id, w.tenant_id, w.url, w.secret, w.attempts
              )
              SELECT t.*, r.state, r.reason, r.image_sha256 IS NOT NULL AS has_image,
                     (extract(epoch FROM r.finished_at) * 1000)::bigint AS ended_ms
              FROM taken t JOIN requests r ON r.id = t.request_id",
         )
-        .bind(i64::from(most))
+        .bind(most as i64)
+        .bind(most_each as i64)
+        .bind(&tenants)
+        .bind(&counts)
         .bind(lease_ms as f64)
         .fetch_all(&self.pool)
         .await?;

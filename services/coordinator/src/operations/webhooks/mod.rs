@@ -3,7 +3,7 @@
 mod address;
 mod sign;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use atelier_proto::{
     TenantId,
@@ -13,7 +13,6 @@ use atelier_proto::{
     },
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use futures::future::join_all;
 use reqwest::{Client, Url, redirect::Policy};
 
 use super::submit::SubmitError;
@@ -32,7 +31,9 @@ pub struct Terms {
 }
 
 /// Most that are told at once.
-const AT_ONCE: u32 = 16;
+pub const AT_ONCE: usize = 64;
+/// Most of one tenant among them.
+const AT_ONCE_EACH: usize = 4;
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Nobody else tries meanwhile.
@@ -83,47 +84,50 @@ async fn secret_of(farm: &Farm, tenant: TenantId) -> Result<Vec<u8>, StoreError>
     Ok(sign::derived(&farms, tenant))
 }
 
-/// Tells what is due; says how many that were.
-pub async fn deliver(farm: &Farm) -> Result<usize, StoreError> {
-    let due = farm.store.due_webhooks(AT_ONCE, LEASE_MS).await?;
-    let told = join_all(due.iter().map(|one| tell(farm, one))).await;
-    for (one, tried) in due.iter().zip(told) {
-        let tried = tried?;
-        let word = match tried.state {
-            WebhookState::Delivered => "delivered",
-            WebhookState::Waiting => "failed",
-            WebhookState::Dead => "given_up",
-        };
-        farm.metrics.webhooks.with_label_values(&[word]).inc();
-        match &tried.error {
-            Some(error) => {
-                tracing::info!(request = %one.request, attempt = one.attempt, error, outcome = word, "webhook")
-            }
-            None => {
-                tracing::debug!(request = %one.request, attempt = one.attempt, "webhook delivered")
-            }
-        }
-        farm.store.webhook_tried(one, &tried).await?;
-    }
-    Ok(due.len())
+/// Takes what is due, up to `room` of them; `busy` are those of each tenant that this coordinator is at.
+pub async fn take(
+    farm: &Farm,
+    room: usize,
+    busy: &HashMap<TenantId, u32>,
+) -> Result<Vec<DueWebhook>, StoreError> {
+    let store = &farm.store;
+    store
+        .due_webhooks((room, AT_ONCE_EACH), busy, LEASE_MS)
+        .await
 }
 
-async fn tell(farm: &Farm, due: &DueWebhook) -> Result<Tried, StoreError> {
+/// Tells one, and writes down what came of it as soon as that is known. What cannot be written is told again when its lease is over.
+pub async fn tell(farm: &Farm, due: &DueWebhook) {
+    if let Err(error) = try_once(farm, due).await {
+        tracing::warn!(request = %due.request, attempt = due.attempt, %error, "a webhook is told again: what came of it is not written");
+    }
+}
+
+async fn try_once(farm: &Farm, due: &DueWebhook) -> Result<(), StoreError> {
     let secret = match &due.order.secret {
         Some(secret) => secret.clone(),
         None => secret_of(farm, due.tenant).await?,
     };
     let message = message(due, farm.public_url.as_deref());
     let body = serde_json::to_vec(&message).expect("a message holds nothing that JSON cannot");
-    let sent = post(
-        &due.order.url,
-        &message.id,
-        body,
-        &secret,
-        farm.webhook_terms.to_private,
-    )
-    .await;
-    Ok(judged(sent, due.attempt, farm.webhook_terms.attempts))
+    let to_private = farm.webhook_terms.to_private;
+    let sent = post(&due.order.url, &message.id, body, &secret, to_private).await;
+    let tried = judged(sent, due.attempt, farm.webhook_terms.attempts);
+    let word = match tried.state {
+        WebhookState::Delivered => "delivered",
+        WebhookState::Waiting => "failed",
+        WebhookState::Dead => "given_up",
+    };
+    farm.metrics.webhooks.with_label_values(&[word]).inc();
+    match &tried.error {
+        Some(error) => {
+            tracing::info!(request = %due.request, attempt = due.attempt, error, outcome = word, "webhook")
+        }
+        None => {
+            tracing::debug!(request = %due.request, attempt = due.attempt, "webhook delivered")
+        }
+    }
+    farm.store.webhook_tried(due, &tried).await
 }
 
 fn message(due: &DueWebhook, public_url: Option<&str>) -> WebhookMessage {
