@@ -69,7 +69,7 @@ pub async fn retry(
         size: asked.size,
         use_cache: asked.use_cache,
         pictures: asked.pictures,
-        webhook: None,
+        webhook: asked.webhook,
     };
     Ok(submit::enqueue(farm, submission).await?)
 }

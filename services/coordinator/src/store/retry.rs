@@ -10,7 +10,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, WebhookOrder,
     request_row::{artifact, limits, priority, size, state, think},
 };
 
@@ -45,6 +45,8 @@ pub struct Asked {
     pub plan_only: bool,
     /// The plan that was given, else the prompt as one; stored.
     pub direct_plan: ArtifactRef,
+    /// Who is told of its end.
+    pub webhook: Option<WebhookOrder>,
 }
 
 #[derive(FromRow)]
@@ -66,6 +68,8 @@ struct AskedRow {
     pictures: Json<Vec<NamedReference>>,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
+    webhook_url: Option<String>,
+    webhook_secret: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -76,9 +80,11 @@ impl Store {
         id: RequestId,
     ) -> Result<Option<Asked>, StoreError> {
         let row: Option<AskedRow> = sqlx::query_as(
-            "SELECT state, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, use_cache, pictures,
-                    candidates, max_time_ms, max_cost_ms, direct_plan_sha256, direct_plan_bytes
-             FROM requests WHERE id = $1 AND tenant_id = $2",
+            "SELECT r.state, r.prompt, r.seed, r.think, r.priority, r.steps, r.width, r.height, r.max_rounds, r.plan_only, r.use_cache,
+                    r.pictures, r.candidates, r.max_time_ms, r.max_cost_ms, r.direct_plan_sha256, r.direct_plan_bytes,
+                    w.url AS webhook_url, w.secret AS webhook_secret
+             FROM requests r LEFT JOIN webhooks w ON w.request_id = r.id
+             WHERE r.id = $1 AND r.tenant_id = $2",
         )
         .bind(id.as_uuid())
         .bind(tenant.as_uuid())
@@ -120,6 +126,10 @@ impl AskedRow {
             pictures: self.pictures.0,
             plan_only: self.plan_only,
             direct_plan,
+            webhook: self.webhook_url.map(|url| WebhookOrder {
+                url,
+                secret: self.webhook_secret,
+            }),
         })
     }
 }

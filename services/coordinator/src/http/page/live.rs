@@ -3,6 +3,7 @@
 use atelier_proto::{
     http::{RequestState, RequestView},
     job::{JobKind, Think},
+    plan::{Plan, Stage, StageOp},
     review::Review,
     trace::Trace,
 };
@@ -81,6 +82,23 @@ fn review_of(trace: &Trace) -> Option<&Review> {
     of_it.or_else(|| looked().next())?.review.as_ref()
 }
 
+/// What came before the drawing, and comes after.
+fn thinking(think: Think, plan: Option<&Plan>) -> &'static str {
+    let drawn_as_it_is = |plan: &Plan| {
+        let drawn = |stage: &Stage| matches!(stage.op, StageOp::Generate { .. });
+        plan.stages.len() <= 1
+            && plan.stages.iter().all(drawn)
+            && plan.checks.is_empty()
+            && plan.elements.is_empty()
+    };
+    match think {
+        Think::Off if plan.is_none_or(drawn_as_it_is) => "off: the prompt is drawn as it is",
+        Think::Off => "off: a plan was given",
+        Think::Fast => "plan, draw, check",
+        Think::Full => "think, plan, draw, check",
+    }
+}
+
 fn facts(view: &RequestView, trace: &Trace) -> Markup {
     let asked = &trace.submitted;
     let device = |kind: JobKind| -> u64 {
@@ -96,7 +114,7 @@ fn facts(view: &RequestView, trace: &Trace) -> Markup {
                 dt { "Model" } dd { (trace.model) }
                 @if let Some(size) = asked.size { dt { "Size" } dd { (size.width) " × " (size.height) } }
                 @if let Some(steps) = asked.steps { dt { "Steps" } dd { (steps) } }
-                dt { "Thinking" } dd { @if asked.think == Think::Off { "off: the prompt is drawn as it is" } @else { "plan, draw, check" } }
+                dt { "Thinking" } dd { (thinking(asked.think, trace.plan.as_ref())) }
                 @if let Some(rounds) = asked.max_rounds { dt { "Rounds" } dd { (view.round) " of at most " (rounds) } }
                 @for reference in &asked.references { dt { "Reference" } dd { (reference.name) } }
                 @for kind in JobKind::ALL {
@@ -106,5 +124,30 @@ fn facts(view: &RequestView, trace: &Trace) -> Markup {
                 @if let Some(finished) = &view.finished_at { dt { "Ended" } dd { (words::time(finished)) } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_not_called_the_prompt_as_it_is() {
+        let direct = Plan::direct("a cat");
+        let said = |plan: &Plan| thinking(Think::Off, Some(plan));
+        assert_eq!(said(&direct), "off: the prompt is drawn as it is");
+        let mut edit = direct.clone();
+        edit.stages[0].op = StageOp::Edit {
+            input: "refs/image-1".to_owned(),
+            instruction: "a hat".to_owned(),
+            strength: 0.6,
+        };
+        let mut stages = direct.clone();
+        stages.stages.push(edit.stages[0].clone());
+        for given in [edit, stages] {
+            assert_eq!(said(&given), "off: a plan was given");
+        }
+        let full = thinking(Think::Full, Some(&direct));
+        assert_eq!(full, "think, plan, draw, check");
     }
 }
