@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use atelier_proto::{
     http::{RequestState, SubmitRequest},
     job::Think,
+    webhook::Webhook,
 };
 use atelier_tests::{Api, Coordinator, Sandbox, Worker, in_time, prompt};
 use futures::future::try_join_all;
@@ -114,6 +115,11 @@ async fn alone(one: &Api, two: &Api, round: u64) -> Result<()> {
     }
     let mut impossible = prompt("a cat [impossible:render]");
     impossible.think = Think::Off;
+    // Tried, and refused by its address; of the one that is asked for again, too.
+    impossible.webhook = Some(Webhook {
+        url: "https://localhost:9/".into(),
+        secret: None,
+    });
     let failed = one.submit(&impossible).await?.id;
     let failed = two.ended(failed, LONG).await?;
     assert_eq!(failed.state, RequestState::Failed);
