@@ -10,8 +10,10 @@ use maud::{Markup, html};
 
 /// Width of the drawing's own units.
 const WIDE: f32 = 1_000.0;
-/// Colours that the style has.
-const COLOURS: usize = 8;
+/// Colours that the style has for elements.
+pub const COLOURS: usize = 8;
+/// Most boxes of one kind over a picture.
+const MOST_BOXES: usize = 64;
 
 /// One box with its name.
 struct Named<'a> {
@@ -119,7 +121,7 @@ fn layer(name: &str, view_box: &str, tall: f32, boxes: &[Named<'_>]) -> Markup {
     html! {
         @if !boxes.is_empty() {
             svg class=(format!("boxes {name}")) viewBox=(view_box) aria-hidden="true" {
-                @for Named { name, bbox, class } in boxes {
+                @for Named { name, bbox, class } in boxes.iter().take(MOST_BOXES) {
                     @let [x0, y0, x1, y1] = bbox.0.map(|side| side.clamp(0.0, 1.0));
                     g class=(class) {
                         rect x=(x0 * WIDE) y=(y0 * tall) width=((x1 - x0).max(0.0) * WIDE) height=((y1 - y0).max(0.0) * tall) rx="8" {}
@@ -128,5 +130,22 @@ fn layer(name: &str, view_box: &str, tall: f32, boxes: &[Named<'_>]) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_picture_is_hidden_under_its_boxes() {
+        let one = |_| Named {
+            name: "cat",
+            bbox: BBox([0.0, 0.0, 1.0, 1.0]),
+            class: "c0".to_owned(),
+        };
+        let many: Vec<Named<'_>> = (0..2 * MOST_BOXES).map(one).collect();
+        let drawn = layer("found", "0 0 1000 1000", WIDE, &many).0;
+        assert_eq!(drawn.matches("<rect").count(), MOST_BOXES);
     }
 }

@@ -117,7 +117,7 @@ fn element(index: usize, element: &Element) -> Markup {
         .map(String::as_str)
         .collect();
     html! {
-        li class=(format!("c{}", index % 8)) {
+        li class=(format!("c{}", index % super::boxes::COLOURS)) {
             strong { @if element.count > 1 { (element.count) " × " } (element.noun) }
             @if !words.is_empty() { " " (words.join(", ")) }
             @if let Some(reference) = &element.reference { span.after { "after " (reference) } }

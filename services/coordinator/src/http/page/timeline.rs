@@ -37,10 +37,10 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
                 @if let Some(worker) = &job.worker { span.hint { " by " (worker) } }
             }
             @if let Some(wall) = job.wall_ms {
-                @let device = job.device_ms.unwrap_or(0).min(wall);
+                @let (from, device) = on_device(job.ready_ms.zip(job.started_ms), wall, job.device_ms.unwrap_or(0));
                 svg.bar viewBox=(format!("0 0 {WIDE} 10")) preserveAspectRatio="none" aria-hidden="true" {
                     rect.wait width=(wall * WIDE / longest) height="10" {}
-                    rect.work x=((wall - device) * WIDE / longest) width=(device * WIDE / longest) height="10" {}
+                    rect.work x=(from * WIDE / longest) width=(device * WIDE / longest) height="10" {}
                 }
             }
             @if let Some(fix) = &job.fix { span.note { (fix.instruction) } }
@@ -50,6 +50,14 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
             @if let Some(reason) = &job.reason { span.complaint { (reason) } }
         }
     }
+}
+
+/// When the device began, after the job was ready, and how long it was at it: both within the job's time. Where nobody told when it began, it was
+/// so long before the end as it took.
+fn on_device(ready_and_started: Option<(u64, u64)>, wall: u64, device: u64) -> (u64, u64) {
+    let told = ready_and_started.map(|(ready, started)| started.saturating_sub(ready));
+    let from = told.unwrap_or(wall.saturating_sub(device)).min(wall);
+    (from, device.min(wall - from))
 }
 
 fn what(job: &TraceJob) -> String {
@@ -71,5 +79,20 @@ fn state(job: &TraceJob) -> &str {
         "dispatched" => "at work",
         "canceled" => "not needed",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_device;
+
+    #[test]
+    fn a_device_is_shown_when_it_was_at_it() {
+        assert_eq!(on_device(Some((100, 110)), 90, 20), (10, 20));
+        assert_eq!(on_device(None, 90, 20), (70, 20));
+        for odd in [Some((100, 50)), Some((0, 500)), None] {
+            let (from, device) = on_device(odd, 90, 1_000);
+            assert!(from + device <= 90, "{odd:?}");
+        }
     }
 }
