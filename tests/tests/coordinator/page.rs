@@ -376,6 +376,52 @@ async fn a_form_becomes_requests_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_pictures_of_a_form_are_accepted_together_or_not_at_all() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &["--tenant-queue-limit", "3"])?;
+    let browser = Browser::with_key(&coordinator.api, &sandbox.own_key()?).await?;
+    let form = Form::new().text("prompt", "a cat").text("pictures", "4");
+    let call = browser.call(Method::POST, "/requests").multipart(form);
+    let answer = call.send().await?;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    in_time(
+        "none of them goes on",
+        Duration::from_secs(10),
+        async || {
+            let active = "/v1/requests?state=active";
+            let listed: RequestList = coordinator.api.get(active).await?.json().await?;
+            Ok(listed.requests.is_empty())
+        },
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_what_was_thought() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let browser = Browser::with_key(&coordinator.api, &sandbox.own_key()?).await?;
+    let given = SubmitRequest {
+        plan: Some(Box::new(crate::hand::day_and_night(0))),
+        ..prompt("a city by day and by night")
+    };
+    let thinks = |think| SubmitRequest {
+        think,
+        ..prompt("a cat")
+    };
+    for (asked, said) in [
+        (given, "off: a plan was given"),
+        (thinks(Think::Off), "off: the prompt is drawn as it is"),
+        (thinks(Think::Full), "think, plan, draw, check"),
+    ] {
+        let request = coordinator.api.submit(&asked).await?;
+        let (_, html) = browser.get(&format!("/requests/{}", request.id)).await?;
+        assert!(html.contains(&format!("<dd>{said}</dd>")), "{said}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_people_write_is_shown_and_never_obeyed() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let coordinator = sandbox.coordinator("one", &[])?;

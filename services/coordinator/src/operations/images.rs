@@ -4,7 +4,7 @@ use atelier_domain::{Graph, NewRequest};
 use atelier_platform::artifacts;
 use atelier_proto::{
     ArtifactRef, RequestId, Sha256, TenantId, TraceContext,
-    http::SubmitRequest,
+    http::{SubmitRequest, UploadedReference},
     job::{NamedReference, Think},
 };
 use futures::future::join_all;
@@ -12,7 +12,7 @@ use futures::future::join_all;
 use super::{
     cancel::cancel_because,
     direct_plan,
-    submit::{self, SubmitError, Submitted},
+    submit::{self, DEFAULT_ROUNDS, SubmitError, Submitted},
 };
 use crate::{farm::Farm, store::Submission};
 
@@ -76,6 +76,23 @@ pub async fn submit_all(
     Err(SubmitError::KeyTaken)
 }
 
+/// The same for pictures of the user that still have to be decoded and stored: once, however many requests there are.
+pub async fn submit_all_with_pictures(
+    farm: &Farm,
+    tenant: TenantId,
+    mut wanted: Wanted,
+) -> Result<Vec<Submitted>, SubmitError> {
+    submit::check(&wanted.request)?;
+    let uploaded = std::mem::take(&mut wanted.request.references);
+    wanted.pictures = submit::store_pictures(farm, uploaded).await?;
+    let named = |picture: &NamedReference| UploadedReference {
+        name: picture.name.clone(),
+        data: String::new(),
+    };
+    wanted.request.references = wanted.pictures.iter().map(named).collect();
+    submit_all(farm, tenant, wanted).await
+}
+
 /// Whether it is of an earlier turn.
 fn is_left_over(one: &Submitted) -> bool {
     one.view.reason.as_deref() == Some(NOT_ALL)
@@ -123,7 +140,7 @@ fn submission(
             id: farm.ids.request(),
             seed: common.seed.wrapping_add(u64::from(index)),
             think: request.think,
-            max_rounds: request.max_rounds.unwrap_or(1),
+            max_rounds: request.max_rounds.unwrap_or(DEFAULT_ROUNDS),
             candidates: request.candidates.unwrap_or(1),
             limits: submit::limits(request),
             direct_plan: common.direct_plan,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Rounds when the request names none.
-const DEFAULT_ROUNDS: u32 = 2;
+pub(super) const DEFAULT_ROUNDS: u32 = 2;
 /// Most denoise steps.
 const MAX_STEPS: u32 = 200;
 /// Shortest and longest side of a picture, in pixels.
@@ -233,7 +233,7 @@ fn begun(submission: &Submission) -> RequestView {
 }
 
 /// Decodes and stores the user's pictures.
-async fn store_pictures(
+pub(super) async fn store_pictures(
     farm: &Farm,
     references: Vec<UploadedReference>,
 ) -> Result<Vec<NamedReference>, SubmitError> {

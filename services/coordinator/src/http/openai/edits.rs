@@ -34,7 +34,7 @@ pub async fn handler(
     let tenant = caller?.tenant;
     let head = request.headers().clone();
     // Held until the pictures are stored: bodies and what they decode to must not fill the memory.
-    let held = hold_body(&api, &head, MAX_FORM_BYTES).await;
+    let held = hold_body(&api, &head, MAX_FORM_BYTES, 1).await;
     let (mut form, body_sha256) = form::read(request).await?;
     let fidelity = fidelity(&mut form.texts)?;
     let (asked, mut ignored) = fields::of_form(std::mem::take(&mut form.texts))?;

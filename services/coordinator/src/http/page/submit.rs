@@ -10,7 +10,7 @@ use atelier_proto::{
 };
 use axum::{
     extract::{Multipart, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -18,8 +18,8 @@ use maud::{Markup, html};
 
 use super::visitor::Visitor;
 use crate::{
-    http::{Api, BODY_BUDGET_KIB, error::ApiError},
-    operations::submit,
+    http::{Api, error::ApiError, requests::submit::hold_body},
+    operations::images::{Wanted, submit_all_with_pictures},
 };
 
 /// Longest form: every picture as it is, and the words.
@@ -120,11 +120,7 @@ pub async fn handler(
     form: Multipart,
 ) -> Response {
     // Held until the pictures are stored, as with other submits: the form, and the same as base64 and decoded.
-    let budget = (announced(&headers) / 1_024 + 1) * 3;
-    let _held = api
-        .body_budget
-        .acquire_many(budget.min(BODY_BUDGET_KIB) as u32)
-        .await;
+    let _held = hold_body(&api, &headers, MAX_BYTES, 3).await;
     match accept(&api, &visitor, form).await {
         Ok(ids) => match ids[..] {
             [one] => Redirect::to(&format!("/requests/{one}")).into_response(),
@@ -132,13 +128,6 @@ pub async fn handler(
         },
         Err(error) => visitor.wrong(error),
     }
-}
-
-/// Length that the browser announces, or the most that is read.
-fn announced(headers: &HeaderMap) -> usize {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    length.map_or(MAX_BYTES, |length: usize| length.min(MAX_BYTES))
 }
 
 async fn accept(api: &Api, visitor: &Visitor, form: Multipart) -> Result<Vec<RequestId>, ApiError> {
@@ -151,21 +140,18 @@ async fn accept(api: &Api, visitor: &Visitor, form: Multipart) -> Result<Vec<Req
     let asked = filled.request()?;
     let body = serde_json::to_vec(&asked).expect("a request holds nothing that JSON cannot");
     let body = digest(&body);
-    let first = asked.seed.unwrap_or_else(|| api.farm.ids.seed());
-    let mut ids = Vec::new();
-    for index in 0..pictures {
-        let request = SubmitRequest {
-            seed: Some(first.wrapping_add(index)),
-            ..asked.clone()
-        };
-        // A form that is sent twice makes no second request; one that was changed in between is another.
-        let named = digest(format!("{} {index} {body}", filled.once).as_bytes());
-        let key = (!filled.once.is_empty()).then(|| format!("page-{named}"));
-        let (farm, tenant) = (&api.farm, visitor.tenant);
-        let submitted = submit::submit(farm, tenant, request, body, key, None).await?;
-        ids.push(submitted.view.id);
-    }
-    Ok(ids)
+    // A form that is sent twice makes no second request; one that was changed in between is another.
+    let named = digest(format!("{} {body}", filled.once).as_bytes());
+    let wanted = Wanted {
+        request: asked,
+        n: pictures as u32,
+        pictures: Vec::new(),
+        body_sha256: body,
+        idempotency_key: (!filled.once.is_empty()).then(|| format!("page-{named}")),
+        brought: None,
+    };
+    let submitted = submit_all_with_pictures(&api.farm, visitor.tenant, wanted).await?;
+    Ok(submitted.iter().map(|one| one.view.id).collect())
 }
 
 async fn read(mut form: Multipart) -> Result<Filled, ApiError> {

@@ -30,7 +30,7 @@ pub async fn handler(
     let brought = trace_context(headers);
     check_media_type(headers)?;
     // Held until the pictures are stored: bodies and what they decode to must not fill the memory.
-    let _held = hold_body(&api, headers, MAX_BODY_BYTES).await;
+    let _held = hold_body(&api, headers, MAX_BODY_BYTES, 1).await;
     let body = Bytes::from_request(request, &())
         .await
         .map_err(|rejection| unread(&rejection, MAX_BODY_BYTES))?;
@@ -80,18 +80,20 @@ pub(super) fn accepted(Submitted { view, new, trace }: Submitted) -> Response {
     (status, headers, Json(view)).into_response()
 }
 
-/// Waits for room to read a body of at most `most` bytes, as long as the caller announces it; the room is taken until what is answered is dropped.
+/// Waits for room to read a body of at most `most` bytes, as long as the caller announces it, `times` over for what is made of it; the room is
+/// taken until what is answered is dropped.
 pub async fn hold_body(
     api: &Api,
     headers: &HeaderMap,
     most: usize,
+    times: usize,
 ) -> Option<OwnedSemaphorePermit> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse().ok());
     let expected = announced.map_or(most, |length: usize| length.min(most));
-    let budget = u32::try_from(expected / 1_024 + 1).unwrap_or(u32::MAX);
+    let budget = u32::try_from((expected / 1_024 + 1) * times).unwrap_or(u32::MAX);
     let room = api.body_budget.clone();
     let held = room.acquire_many_owned(budget.min(BODY_BUDGET_KIB as u32));
     held.await.ok()
