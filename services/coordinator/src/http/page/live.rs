@@ -3,7 +3,6 @@
 use atelier_proto::{
     http::{RequestState, RequestView},
     job::{JobKind, Think},
-    plan::{Plan, Stage, StageOp},
     review::Review,
     trace::Trace,
 };
@@ -83,17 +82,10 @@ fn review_of(trace: &Trace) -> Option<&Review> {
 }
 
 /// What came before the drawing, and comes after.
-fn thinking(think: Think, plan: Option<&Plan>) -> &'static str {
-    let drawn_as_it_is = |plan: &Plan| {
-        let drawn = |stage: &Stage| matches!(stage.op, StageOp::Generate { .. });
-        plan.stages.len() <= 1
-            && plan.stages.iter().all(drawn)
-            && plan.checks.is_empty()
-            && plan.elements.is_empty()
-    };
-    match think {
-        Think::Off if plan.is_none_or(drawn_as_it_is) => "off: the prompt is drawn as it is",
-        Think::Off => "off: a plan was given",
+fn thinking(trace: &Trace) -> &'static str {
+    match trace.submitted.think {
+        Think::Off if trace.plan_was_given() => "off: a plan was given",
+        Think::Off => "off: the prompt is drawn as it is",
         Think::Fast => "plan, draw, check",
         Think::Full => "think, plan, draw, check",
     }
@@ -114,7 +106,7 @@ fn facts(view: &RequestView, trace: &Trace) -> Markup {
                 dt { "Model" } dd { (trace.model) }
                 @if let Some(size) = asked.size { dt { "Size" } dd { (size.width) " × " (size.height) } }
                 @if let Some(steps) = asked.steps { dt { "Steps" } dd { (steps) } }
-                dt { "Thinking" } dd { (thinking(asked.think, trace.plan.as_ref())) }
+                dt { "Thinking" } dd { (thinking(trace)) }
                 @if let Some(rounds) = asked.max_rounds { dt { "Rounds" } dd { (view.round) " of at most " (rounds) } }
                 @for reference in &asked.references { dt { "Reference" } dd { (reference.name) } }
                 @for kind in JobKind::ALL {
@@ -124,30 +116,5 @@ fn facts(view: &RequestView, trace: &Trace) -> Markup {
                 @if let Some(finished) = &view.finished_at { dt { "Ended" } dd { (words::time(finished)) } }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_given_is_not_called_the_prompt_as_it_is() {
-        let direct = Plan::direct("a cat");
-        let said = |plan: &Plan| thinking(Think::Off, Some(plan));
-        assert_eq!(said(&direct), "off: the prompt is drawn as it is");
-        let mut edit = direct.clone();
-        edit.stages[0].op = StageOp::Edit {
-            input: "refs/image-1".to_owned(),
-            instruction: "a hat".to_owned(),
-            strength: 0.6,
-        };
-        let mut stages = direct.clone();
-        stages.stages.push(edit.stages[0].clone());
-        for given in [edit, stages] {
-            assert_eq!(said(&given), "off: a plan was given");
-        }
-        let full = thinking(Think::Full, Some(&direct));
-        assert_eq!(full, "think, plan, draw, check");
     }
 }
