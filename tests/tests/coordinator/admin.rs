@@ -1,8 +1,10 @@
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
-use atelier_tests::{Sandbox, prompt};
-use sqlx::migrate::Migrator;
+use atelier_tests::{Sandbox, in_time, prompt};
+use sqlx::{PgConnection, migrate::Migrator};
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// The schema from before there were tenants, with one request of each state and the job of the active one.
 const OLD_ROWS: &str = "
@@ -98,16 +100,12 @@ async fn many_may_migrate_at_once_and_a_newer_schema_is_refused() -> Result<()> 
 async fn what_was_there_before_tenants_is_of_the_tenant_local() -> Result<()> {
     let sandbox = Sandbox::start().await?;
     let mut database = sandbox.database().await?;
-    let old = sandbox.folder().join("old");
-    fs::create_dir(&old)?;
-    let first = "0001_requests_and_jobs.sql";
-    let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/");
-    fs::copy(format!("{checkout}{first}"), old.join(first))?;
-    Migrator::new(old.as_path())
-        .await?
-        .run(&mut database)
-        .await?;
+    migrate_to(&sandbox, &mut database, "0001").await?;
     sqlx::raw_sql(OLD_ROWS).execute(&mut database).await?;
+    // Webhooks were due from the submit on.
+    migrate_to(&sandbox, &mut database, "0010").await?;
+    let due = "INSERT INTO webhooks (request_id, tenant_id, url) SELECT id, tenant_id, 'https://localhost:9/' FROM requests";
+    sqlx::raw_sql(due).execute(&mut database).await?;
 
     let coordinator = sandbox.coordinator("one", &[])?;
     let local = coordinator.api.with_key(Some(&sandbox.key_of("local")?))?;
@@ -128,5 +126,30 @@ async fn what_was_there_before_tenants_is_of_the_tenant_local() -> Result<()> {
         .post("/v1/requests", &prompt("a dog"), Some("k1"))
         .await?;
     assert_eq!(fresh.status(), 201, "they are only its own");
-    Ok(())
+    in_time("webhooks of what ended are tried", SOON, async || {
+        let webhooks = "SELECT count(*) FILTER (WHERE r.state <> 'active' AND w.attempts > 0),
+                               count(*) FILTER (WHERE r.state = 'active' AND w.next_at = 'infinity')
+                        FROM webhooks w JOIN requests r ON r.id = w.request_id";
+        let (tried, waiting): (i64, i64) =
+            sqlx::query_as(webhooks).fetch_one(&mut database).await?;
+        assert_eq!(waiting, 1, "and of what is worked on wait");
+        Ok(tried == 2)
+    })
+    .await
+}
+
+/// Brings the schema up to a version, as an earlier release would have.
+async fn migrate_to(sandbox: &Sandbox, database: &mut PgConnection, last: &str) -> Result<()> {
+    let old = sandbox.folder().join(last);
+    fs::create_dir(&old)?;
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations"))? {
+        let file = file?;
+        let name = file.file_name();
+        let version = name.to_str().and_then(|name| name.get(..4));
+        if version.is_some_and(|version| version <= last) {
+            fs::copy(file.path(), old.join(name))?;
+        }
+    }
+    let migrator = Migrator::new(old.as_path()).await?;
+    Ok(migrator.run(database).await?)
 }
