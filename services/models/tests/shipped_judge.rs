@@ -29,6 +29,17 @@ fn wrong(judge: &Judge, truth: serde_json::Value) -> Vec<String> {
 }
 
 #[test]
+fn what_it_has_no_name_for_is_said() {
+    let judge = Judge::load(&model(), Device::Cpu).unwrap();
+    let truth: Truth = serde_json::from_value(json!({
+        "things": [{ "noun": "cat", "color": "plaid" }, { "noun": "flux capacitor" }],
+        "exclude": [{ "noun": "flux capacitor", "count": 2 }, { "noun": "balloon", "count": 2 }],
+    }))
+    .unwrap();
+    assert_eq!(judge.unknown(&truth), ["flux capacitor", "plaid"]);
+}
+
+#[test]
 fn a_right_truth_is_accepted_and_every_wrong_part_is_named() {
     let judge = Judge::load(&model(), Device::Cpu).unwrap();
     let right = json!({

@@ -123,18 +123,49 @@ fn arms_are_drawn_once_and_compared_by_a_judge_of_ones_own() -> Result<()> {
     );
     ensure!(is_png(&home.path("suite-eval/sheet.png")));
 
-    // The same command again draws nothing and says the same.
+    // The same command again draws only what failed, and says the same.
     let before = known(&home)?;
+    let failed = |arm: &str| summary["cost"][arm]["failed"].as_u64();
     home.ok(&[&call[..], &["--json", "again.json"]].concat())?;
     assert_eq!(
-        known(&home)?,
-        before,
+        (known(&home)? - before) as u64,
+        failed("fast").context("fast")? + failed("off").context("off")? + more_failed(&home)?,
         "what was sent before is the same request"
     );
     assert_eq!(
         read(&home.path("again.json"))?["summary"]["arms"],
         summary["arms"]
     );
+    Ok(())
+}
+
+#[test]
+fn what_the_judge_cannot_tell_is_left_out() -> Result<()> {
+    let home = Home::with_farm()?;
+    let suite = r#"{"id":"known","category":"single_object","k":1,"prompt":"a cat [slow:1]","things":[{"noun":"cat"}]}
+{"id":"odd","category":"single_object","k":1,"prompt":"a gizmo [slow:1]","things":[{"noun":"gizmo"}]}
+"#;
+    fs::write(home.path("suite.jsonl"), suite)?;
+    let judge = r#"while read -r line; do
+  id=$(printf '%s' "$line" | sed 's/^{"id":"\([^"]*\)".*/\1/')
+  case "$id" in */known) more=true ;; *) more='false,"error":"no gizmos"' ;; esac
+  printf '{"id":"%s","correct":%s}\n' "$id" "$more"
+done
+"#;
+    fs::write(home.path("judge.sh"), judge)?;
+    let judge = format!("sh {}", home.path("judge.sh").display());
+    let call = ["eval", "suite.jsonl", "--arms", "fast", "--judge", &judge];
+    let told = home.ok(&call)?;
+    says(&told, &["it cannot tell 1 prompts", "odd: no gizmos"])?;
+    let document = read_text(&home.ok(&[&call[..], &["--json", "-"]].concat())?)?;
+    let summary = &document["summary"];
+    assert_eq!(summary["prompts"], 1);
+    assert_eq!(summary["arms"]["fast"]["all"]["all_correct"], 1.0);
+    assert_eq!(summary["untold"]["odd"], "no gizmos");
+    // Another folder is another run.
+    let before = known(&home)?;
+    home.ok(&[&call[..], &["--out", "b"]].concat())?;
+    assert_eq!(known(&home)?, before + 2);
     Ok(())
 }
 
@@ -163,6 +194,22 @@ fn a_wrong_suite_or_judge_costs_no_drawing() -> Result<()> {
 
 fn read(file: &Path) -> Result<Value> {
     Ok(serde_json::from_slice(&fs::read(file)?)?)
+}
+
+fn read_text(text: &str) -> Result<Value> {
+    serde_json::from_str(text).with_context(|| text.to_owned())
+}
+
+/// How many further drawings of best_of_n have no picture.
+fn more_failed(home: &Home) -> Result<u64> {
+    let mut failed = 0;
+    for entry in fs::read_dir(home.path("suite-eval/best_of_n"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "json") {
+            failed += u64::from(read(&path)?["has_picture"] == false);
+        }
+    }
+    Ok(failed)
 }
 
 /// How many requests the farm knows.

@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{files::write_whole, follow::unless_interrupted};
 use crate::{
@@ -31,7 +31,8 @@ use run::Run;
 /// Measure what planning and checking are worth, on prompts whose truth is known
 ///
 /// FILE has one prompt a line with what a right picture shows: GenEval's form, or ours (tests/prompts/eval.jsonl). Every arm draws every prompt with the
-/// same seed; a judge that the farm does not know grades the pictures. The same command again goes on where it was interrupted.
+/// same seed; a judge that the farm does not know grades the pictures. The same command again goes on where it was interrupted, and draws again
+/// what failed; with another --out it draws everything anew. Prompts that the judge cannot tell are left out of all numbers.
 #[derive(clap::Args)]
 pub struct Args {
     /// The suite, one JSON document a line
@@ -83,9 +84,12 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let cases = suite::read(&args.file, args.limit.map(|limit| limit as usize))?;
     let arms = arms::complete(&args.arms);
     let folder = folder(&args)?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     let run = Run {
         studio: Studio {
             client: args.farm.client()?,
+            word: Studio::word(&folder)?,
             folder: folder.clone(),
             in_flight: args.in_flight as usize,
         },

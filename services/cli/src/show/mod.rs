@@ -13,14 +13,20 @@ mod yaml;
 
 use std::io::{self, Write};
 
+use atelier_pictures::Bounds;
+
 pub use atelier_story::words::line;
 pub use board::{Board, Lane};
+use output::printable;
 pub use output::{OutputArgs, json};
 pub use picture::show as picture;
 pub use preview::PreviewArgs;
 pub use story::story;
 pub use style::{bold, good, state, wrong};
 pub use table::{Table, ago};
+
+/// What the farm draws is within these; what is beyond is not decoded.
+pub const DRAWN: Bounds = Bounds::of(16_384, 1 << 30);
 
 /// Writes to stdout. Whoever reads it may have seen enough and closed it (`| head`): that is no error.
 pub fn print(text: &str) -> io::Result<()> {

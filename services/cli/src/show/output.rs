@@ -52,6 +52,37 @@ impl OutputArgs {
 
 /// Prints one JSON document.
 pub fn json(value: &impl serde::Serialize) -> Result<()> {
-    super::print_raw((serde_json::to_string_pretty(value)? + "\n").as_bytes())?;
+    let text = printable(&serde_json::to_string_pretty(value)?);
+    super::print_raw((text + "\n").as_bytes())?;
     Ok(())
+}
+
+/// JSON in which no character commands a terminal: serde_json escapes those below U+0020 only. They stand in strings only, where an escape means the same.
+pub fn printable(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_json_commands_a_terminal() {
+        let value = serde_json::json!({ "a\u{9b}": "x\u{7f}y\u{9b}31m \u{1b}é" });
+        for text in [printable(&value.to_string()), yaml::document(&value)] {
+            assert!(
+                !text.chars().any(|c| c.is_control() && c != '\n'),
+                "{text:?}"
+            );
+        }
+        let back: serde_json::Value = serde_json::from_str(&printable(&value.to_string())).unwrap();
+        assert_eq!(back, value);
+    }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::stdout};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use image::{RgbImage, imageops::FilterType};
 
-use super::{preview::Preview, sixel};
+use super::{DRAWN, preview::Preview, sixel};
 
 /// Widest picture in half blocks, in columns.
 const WIDEST: u32 = 64;
@@ -21,11 +21,10 @@ pub fn show(png: &[u8], how: Preview) {
         Preview::Kitty => kitty(png),
         Preview::Iterm => iterm(png),
         Preview::Sixel | Preview::Blocks => {
-            let Ok(picture) = image::load_from_memory_with_format(png, image::ImageFormat::Png)
-            else {
+            let Ok(picture) = atelier_pictures::read(png, &DRAWN) else {
                 return;
             };
-            let picture = picture.to_rgb8();
+            let picture = picture.into_rgb8();
             match how {
                 Preview::Sixel => sixel::encode(&wide(&picture, SIXELS)),
                 _ => {

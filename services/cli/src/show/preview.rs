@@ -2,6 +2,7 @@
 
 use std::{env, io::IsTerminal};
 
+use atelier_pictures::Bounds;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
 
@@ -11,6 +12,8 @@ use super::picture::half_blocks;
 const COLUMNS: u32 = 24;
 /// Longest preview that is looked at, in bytes of base64.
 const LONGEST: usize = 1 << 20;
+/// What is decoded of a preview.
+const BOUNDS: Bounds = Bounds::of(1024, LONGEST);
 
 /// Whether and how pictures are shown.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -95,8 +98,8 @@ pub fn lines(preview: &str) -> Option<String> {
         return None;
     }
     let png = STANDARD.decode(preview).ok()?;
-    let picture = image::load_from_memory_with_format(&png, image::ImageFormat::Png).ok()?;
-    let text = half_blocks(&picture.to_rgb8(), COLUMNS);
+    let picture = atelier_pictures::read(&png, &BOUNDS).ok()?;
+    let text = half_blocks(&picture.into_rgb8(), COLUMNS);
     Some(text.trim_end().to_owned())
 }
 

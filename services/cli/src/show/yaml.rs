@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::printable;
+
 /// The value as one document.
 pub fn document(value: &Value) -> String {
     let mut text = String::new();
@@ -31,7 +33,7 @@ fn block(text: &mut String, value: &Value, depth: usize) {
         }
         scalar => {
             text.push(' ');
-            text.push_str(&scalar.to_string());
+            text.push_str(&printable(&scalar.to_string()));
             text.push('\n');
         }
     }
@@ -59,7 +61,7 @@ fn key(name: &str) -> String {
     if is_word && !other.contains(&name.to_ascii_lowercase().as_str()) {
         name.to_owned()
     } else {
-        Value::from(name).to_string()
+        printable(&Value::from(name).to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Words of a plan: background, light, caption and reasoning.
 
-use atelier_proto::plan::Plan;
+use atelier_proto::plan::{Element, Plan};
 
 use super::{Draft, elements::Group};
 
@@ -70,6 +70,18 @@ pub fn elsewhere(caption: &str, background: &str, lighting: &str) -> String {
         }
         _ => caption.to_owned(),
     }
+}
+
+/// What the renderer reads for one thing: `a red cat, in a spacesuit`.
+pub fn of_element(element: &Element) -> String {
+    let mut words = element.colors.clone();
+    words.push(element.noun.clone());
+    let mut phrase = format!("a {}", words.join(" "));
+    for attribute in &element.attributes {
+        phrase.push_str(", ");
+        phrase.push_str(attribute);
+    }
+    phrase
 }
 
 /// `a red cat in a spacesuit`, `3 red cats`.

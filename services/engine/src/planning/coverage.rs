@@ -9,10 +9,10 @@ use atelier_proto::{
 
 use super::{
     evidence::{Witness, root},
-    words::read,
+    words::{NUMBERS, read},
 };
 
-/// Words that carry no thing, colour or place.
+/// Words that carry no thing, colour or place, beside those of [`NUMBERS`].
 const EMPTY: &[&str] = &[
     "a",
     "an",
@@ -20,6 +20,8 @@ const EMPTY: &[&str] = &[
     "and",
     "or",
     "of",
+    "lot",
+    "bunch",
     "in",
     "on",
     "at",
@@ -36,22 +38,6 @@ const EMPTY: &[&str] = &[
     "that",
     "there",
     "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "dozen",
-    "couple",
-    "pair",
-    "several",
-    "few",
     "photo",
     "picture",
     "image",
@@ -60,6 +46,18 @@ const EMPTY: &[&str] = &[
     "painting",
     "render",
     "scene",
+    "portrait",
+    "sketch",
+    "watercolor",
+    "watercolour",
+    "photograph",
+    "snapshot",
+    "closeup",
+    "close",
+    "view",
+    "style",
+    "cartoon",
+    "poster",
     "draw",
     "show",
     "shows",
@@ -69,7 +67,6 @@ const EMPTY: &[&str] = &[
     "please",
     "i",
     "want",
-    "some",
     "very",
     "next",
     "near",
@@ -115,7 +112,6 @@ const EMPTY: &[&str] = &[
     "having",
     "being",
     "be",
-    "both",
     "each",
     "other",
     "another",
@@ -181,8 +177,22 @@ pub fn uncited(
     }
 }
 
+/// Whether a noun of a draft only introduces other things of its prompt: `a portrait of a cat`, `a trio of dogs`.
+pub fn introduces(witness: &Witness<'_>, noun: &str) -> bool {
+    let says_nothing = read(noun).iter().all(|word| !is_content(&word.text));
+    says_nothing
+        && witness.find(noun, &[]).is_some_and(|words| {
+            let next = witness.words.get(words.end);
+            next.is_some_and(|word| word.text == "of")
+        })
+}
+
 fn is_content(word: &str) -> bool {
-    word.chars().count() > 1 && word.chars().any(char::is_alphabetic) && !EMPTY.contains(&word)
+    let says_how_many = || NUMBERS.iter().any(|(number, _)| *number == word);
+    word.chars().count() > 1
+        && word.chars().any(char::is_alphabetic)
+        && !EMPTY.contains(&word)
+        && !says_how_many()
 }
 
 /// Which words are cited, or stand in the plan all the same.
@@ -249,7 +259,9 @@ fn things(
         let introduced = from
             .checked_sub(1)
             .is_some_and(|before| BEFORE_THINGS.contains(&witness.words[before].text.as_str()));
-        let named = introduced && to - from <= LONGEST && !describes;
+        // `a collage of cats`, of which the plan has the cats.
+        let holds = to + 1 < covered.len() && witness.words[to].text == "of" && covered[to + 1];
+        let named = introduced && to - from <= LONGEST && !describes && !holds;
         let thing = known
             .filter(|_| !describes)
             .or_else(|| named.then(|| text(from)));

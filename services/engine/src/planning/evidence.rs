@@ -9,50 +9,18 @@ use atelier_proto::{
 
 use super::{
     elements::PREDICATES,
-    words::{Word, read, span_of, stem},
+    words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, stem},
 };
 
 /// What words of a prompt mean in the words of plans: `golden` is `yellow`.
 pub type Means<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Number words, as far as plans count.
-const NUMBERS: [(&str, usize); 15] = [
-    ("two", 2),
-    ("couple", 2),
-    ("pair", 2),
-    ("three", 3),
-    ("several", 3),
-    ("four", 4),
-    ("five", 5),
-    ("six", 6),
-    ("seven", 7),
-    ("eight", 8),
-    ("nine", 9),
-    ("ten", 10),
-    ("eleven", 11),
-    ("twelve", 12),
-    ("dozen", 12),
-];
-
 /// Words before a noun that may say how many there are or which colour it has.
 const BEFORE: usize = 4;
 
-/// Plurals that no rule makes.
-const IRREGULAR: [(&str, &str); 9] = [
-    ("mice", "mouse"),
-    ("geese", "goose"),
-    ("men", "man"),
-    ("women", "woman"),
-    ("children", "child"),
-    ("people", "person"),
-    ("feet", "foot"),
-    ("teeth", "tooth"),
-    ("oxen", "ox"),
-];
-
 /// What words have in common whatever their number: `bunnies` and `bunny`, `wolves` and `wolf`.
 pub fn root(word: &str) -> String {
-    if let Some((_, single)) = IRREGULAR.iter().find(|(plural, _)| *plural == word) {
+    if let Some((_, single)) = IRREGULAR_PLURALS.iter().find(|(plural, _)| *plural == word) {
         return stem(single);
     }
     let cut = |end: &str| word.strip_suffix(end).filter(|rest| rest.len() > 1);
@@ -205,7 +173,7 @@ impl<'a> Witness<'a> {
                 word.parse() == Ok(count)
                     || NUMBERS
                         .iter()
-                        .any(|(name, number)| *name == word && *number == count)
+                        .any(|(name, number)| *name == word && usize::from(*number) == count)
             };
             if let Some(at) = (near.saturating_sub(BEFORE)..near).rev().find(number) {
                 cited.push(self.cite(

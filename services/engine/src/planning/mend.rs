@@ -15,6 +15,7 @@ use atelier_proto::{
     review::{Answer, Fix, FixKind, MAX_FIXES, Review, Sighting, Verdict},
 };
 
+use super::caption::of_element;
 pub use contradiction::contradictory;
 use part::part_under;
 pub use sentence::findings;
@@ -312,7 +313,7 @@ impl Diff<'_> {
             element: Some(element(index).id.clone()),
             noun: short(&element(index).noun),
             bbox,
-            instruction: short(&phrase(element(index))),
+            instruction: short(&of_element(element(index))),
             checks: change.checks.clone(),
         };
         let erase = |at: usize, of: Option<usize>| {
@@ -373,18 +374,6 @@ impl Diff<'_> {
             Vec::new()
         }
     }
-}
-
-/// `a red cat, in a spacesuit`.
-fn phrase(element: &Element) -> String {
-    let mut words = element.colors.clone();
-    words.push(element.noun.clone());
-    let mut phrase = format!("a {}", words.join(" "));
-    for attribute in &element.attributes {
-        phrase.push_str(", ");
-        phrase.push_str(attribute);
-    }
-    phrase
 }
 
 fn nothing_but(background: &str) -> String {

@@ -23,6 +23,7 @@ use atelier_proto::{
     report::Cited,
 };
 
+pub use caption::of_element;
 pub use coverage::Uncited;
 pub use draft::{Draft, DraftElement};
 pub use elements::PREDICATES;
@@ -30,6 +31,7 @@ use evidence::{Means, Witness};
 use layout::{Broken, Layout};
 pub use place::{PLACES, Place};
 use stages::{Half, Scenes, Sketch, Staged};
+pub use words::{IRREGULAR_PLURALS, NUMBERS};
 
 /// What a planner must know beside the prompt.
 pub struct Studio<'a> {
@@ -61,6 +63,12 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
     let mut notes = Vec::new();
     let witness = Witness::new(prompt, studio.means);
     let scenes = stages::scenes(prompt);
+    // What a painting shows is in it: there the painting is a thing.
+    let cleaned = match scenes {
+        stages::Scenes::Nested { .. } => None,
+        _ => Some(without_introductions(draft, &witness)),
+    };
+    let draft = cleaned.as_ref().unwrap_or(draft);
     let mut cast = elements::cast(draft, studio, &mut notes);
     let halves = halves(&scenes, &witness, &mut cast);
     let inner = nested::find(&scenes, &witness, &mut cast);
@@ -118,6 +126,18 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         evidence,
         uncited,
     }
+}
+
+/// A draft without the words of number and of pictures that it took for things, unless it has nothing else.
+fn without_introductions(draft: &Draft, witness: &Witness<'_>) -> Draft {
+    let mut draft = draft.clone();
+    let is_thing = |thing: &DraftElement| !coverage::introduces(witness, &thing.noun);
+    if draft.elements.iter().any(is_thing) {
+        draft.elements.retain(is_thing);
+        let named = |noun: &String| !coverage::introduces(witness, noun);
+        draft.relations.retain(|(a, _, b)| named(a) && named(b));
+    }
+    draft
 }
 
 /// The things of a draft and `more` of them, in the order in which the prompt names them.

@@ -5,6 +5,49 @@ use std::ops::Range;
 /// Most words of a prompt that are looked at.
 const MOST: usize = 512;
 
+/// Words that say how many. Vague ones are given a number that shows what they mean.
+pub const NUMBERS: &[(&str, u8)] = &[
+    ("two", 2),
+    ("couple", 2),
+    ("pair", 2),
+    ("both", 2),
+    ("twin", 2),
+    ("three", 3),
+    ("trio", 3),
+    ("few", 3),
+    ("some", 3),
+    ("several", 3),
+    ("group", 3),
+    ("four", 4),
+    ("five", 5),
+    ("many", 5),
+    ("lots", 5),
+    ("six", 6),
+    ("dozen", 12),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("eleven", 11),
+    ("twelve", 12),
+];
+
+/// Plurals that no rule makes, with their singulars.
+pub const IRREGULAR_PLURALS: &[(&str, &str)] = &[
+    ("mice", "mouse"),
+    ("geese", "goose"),
+    ("men", "man"),
+    ("women", "woman"),
+    ("children", "child"),
+    ("people", "person"),
+    ("feet", "foot"),
+    ("teeth", "tooth"),
+    ("dice", "die"),
+    ("oxen", "ox"),
+    ("cacti", "cactus"),
+    ("octopi", "octopus"),
+];
+
 /// A word, lower case, or one of the marks `, ; : / | > .`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {

@@ -13,7 +13,7 @@ use tch::Device;
 use crate::{
     bounded,
     critic::detector::{Detector, DetectorError},
-    props::{PropError, PropLibrary},
+    props::{PropError, PropLibrary, vocabulary::Color},
 };
 pub use grade::{Names, grade, stands};
 
@@ -73,7 +73,23 @@ impl Judge {
         }
     }
 
-    /// Looks at a picture of any size.
+    /// Nouns and colours of a truth that it has no name for: of these it can say nothing.
+    pub fn unknown(&self, truth: &Truth) -> Vec<String> {
+        let things = truth.things.iter().map(|wanted| &wanted.noun);
+        let nouns = things.chain(truth.exclude.iter().map(|many| &many.noun));
+        let strange = nouns.filter(|noun| self.name_of(noun).is_none());
+        let colors = truth
+            .things
+            .iter()
+            .filter_map(|wanted| wanted.color.as_ref());
+        let odd = colors.filter(|color| Color::find(color).is_none());
+        let mut unknown: Vec<String> = strange.chain(odd).cloned().collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown
+    }
+
+    /// Looks at a picture of any size. What [`Self::unknown`] names is taken as not there.
     pub fn grade(&self, truth: &Truth, picture: &RgbImage) -> Vec<Finding> {
         let seen = self.detector.see(picture);
         let mut findings = grade(truth, &seen.things, self);

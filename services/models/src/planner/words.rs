@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use atelier_engine::planning::PLACES;
+use atelier_engine::planning::{NUMBERS, PLACES};
 
 use crate::props::{singulars, vocabulary::Color};
 
@@ -27,33 +27,6 @@ const NOUN_EDGE: &[&str] = &[
     "beside", "next", "wearing", "holding", "some", "several", "few", "many", "one", "two",
     "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "that",
     "who", "which", "while", "very",
-];
-
-/// Words that say how many. Vague ones are given a number that shows what they mean.
-const NUMBERS: &[(&str, u8)] = &[
-    ("two", 2),
-    ("couple", 2),
-    ("pair", 2),
-    ("both", 2),
-    ("twin", 2),
-    ("three", 3),
-    ("trio", 3),
-    ("few", 3),
-    ("some", 3),
-    ("several", 3),
-    ("group", 3),
-    ("four", 4),
-    ("five", 5),
-    ("many", 5),
-    ("lots", 5),
-    ("six", 6),
-    ("dozen", 12),
-    ("seven", 7),
-    ("eight", 8),
-    ("nine", 9),
-    ("ten", 10),
-    ("eleven", 11),
-    ("twelve", 12),
 ];
 
 /// Words of each size.

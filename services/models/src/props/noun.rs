@@ -1,23 +1,9 @@
 //! The ways to read a noun phrase, from its exact words to its head.
 
+use atelier_engine::planning::IRREGULAR_PLURALS;
+
 /// Most words of a phrase that are looked at.
 const MAX_WORDS: usize = 12;
-
-/// Plurals that no rule makes.
-const IRREGULAR: &[(&str, &str)] = &[
-    ("mice", "mouse"),
-    ("geese", "goose"),
-    ("men", "man"),
-    ("women", "woman"),
-    ("children", "child"),
-    ("people", "person"),
-    ("feet", "foot"),
-    ("teeth", "tooth"),
-    ("dice", "die"),
-    ("oxen", "ox"),
-    ("cacti", "cactus"),
-    ("octopi", "octopus"),
-];
 
 /// Words before which the head of a phrase stands: a cat *in* a spacesuit.
 const AFTER_HEAD: &[&str] = &[
@@ -115,7 +101,7 @@ fn with_singulars(words: &[&str], readings: &mut Vec<String>) {
 
 /// Singular forms that a plural may come from, and plural forms that a singular may have (`cherry` finds `cherries`).
 pub fn singulars(word: &str) -> Vec<String> {
-    let mut forms: Vec<String> = IRREGULAR
+    let mut forms: Vec<String> = IRREGULAR_PLURALS
         .iter()
         .filter(|(many, _)| *many == word)
         .map(|(_, one)| (*one).to_owned())

@@ -180,9 +180,15 @@ impl Engine for TorchEngine {
             .iter()
             .map(|key| self.drafts.get(key.as_ref()))
             .collect();
+        // One that thinks first thinks by itself.
+        let alone: Vec<bool> = inputs
+            .iter()
+            .map(|input| planning::thinks(planner, input))
+            .collect();
         let mut asked: Vec<plans::Asked<'_, '_>> = Vec::with_capacity(inputs.len());
-        for ((input, control), kept) in inputs.iter().zip(controls.iter_mut()).zip(&kept) {
-            if kept.is_none() {
+        let all = inputs.iter().zip(controls.iter_mut()).zip(&kept);
+        for (((input, control), kept), alone) in all.zip(&alone) {
+            if kept.is_none() && !alone {
                 let control: &mut dyn Control = &mut **control;
                 asked.push((*input, control));
             }
@@ -196,22 +202,28 @@ impl Engine for TorchEngine {
         let mut drafted = drafted.into_iter();
         let mut made = Vec::with_capacity(inputs.len());
         let all = inputs.iter().zip(controls).zip(keys).zip(kept);
-        for (((input, control), key), kept) in all {
+        for ((((input, control), key), kept), alone) in all.zip(alone) {
             let looked = key.as_ref().map(|_| kept.is_some());
             let draft = match kept {
                 Some(draft) => Ok(draft),
-                None => drafted
-                    .next()
-                    .unwrap_or(Err(EngineError::Canceled))
-                    .and_then(|first| {
-                        // What is missed or asks for more thought is drafted again, each by itself.
-                        let control: &mut dyn Control = &mut **control;
+                None => {
+                    let first = match alone {
+                        true => Ok(None),
+                        false => drafted
+                            .next()
+                            .unwrap_or(Err(EngineError::Canceled))
+                            .map(Some),
+                    };
+                    // What is missed or asks for more thought is drafted again, each by itself.
+                    let control: &mut dyn Control = &mut **control;
+                    first.and_then(|first| {
                         guarded(|| {
                             world.studio(input, |studio| {
-                                planning::draft(planner, studio, input, Some(first), control)
+                                planning::draft(planner, studio, input, first, control)
                             })
                         })
-                    }),
+                    })
+                }
             };
             if let Ok(draft) = &draft {
                 self.drafts.keep(key, draft);

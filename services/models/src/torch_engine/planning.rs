@@ -30,6 +30,15 @@ impl Candidate {
     }
 }
 
+/// Whether the planner reasons before it drafts this one.
+pub fn thinks(planner: &Planner, input: &PlanInput) -> bool {
+    is_full(input) && planner.thinks()
+}
+
+fn is_full(input: &PlanInput) -> bool {
+    input.think == Think::Full || !input.findings.is_empty()
+}
+
 /// Drafts a prompt in the studio; `first` is a draft that was made already.
 pub fn draft(
     planner: &mut Planner,
@@ -38,8 +47,8 @@ pub fn draft(
     first: Option<DraftOutput>,
     control: &mut dyn Control,
 ) -> Result<DraftOutput, EngineError> {
-    let full = input.think == Think::Full || !input.findings.is_empty();
-    let thinks = full && planner.thinks();
+    let full = is_full(input);
+    let thinks = thinks(planner, input);
     let asking = Asking {
         seed: input.seed,
         findings: &input.findings,
@@ -55,7 +64,7 @@ pub fn draft(
         reasoning: String::new(),
         notes: Vec::new(),
     };
-    let mut best = match first.filter(|_| !thinks) {
+    let mut best = match first {
         Some(first) => drafts.weighed(first),
         None => drafts.draft(&asking, control)?,
     };

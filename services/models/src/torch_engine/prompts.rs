@@ -1,8 +1,8 @@
 //! From a plan's words to what a published renderer reads: prompts in its own template, things tied to their boxes, the user's pictures.
 
-use atelier_engine::{EngineError, Reference};
+use atelier_engine::{EngineError, Reference, planning::of_element};
 use atelier_proto::{
-    plan::{Element, Plan, StageOp},
+    plan::{Plan, StageOp},
     report::UsedReference,
 };
 use tch::Tensor;
@@ -69,7 +69,7 @@ impl Words for Prompts<'_> {
             let tied = element.bbox.is_some() && self.arm == Arm::Boxes;
             if tied || picture.is_some() {
                 things.push(Thing {
-                    phrase: phrase(element),
+                    phrase: of_element(element),
                     bbox: element.bbox.filter(|_| tied).map(|bbox| bbox.0),
                     picture,
                 });
@@ -158,7 +158,7 @@ fn structured(plan: &Plan, caption: &str) -> Option<String> {
         .iter()
         .filter_map(|element| {
             let position = position(element.bbox?.center());
-            Some(serde_json::json!({"description": phrase(element), "position": position}))
+            Some(serde_json::json!({"description": of_element(element), "position": position}))
         })
         .collect();
     (!subjects.is_empty()).then(|| {
@@ -185,21 +185,9 @@ fn position((x, y): (f32, f32)) -> String {
     format!("{row} {column}")
 }
 
-/// `a red cat, in a spacesuit`.
-fn phrase(element: &Element) -> String {
-    let mut words = element.colors.clone();
-    words.push(element.noun.clone());
-    let mut phrase = format!("a {}", words.join(" "));
-    for attribute in &element.attributes {
-        phrase.push_str(", ");
-        phrase.push_str(attribute);
-    }
-    phrase
-}
-
 #[cfg(test)]
 mod tests {
-    use atelier_proto::plan::BBox;
+    use atelier_proto::plan::{BBox, Element};
 
     use super::*;
 

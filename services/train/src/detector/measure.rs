@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use super::{
-    judged::{self, Judged},
+    answered::{self, Answered},
     master::Master,
     sample::Sample,
     score::{self, Score},
@@ -33,17 +33,17 @@ pub fn measure(
 }
 
 /// How right the critic's answers are about scenes of another seed.
-pub fn judge(
+pub fn answers(
     detector: Detector,
     library: &Library,
     props: &Path,
     pictures: u32,
-) -> anyhow::Result<Judged> {
+) -> anyhow::Result<Answered> {
     let classes = classes(library);
     let names = detector.config().names.clone();
-    let critic = judged::critic(detector, props)?;
+    let critic = answered::critic(detector, props)?;
     let mut rng = ChaCha8Rng::seed_from_u64(u64::MAX - 2);
-    let mut judged = Judged::default();
+    let mut answered = Answered::default();
     for _ in 0..pictures {
         let sample = Sample::of(
             &Scene::random(library, &mut rng, 4),
@@ -51,9 +51,9 @@ pub fn judge(
             &classes,
             &mut rng,
         );
-        judged.add(&critic, &sample, &names, &mut rng);
+        answered.add(&critic, &sample, &names, &mut rng);
     }
-    Ok(judged)
+    Ok(answered)
 }
 
 /// Scores a detector on fresh scenes of one seed.

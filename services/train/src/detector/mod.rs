@@ -1,8 +1,8 @@
 //! Recipe of the critic's detector: things, colours, background and time in scenes of the composer and in the renderer's own pictures. The judge
 //! of another recipe shares its parts.
 
+mod answered;
 pub mod drawn;
-mod judged;
 mod loss;
 mod master;
 mod measure;
@@ -23,8 +23,8 @@ use tch::Device;
 
 use crate::composer::{self, Library, Scene};
 pub use master::Master;
+use measure::{answers, score_of};
 pub use measure::{classes, score_samples};
-use measure::{judge, score_of};
 pub use sample::{Sample, Truth};
 pub use training::{Training, export};
 
@@ -94,8 +94,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         1_000,
         Some(&args.run.join("found.png")),
     )?;
-    let judged = judge(detector, &library, &args.props, 500)?;
-    println!("fresh scenes: {score}\n{judged}");
+    let answered = answers(detector, &library, &args.props, 500)?;
+    println!("fresh scenes: {score}\n{answered}");
     if !kept.is_empty() {
         let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
         let sheet = args.run.join("found_drawn.png");
@@ -104,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             score_samples(&detector, &kept, Some(&sheet))?
         );
     }
-    fs::write(args.run.join("score.txt"), format!("{score}\n{judged}"))
+    fs::write(args.run.join("score.txt"), format!("{score}\n{answered}"))
         .context("cannot write the score")?;
     if let Some(dir) = &args.export {
         let shipped = export(&master, &config, dir)?;

@@ -94,10 +94,6 @@ pub(super) async fn finish(
     label: Option<Label>,
     promise: Option<Promise>,
 ) -> Result<Outcome, StageError> {
-    let held = match promise {
-        Some(promise) => Some(promise.held(&made.image)?),
-        None => None,
-    };
     let size = Size {
         width: made.image.width(),
         height: made.image.height(),
@@ -107,10 +103,15 @@ pub(super) async fn finish(
         None => Vec::new(),
     };
     let image = made.image;
-    let png = if image.as_raw().len() <= SMALL {
-        png(image, &texts)?
+    let is_small = image.as_raw().len() <= SMALL;
+    let check_and_write = move || {
+        let held = promise.map(|promise| promise.held(&image)).transpose()?;
+        Ok::<_, StageError>((held, png(image, &texts)?))
+    };
+    let (held, png) = if is_small {
+        check_and_write()?
     } else {
-        tokio::task::spawn_blocking(move || png(image, &texts))
+        tokio::task::spawn_blocking(check_and_write)
             .await
             .map_err(|error| StageError::Output(error.to_string()))??
     };

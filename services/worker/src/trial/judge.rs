@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use atelier_engine::{Control, CritiqueInput, Engine};
 use atelier_models::{TorchEngine, judge::Judge};
 use atelier_proto::{
@@ -79,6 +79,12 @@ impl Seats<'_> {
             ask::picture(Path::new(&asked.picture)).and_then(|picture| match asked.looked_for {
                 LookedFor::Truth(truth) => {
                     truth.check().map_err(anyhow::Error::msg)?;
+                    let unknown = self.judge.unknown(&truth);
+                    ensure!(
+                        unknown.is_empty(),
+                        "the judge does not know: {}",
+                        unknown.join(", ")
+                    );
                     Ok(self.judge.grade(&truth, &picture))
                 }
                 LookedFor::Plan(plan) => self.review(*plan, picture),

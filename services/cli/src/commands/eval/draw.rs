@@ -15,6 +15,7 @@ use atelier_proto::{
     plan::Plan,
     trace::{Trace, TraceJob},
 };
+use atelier_story::words::plan_of;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Hasher};
@@ -23,6 +24,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     client::{Client, patiently},
     commands::{files::write_whole, follow},
+    random::random_word,
     show::{self, Board},
 };
 
@@ -38,7 +40,7 @@ pub struct Task {
 /// What came of a request; the file beside its picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drawn {
-    /// Idempotency key that it was sent with.
+    /// Idempotency key that it was first sent with.
     pub key: String,
     /// The request.
     pub id: RequestId,
@@ -68,11 +70,27 @@ pub struct Studio {
     pub client: Client,
     /// Folder of the run.
     pub folder: PathBuf,
+    /// A word of the folder's own, so that another run draws anew.
+    pub word: String,
     /// Most requests at a time.
     pub in_flight: usize,
 }
 
 impl Studio {
+    /// The folder's own word, made when it is first drawn into.
+    pub fn word(folder: &Path) -> Result<String> {
+        let file = folder.join("run");
+        match fs::read_to_string(&file) {
+            Ok(word) => Ok(word),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let word = random_word()?;
+                write_whole(&file, word.as_bytes())?;
+                Ok(word)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
     /// File of a task's picture.
     pub fn picture(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.png"))
@@ -113,13 +131,20 @@ impl Studio {
 
     async fn one(&self, task: Task) -> Result<Drawn> {
         let mut digest = Hasher::new();
+        digest.update(&self.word);
         digest.update(&task.name);
         digest.update(serde_json::to_vec(&task.body)?);
         let key = format!("eval-{}", Sha256(digest.finalize().into()));
-        if let Some(drawn) = self.known(&task.name, &key) {
-            return Ok(drawn);
+        let before = self.known(&task.name, &key);
+        if let Some(drawn) = before.as_ref().filter(|drawn| drawn.has_picture) {
+            return Ok(drawn.clone());
         }
-        let view = self.client.submit(&task.body, &key).await?;
+        // What failed is drawn again; under its first key the farm would only say once more that it failed.
+        let sent = match &before {
+            Some(failed) => format!("{key}-after-{}", failed.id),
+            None => key.clone(),
+        };
+        let view = self.client.submit(&task.body, &sent).await?;
         let mut lane = Board::new(true).lane(None);
         let view = follow::to_the_end(&self.client, view, &mut lane).await?;
         let trace: Trace = serde_json::from_slice(&patiently(|| self.client.trace(view.id)).await?)
@@ -154,7 +179,7 @@ impl Studio {
         let there = |wanted: bool, file: &Path| !wanted || file.is_file();
         let whole = there(drawn.has_picture, &self.picture(name))
             && there(drawn.has_first, &self.first_picture(name));
-        (drawn.key == key && whole && drawn.has_picture).then_some(drawn)
+        (drawn.key == key && whole).then_some(drawn)
     }
 }
 
@@ -186,10 +211,13 @@ impl Drawn {
     }
 }
 
-/// The picture that the first round ended with: stages are made in the order in which they are read.
+/// The picture that the first round ended with: what no other stage of its plan reads.
 fn first_picture(trace: &Trace) -> Option<Sha256> {
-    let is_first =
-        |job: &&TraceJob| job.kind == JobKind::Render && job.round == 1 && job.artifact.is_some();
+    let last = &plan_of(trace, 1)?.sink()?.id;
+    let is_first = |job: &&TraceJob| {
+        let is_last = job.stage.as_ref() == Some(last);
+        job.kind == JobKind::Render && job.round == 1 && is_last && job.artifact.is_some()
+    };
     let job = trace.jobs.iter().rfind(is_first)?;
     Some(job.artifact.as_ref()?.sha256)
 }

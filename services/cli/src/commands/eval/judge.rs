@@ -19,8 +19,10 @@ const LONGEST: u64 = 4 << 20;
 /// Longest time that one picture may take, the loading of a model with the first.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A judge that runs.
-pub struct Judge {
+/// A judge or a critic that runs.
+pub struct Grader {
+    /// `judge` or `critic`.
+    role: &'static str,
     name: String,
     child: Child,
     questions: ChildStdin,
@@ -28,16 +30,16 @@ pub struct Judge {
     about: Option<About>,
 }
 
-impl Judge {
-    /// Starts a judge: `mini`, or the words of a command.
-    pub fn start(judge: &str, parts: &Parts, model: &str) -> Result<Self> {
-        let mut command = match judge {
+impl Grader {
+    /// Starts one in its role: `mini`, or the words of a command.
+    pub fn start(role: &'static str, name: &str, parts: &Parts, model: &str) -> Result<Self> {
+        let mut command = match name {
             OWN => own(parts, model)?,
             words => {
                 let mut words = words.split_whitespace();
                 let program = words
                     .next()
-                    .ok_or_else(|| Usage("--judge: the command is empty".into()))?;
+                    .ok_or_else(|| Usage(format!("--{role}: the command is empty")))?;
                 let mut command = Command::new(program);
                 command.args(words);
                 command
@@ -48,11 +50,12 @@ impl Judge {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start the judge {judge:?}"))?;
-        let questions = child.stdin.take().context("a pipe to the judge")?;
-        let answers = BufReader::new(child.stdout.take().context("a pipe from the judge")?);
+            .with_context(|| format!("cannot start the {role} {name:?}"))?;
+        let questions = child.stdin.take().context("a pipe to it")?;
+        let answers = BufReader::new(child.stdout.take().context("a pipe from it")?);
         Ok(Self {
-            name: judge.to_owned(),
+            role,
+            name: name.to_owned(),
             child,
             questions,
             answers,
@@ -91,7 +94,12 @@ impl Judge {
         answer
             .await
             .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", PATIENCE.as_secs())))
-            .with_context(|| format!("the judge {:?}, asked about {}", self.name, asked.picture))
+            .with_context(|| {
+                format!(
+                    "the {} {:?}, asked about {}",
+                    self.role, self.name, asked.picture
+                )
+            })
     }
 
     async fn answer(&mut self, id: &str) -> Result<Graded> {
@@ -151,7 +159,12 @@ mod tests {
         let file = folder.path().join("judge.sh");
         std::fs::write(&file, script)?;
         let parts = Parts::find(None);
-        let mut judge = Judge::start(&format!("sh {}", file.display()), &parts, "atelier-mini")?;
+        let mut judge = Grader::start(
+            "judge",
+            &format!("sh {}", file.display()),
+            &parts,
+            "atelier-mini",
+        )?;
         let looked_for = LookedFor::Truth(Truth::default());
         let graded = judge.ask("h1", "cat.png".as_ref(), looked_for).await?;
         Ok((graded, judge.about()))
@@ -174,7 +187,7 @@ mod tests {
             assert!(error.contains(why), "{error}");
         }
         let parts = Parts::find(None);
-        assert!(Judge::start("/no/such/program", &parts, "x").is_err());
-        assert!(Judge::start(" ", &parts, "x").is_err());
+        assert!(Grader::start("judge", "/no/such/program", &parts, "x").is_err());
+        assert!(Grader::start("critic", " ", &parts, "x").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::summary::{Cell, Summary};
-use crate::show::Table;
+use crate::show::{self, Table};
 
 /// Everything that people want to know of a run.
 pub fn text(summary: &Summary) -> String {
@@ -47,6 +47,9 @@ pub fn text(summary: &Summary) -> String {
     text += &judge(summary);
     text
 }
+
+/// Most prompts that are named of those that the judge cannot tell.
+const UNTOLD: usize = 5;
 
 /// Arms in the order of the tables' columns.
 const ORDER: [&str; 6] = [
@@ -152,6 +155,13 @@ fn judge(summary: &Summary) -> String {
             "  wrongly {what} {wrong} of {} pictures with {}: {share:.1} %",
             error.number, error.pictures
         );
+    }
+    if !summary.untold.is_empty() {
+        let number = summary.untold.len();
+        let _ = writeln!(text, "it cannot tell {number} prompts, which are left out:");
+    }
+    for (id, why) in summary.untold.iter().take(UNTOLD) {
+        let _ = writeln!(text, "  {}: {}", show::line(id), show::line(why));
     }
     text
 }

@@ -1,8 +1,11 @@
 //! One run over a suite: which arm draws when, which of several drawings is delivered, and what the judge says of all.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use atelier_proto::{
     job::Think,
     judging::{Case, LookedFor},
@@ -13,7 +16,7 @@ use super::{
     Args,
     arms::{self, Arm, Common},
     draw::{Drawn, Studio, Task},
-    judge::Judge,
+    judge::Grader,
     sheet,
     summary::{Column, Cost, Grade, Summary},
 };
@@ -33,6 +36,9 @@ pub struct Run {
     pub args: Args,
 }
 
+/// Cases by their index that the judge cannot tell, and why.
+type Untold = BTreeMap<usize, String>;
+
 /// What an arm drew of every case.
 struct Made {
     arm: Arm,
@@ -46,9 +52,8 @@ struct Made {
 impl Run {
     /// Draws with every arm, grades, and adds up.
     pub async fn all(&self, arms: &[Arm]) -> Result<Summary> {
-        std::fs::create_dir_all(&self.studio.folder)?;
         // Started before anything is drawn: a judge that does not start costs no drawing.
-        let mut judge = Judge::start(&self.args.judge, &self.parts, &self.args.model)?;
+        let mut judge = Grader::start("judge", &self.args.judge, &self.parts, &self.args.model)?;
         let mut made: Vec<Made> = Vec::new();
         for arm in [Arm::Fast, Arm::Full, Arm::Off, Arm::BestOfN] {
             if !arms.contains(&arm) {
@@ -63,17 +68,31 @@ impl Run {
             made.push(drawn);
         }
         made.sort_by_key(|made| made.arm);
+        let mut untold = Untold::new();
         let mut columns = Vec::new();
         for made in &made {
-            columns.push(self.graded(made, &mut judge).await?);
+            columns.push(self.graded(made, &mut judge, &mut untold).await?);
         }
         self.sheet(&made)?;
-        Ok(Summary::of(
-            &self.cases,
-            &columns,
-            judge.about(),
-            self.args.seed,
-        ))
+        if let Some(why) = untold
+            .values()
+            .next()
+            .filter(|_| untold.len() == self.cases.len())
+        {
+            bail!("the judge cannot tell any of the prompts; of the first it says: {why}");
+        }
+        let is_told = |index: usize| !untold.contains_key(&index);
+        for column in &mut columns {
+            column.keep(&is_told);
+        }
+        let told = (0..self.cases.len()).filter(|index| is_told(*index));
+        let cases: Vec<Case> = told.map(|index| self.cases[index].clone()).collect();
+        let mut summary = Summary::of(&cases, &columns, judge.about(), self.args.seed);
+        let untold = untold.into_iter();
+        summary.untold = untold
+            .map(|(index, why)| (self.cases[index].id.clone(), why))
+            .collect();
+        Ok(summary)
     }
 
     fn common(&self, case: &Case, drawing: usize) -> Common {
@@ -148,7 +167,7 @@ impl Run {
             .all(Arm::BestOfN.as_str(), tasks, &self.board)
             .await?;
         let mut more = sent.into_iter().zip(more);
-        let mut critic = Judge::start(&self.args.critic, &self.parts, &self.args.model)?;
+        let mut critic = Grader::start("critic", &self.args.critic, &self.parts, &self.args.model)?;
         let bar = self.board.total(self.cases.len() as u64);
         bar.set_message("choosing");
         let mut made = Made {
@@ -184,7 +203,7 @@ impl Run {
         names: &[String],
         drawn: &[Drawn],
         plan: Option<&Plan>,
-        critic: &mut Judge,
+        critic: &mut Grader,
     ) -> Result<usize> {
         let mut best = (0, None);
         let Some(plan) = plan.filter(|plan| names.len() > 1 && !plan.checks.is_empty()) else {
@@ -207,19 +226,25 @@ impl Run {
     }
 
     /// Grades what an arm delivered, and what it drew first where it checks.
-    async fn graded(&self, made: &Made, judge: &mut Judge) -> Result<Column> {
+    async fn graded(&self, made: &Made, judge: &mut Grader, untold: &mut Untold) -> Result<Column> {
         let bar = self.board.total(self.cases.len() as u64);
         bar.set_message(format!("judging {}", made.arm.as_str()));
         let (mut delivered, mut first) = (Vec::new(), Vec::new());
         for (index, (case, drawn)) in self.cases.iter().zip(&made.drawn).enumerate() {
             let name = &made.names[index][made.chosen[index]];
-            let asked = case.truth.checks();
+            let none = Grade::none(case.truth.checks());
+            let mut told = |grade: Result<Grade, String>| {
+                grade.unwrap_or_else(|why| {
+                    untold.insert(index, why);
+                    none
+                })
+            };
             let last = match drawn.has_picture {
-                true => grade(case, name, &self.studio.picture(name), judge).await?,
-                false => Grade::none(asked),
+                true => told(grade(case, name, &self.studio.picture(name), judge).await?),
+                false => none,
             };
             first.push(match drawn.has_first {
-                true => grade(case, name, &self.studio.first_picture(name), judge).await?,
+                true => told(grade(case, name, &self.studio.first_picture(name), judge).await?),
                 false => last,
             });
             delivered.push(last);
@@ -255,14 +280,20 @@ impl Run {
     }
 }
 
-async fn grade(case: &Case, name: &str, picture: &Path, judge: &mut Judge) -> Result<Grade> {
+/// The grade of a picture, or why the judge cannot tell.
+async fn grade(
+    case: &Case,
+    name: &str,
+    picture: &Path,
+    judge: &mut Grader,
+) -> Result<Result<Grade, String>> {
     let graded = judge
         .ask(name, picture, LookedFor::Truth(case.truth.clone()))
         .await?;
-    match graded.error {
-        Some(error) => anyhow::bail!("{name}: the judge cannot tell: {error}"),
+    Ok(match graded.error {
+        Some(why) => Err(why),
         None => Ok(Grade::of(&graded)),
-    }
+    })
 }
 
 /// What an arm made that was drawn before; [`arms::complete`] put it into the list.

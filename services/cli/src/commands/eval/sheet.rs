@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use image::{Rgb, RgbImage, imageops};
 
+use crate::show::DRAWN;
+
 /// Side of a picture on the sheet.
 const SIDE: u32 = 128;
 /// Pixels between two.
@@ -20,7 +22,9 @@ pub fn write(file: &Path, rows: &[Vec<PathBuf>]) -> Result<()> {
     let mut sheet = RgbImage::from_pixel(size(columns), size(rows.len() as u32), Rgb([255; 3]));
     for (y, row) in rows.iter().enumerate() {
         for (x, picture) in row.iter().enumerate() {
-            let Ok(picture) = image::open(picture) else {
+            let read = std::fs::read(picture).ok();
+            let picture = read.and_then(|file| atelier_pictures::read(&file, &DRAWN).ok());
+            let Some(picture) = picture else {
                 continue;
             };
             let small = imageops::resize(

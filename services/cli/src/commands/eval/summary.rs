@@ -67,6 +67,16 @@ pub struct Column {
     pub cost: Cost,
 }
 
+impl Column {
+    /// Leaves out cases by their index; what the arm took stays that of all.
+    pub fn keep(&mut self, is_kept: &impl Fn(usize) -> bool) {
+        for grades in std::iter::once(&mut self.delivered).chain(&mut self.first) {
+            let mut index = 0..;
+            grades.retain(|_| index.next().is_some_and(is_kept));
+        }
+    }
+}
+
 /// What an arm took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
@@ -139,6 +149,8 @@ pub struct Summary {
     pub elo: BTreeMap<String, Versus>,
     /// Who judged.
     pub judge: About,
+    /// Prompts that it cannot tell, with the reason; they are in none of the numbers but the cost.
+    pub untold: BTreeMap<String, String>,
 }
 
 impl Summary {
@@ -153,6 +165,7 @@ impl Summary {
             critique_by_arm: BTreeMap::new(),
             elo: versus(columns, cases.len(), seed),
             judge,
+            untold: BTreeMap::new(),
         };
         for column in columns {
             let name = column.arm.as_str();

@@ -1,7 +1,7 @@
 //! Two traces and their pictures, side by side. What differs is found here; nothing is claimed that was not compared.
 
 use anyhow::Result;
-use atelier_pictures::{Bounds, read};
+use atelier_pictures::read;
 use atelier_proto::{
     RequestId, Sha256,
     job::JobKind,
@@ -11,8 +11,8 @@ use image::RgbImage;
 use serde::Serialize;
 use sha2::{Digest, Sha256 as Hasher};
 
-/// What the farm draws is within these.
-const BOUNDS: Bounds = Bounds::of(16_384, 1 << 30);
+use crate::show::DRAWN;
+
 /// What a trace does not tell.
 const UNTOLD: &str = "not told";
 
@@ -104,7 +104,7 @@ impl Comparison {
 }
 
 fn pixels(png: &[u8]) -> Result<RgbImage> {
-    let read = read(png, &BOUNDS);
+    let read = read(png, &DRAWN);
     Ok(read
         .map_err(|error| anyhow::anyhow!("the farm's picture {error}"))?
         .into_rgb8())

@@ -44,6 +44,71 @@ fn everything_in_a_plan_cites_its_words() {
 }
 
 #[test]
+fn words_of_number_and_of_pictures_are_no_things() {
+    let three_dogs = DraftElement {
+        count: Some(3),
+        ..thing("dog")
+    };
+    for (prompt, taken, meant) in [
+        ("a trio of dogs and a ball", "trio", three_dogs),
+        ("a group of cats on a beach", "group", thing("cat")),
+        ("a portrait of a cat", "portrait", thing("cat")),
+        ("a sketch of a red fox", "sketch", thing("fox")),
+        ("A watercolor of a fox", "watercolor", thing("fox")),
+        ("a collage of cats", "collage", thing("cat")),
+    ] {
+        let draft = Draft {
+            elements: vec![meant.clone()],
+            ..Draft::default()
+        };
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        let missed = &made.uncited.things;
+        assert!(!missed.iter().any(|thing| thing == taken), "{missed:?}");
+        if taken == "collage" {
+            // Any noun may hold others; a draft that names it means it.
+            continue;
+        }
+        let draft = Draft {
+            elements: vec![thing(taken), meant],
+            relations: vec![("cat".into(), "near".into(), taken.into())],
+            ..Draft::default()
+        };
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        let named = made.plan.elements.iter().map(|element| &element.noun);
+        assert!(!named.into_iter().any(|noun| noun == taken), "{prompt}");
+        assert!(made.plan.relations.is_empty());
+    }
+    // What holds things is one where it is no such word, or where nothing else is drawn.
+    let soup = "a bowl of soup";
+    let draft = Draft {
+        elements: vec![thing("bowl"), thing("soup")],
+        ..Draft::default()
+    };
+    let made = make_plan(soup, &draft, &studio(&[], &known), 1);
+    assert_eq!(made.plan.elements.len(), 2);
+    let draft = Draft {
+        elements: vec![thing("portrait")],
+        ..Draft::default()
+    };
+    let made = make_plan("a portrait of nobody", &draft, &studio(&[], &known), 1);
+    assert_eq!(made.plan.elements.len(), 1);
+}
+
+#[test]
+fn the_number_of_a_trio_is_cited() {
+    let prompt = "a trio of dogs";
+    let draft = Draft {
+        elements: vec![DraftElement {
+            count: Some(3),
+            ..thing("dog")
+        }],
+        ..Draft::default()
+    };
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+    cites(&made, prompt, "elements.dog-1.count", "trio");
+}
+
+#[test]
 fn of_two_of_a_kind_each_cites_its_own_words() {
     let prompt = "a red cat and a blue cat";
     let cat = |color: &str| DraftElement {

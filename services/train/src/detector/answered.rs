@@ -23,11 +23,11 @@ type Counts = [u32; 3];
 
 /// Answers by kind of check, about true and about false claims.
 #[derive(Default)]
-pub struct Judged {
+pub struct Answered {
     kinds: Vec<(&'static str, Counts, Counts)>,
 }
 
-impl Judged {
+impl Answered {
     /// Asks about one sample: what is so, and what is not.
     pub fn add(
         &mut self,
@@ -66,7 +66,7 @@ impl Judged {
     }
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for Answered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, right, wrong) in &self.kinds {
             let share = |counts: &Counts| {
