@@ -7,7 +7,7 @@ use atelier_engine::{Control, CritiqueInput, Engine, PlanInput, RenderInput, pla
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
     job::{JobKind, Think},
-    plan::Plan,
+    plan::{Plan, Question},
     review::{Answer, Fix, FixKind, Review},
 };
 use image::RgbImage;
@@ -100,10 +100,8 @@ fn spoiled_pictures_are_noticed_and_mended() {
         let asked = PlanInput {
             prompt: prompt.into(),
             seed: 3,
-            reference_names: Vec::new(),
-            findings: Vec::new(),
             think: Think::Fast,
-            keep_for: None,
+            ..PlanInput::default()
         };
         let plan = engine.plan(&asked, &mut Patient).expect("a plan").plan;
         let picture = drawn(&mut engine, &plan, "out", 3, None);
@@ -157,4 +155,68 @@ fn spoiled_pictures_are_noticed_and_mended() {
         mended * 2 >= noticed && broken == 0,
         "{mended} of {noticed} mended, {broken} worse"
     );
+}
+
+/// What the critic says of the light.
+fn light_of(plan: &Plan, review: &Review) -> Option<Answer> {
+    let asks = |question: &Question| matches!(question, Question::Light { .. });
+    let check = plan.checks.iter().find(|check| asks(&check.question))?;
+    let mut verdicts = review.verdicts.iter();
+    verdicts
+        .find(|verdict| verdict.check == check.id)
+        .map(|verdict| verdict.answer)
+}
+
+#[test]
+fn a_picture_in_another_light_is_noticed_and_relit() {
+    let mut engine = load();
+    let prompts = [
+        ("a cat on the beach at night", "day"),
+        ("a dog on a meadow at sunset", "night"),
+        ("a red car in the city at night", "day"),
+        ("a penguin in the snow by day", "night"),
+        ("a robot and a rocket in the desert at dusk", "day"),
+        ("an owl in the forest at night", "dusk"),
+    ];
+    let (mut right, mut wrong, mut noticed, mut relit) = (0, 0, 0, 0);
+    for (prompt, other) in prompts {
+        let asked = PlanInput {
+            prompt: prompt.into(),
+            seed: 3,
+            think: Think::Fast,
+            ..PlanInput::default()
+        };
+        let plan = engine.plan(&asked, &mut Patient).expect("a plan").plan;
+        let picture = drawn(&mut engine, &plan, "out", 3, None);
+        let first = look(&mut engine, &plan, &picture);
+        let first = light_of(&plan, &first);
+        right += usize::from(first == Some(Answer::Pass));
+        wrong += usize::from(first == Some(Answer::Fail));
+        let elsewhere = Plan {
+            lighting: other.into(),
+            ..plan.clone()
+        };
+        let bad = drawn(&mut engine, &elsewhere, "out", 3, None);
+        let review = look(&mut engine, &plan, &bad);
+        let fix = review.fixes.iter().find(|fix| fix.kind == FixKind::Relight);
+        let Some(fix) = fix else {
+            let told = light_of(&plan, &review);
+            println!("{prompt}: {first:?}, by {other} not noticed: {told:?}");
+            continue;
+        };
+        noticed += 1;
+        let with_stage = mend::with_fix(&plan, "repair-2-1", fix);
+        let good = drawn(&mut engine, &with_stage, "repair-2-1", 7, Some(&bad));
+        let again = look(&mut engine, &plan, &good);
+        let told = light_of(&plan, &again);
+        println!(
+            "{prompt}: {first:?}, by {other} noticed, relit {told:?}, all checks {:?}",
+            again.score()
+        );
+        relit += usize::from(told == Some(Answer::Pass));
+    }
+    println!("{right} right and {wrong} wrong from the start, {noticed} noticed, {relit} relit");
+    assert!(right * 2 >= prompts.len() && wrong == 0, "{right}, {wrong}");
+    assert!(noticed * 2 >= prompts.len(), "{noticed} noticed");
+    assert!(relit * 2 >= noticed, "{relit} of {noticed} relit");
 }
