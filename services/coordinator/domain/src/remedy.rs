@@ -167,7 +167,7 @@ impl Request {
     }
 
     /// Why no further round may begin.
-    fn spent(&self, now: Millis) -> Option<String> {
+    pub(crate) fn spent(&self, now: Millis) -> Option<String> {
         let time = now.saturating_sub(self.created);
         let cost = self.cost().total_ms();
         let over = |used: u64, limit: Option<u64>| limit.filter(|limit| used >= *limit);

@@ -198,6 +198,13 @@ impl Request {
                     self.end(State::Succeeded, effects);
                     return Ok(());
                 }
+                // Planning again took of what was left, too.
+                if self.best.is_some()
+                    && let Some(reason) = self.spent(now)
+                {
+                    self.stop(&format!("planned again, and {reason}"), effects);
+                    return Ok(());
+                }
                 self.carry_out(artifact, &graph, now);
                 self.announce_ready(effects);
             }

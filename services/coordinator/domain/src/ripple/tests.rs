@@ -864,6 +864,23 @@ fn a_budget_that_is_used_ends_it_with_the_best_picture() {
             request.decisions
         );
     }
+    // Planning again used what was left: what it planned is not drawn.
+    let mut request = start(Think::Fast, 4);
+    request.limits.cost_ms = Some(350);
+    planned_alone(&mut request, 2);
+    let hopeless = Findings {
+        contradictory: vec!["k1".into()],
+        ..failed(HALF)
+    };
+    look(&mut request, 1, 10, HALF, hopeless);
+    assert_eq!(actions(&request), [(1, Action::Replan)]);
+    planned_alone(&mut request, 2);
+    assert_eq!(request.state, State::Succeeded);
+    assert_eq!(actions(&request), [(1, Action::Replan), (2, Action::Stop)]);
+    assert_eq!(request.best.unwrap().image, artifact(10));
+    assert_eq!(request.plan.unwrap().artifact, artifact(51));
+    assert_eq!(request.renders(2, 1).count(), 0);
+
     let mut request = start(Think::Fast, 4);
     request.limits = Limits {
         cost_ms: Some(301),
