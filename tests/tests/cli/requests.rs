@@ -166,6 +166,15 @@ fn replay(home: &Home) -> Result<()> {
         "{told}"
     );
     ensure!(told["original"] != told["replay"], "{told}");
+    // A plan that was given is given again.
+    home.ok(&["plan", "--out", "given.json", "a cat and a fox"])?;
+    let given: RequestView = home.json(&["submit", "--plan", "given.json", "by hand"])?;
+    ensure!(given.image.is_some(), "{given:?}");
+    let told: serde_json::Value = home.json(&["replay", "last"])?;
+    ensure!(
+        told["identical"] == true && told["circumstances"] == serde_json::json!([]),
+        "{told}"
+    );
     let hostile = home.ok(&["trace", "last", "--html", "-"])?;
     ensure!(hostile.contains("&lt;script&gt;alert(1)") && !hostile.contains("<script"));
     let failed = home.ok(&["submit", "--detach", "a cat [slow:60000]"])?;

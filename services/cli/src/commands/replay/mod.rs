@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use atelier_proto::{
     http::{RequestState, SubmitRequest, UploadedReference},
-    job::{JobKind, Think},
     trace::Trace,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -102,9 +101,7 @@ async fn again(client: &Client, trace: &Trace) -> Result<SubmitRequest> {
     if references.len() < trace.submitted.references.len() {
         bail!("the trace is from before it told which pictures were brought");
     }
-    // Where nothing was planned, a plan was brought.
-    let planned = trace.jobs.iter().any(|job| job.kind == JobKind::Plan);
-    let brought = !planned && trace.submitted.think != Think::Off;
+    let brought = trace.plan_was_given();
     Ok(SubmitRequest {
         seed: Some(trace.seed),
         references,
