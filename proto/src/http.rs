@@ -30,6 +30,9 @@ pub struct SubmitRequest {
     /// How much to think.
     #[serde(default)]
     pub think: Think,
+    /// Most tokens of the free thought before a plan with full thinking, 1..=4096; none is as many as the planner likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_tokens: Option<u32>,
     /// How urgent.
     #[serde(default)]
     pub priority: Priority,

@@ -182,6 +182,9 @@ pub struct Size {
     pub height: u32,
 }
 
+/// Most tokens of a free thought that a request may ask for.
+pub const MAX_THINK_TOKENS: u32 = 4_096;
+
 /// Input of a plan job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanWork {
@@ -198,6 +201,9 @@ pub struct PlanWork {
     /// How much to think.
     #[serde(default, skip_serializing_if = "Think::is_fast")]
     pub think: Think,
+    /// Most tokens of a free thought; none is as many as the planner likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_tokens: Option<u32>,
     /// Whose the request is, where a draft of an equal prompt of the same tenant may be used instead, and this one kept for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_for: Option<TenantId>,

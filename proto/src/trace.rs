@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ArtifactRef, RequestId, Sha256,
     http::{Cost, RequestState, SubmitRequest},
-    job::{JobKind, NamedReference},
+    job::{JobKind, NamedReference, Size},
     made::Made,
     plan::Plan,
     report::{Kept, Thought, UsedReference},
@@ -144,6 +144,9 @@ pub struct TraceJob {
     /// Jobs that were on the device at once, when there were others beside it; low bits may differ from those of a drawing alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
+    /// Pixels of what was drawn: with its steps and what it does, the shape that the drawings of a batch share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
     /// How the attempt that did it went, as its worker tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,

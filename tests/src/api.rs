@@ -28,6 +28,7 @@ pub fn prompt(text: &str) -> SubmitRequest {
         prompt: text.to_owned(),
         seed: Some(7),
         think: Default::default(),
+        think_tokens: None,
         priority: Default::default(),
         steps: None,
         size: None,

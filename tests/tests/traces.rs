@@ -62,6 +62,8 @@ async fn every_job_tells_who_did_it_with_what_from_what_and_when() -> Result<()>
         // The worker's clock and the database's tick at one pace; both round.
         assert!(ready <= started + 2 && started <= ended, "{job:#?}");
         assert_eq!(job.wall_ms, Some(ended - ready));
+        let pixels = job.size.map(|size| (size.width, size.height));
+        assert_eq!(pixels, (job.kind == JobKind::Render).then_some((64, 64)));
         cost.add(job.kind, false, job.device_ms.context("it took some time")?);
     }
     assert_eq!(trace.cost, cost);

@@ -179,6 +179,7 @@ pub fn offers() -> Vec<(&'static str, JobOffer)> {
                 findings: Vec::new(),
                 keep_for: None,
                 think: atelier_proto::job::Think::Fast,
+                think_tokens: None,
             })),
         ),
         (

@@ -129,6 +129,8 @@ pub struct PlanInput {
     pub findings: Vec<String>,
     /// How much to think: [`Think::Off`] is never asked for, and is taken as fast.
     pub think: Think,
+    /// Most tokens of a free thought; none is as many as the planner likes.
+    pub think_tokens: Option<u32>,
     /// Whose drafts may be used again, and who may use this one; none forbids both.
     pub keep_for: Option<TenantId>,
 }

@@ -8,7 +8,7 @@ use atelier_engine::{Control, Engine, EngineError, PlanInput, Reference, RenderI
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
     Sha256, TenantId,
-    job::{JobKind, Size},
+    job::{JobKind, Size, Think},
     plan::Plan,
 };
 use image::{RgbImage, RgbaImage};
@@ -318,4 +318,34 @@ fn plans_made_at_once_are_those_made_one_by_one_and_a_draft_is_used_again() {
     let made = engine.plan(&other, &mut Watch::default()).unwrap();
     let written = engine.plan(&anew(&other), &mut Watch::default()).unwrap();
     assert_eq!((made.plan, made.kept), (written.plan, Some(true)));
+}
+
+#[test]
+fn a_thought_takes_no_more_tokens_than_it_may_and_pictures_are_told() {
+    let sources = Sources {
+        model: pipeline("klein"),
+        language: None,
+        critic: None,
+    };
+    let mut engine = TorchEngine::load(&sources, &[JobKind::Plan], "cpu").unwrap();
+    let mut thought = |think_tokens: u32, names: &[&str]| {
+        let input = PlanInput {
+            prompt: "a red cat on a wet street".into(),
+            seed: 3,
+            think: Think::Full,
+            think_tokens: Some(think_tokens),
+            reference_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..PlanInput::default()
+        };
+        let made = engine.plan(&input, &mut Watch::default()).unwrap();
+        made.thought.reasoning
+    };
+    let [short, long] = [4, 24].map(|tokens| thought(tokens, &[]));
+    // A random model does not come to an end by itself.
+    let sure = short.trim_end_matches('\u{fffd}');
+    assert!(long.starts_with(sure), "{short:?} and {long:?}");
+    assert!(short.len() < long.len(), "{short:?} and {long:?}");
+    // What there are pictures of is read before it is thought.
+    assert_ne!(thought(24, &["cat"]), long);
+    assert_eq!(thought(24, &[]), long);
 }

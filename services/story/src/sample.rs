@@ -33,6 +33,7 @@ fn job(kind: JobKind, from: u64, to: u64) -> TraceJob {
         wall_ms: Some(to - from),
         device_ms: Some(to - from - 10),
         batch: None,
+        size: None,
         made: Some(Made {
             worker: "host-1".into(),
             device: "cpu".into(),
@@ -107,6 +108,7 @@ pub fn trace() -> Trace {
             prompt: "a cat".into(),
             seed: None,
             think: Default::default(),
+            think_tokens: None,
             priority: Default::default(),
             steps: None,
             size: None,

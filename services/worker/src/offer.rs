@@ -3,7 +3,7 @@
 use atelier_proto::{
     ArtifactRef, DecodeError, Envelope, MediaType, decode,
     http::{MAX_PROMPT_BYTES, MAX_REFERENCES},
-    job::{CritiqueWork, JobOffer, NamedReference, PlanWork, RenderWork, Work},
+    job::{CritiqueWork, JobOffer, MAX_THINK_TOKENS, NamedReference, PlanWork, RenderWork, Work},
     review::{Fix, MAX_FINDING_BYTES, MAX_FINDINGS, MAX_FIX_BYTES},
 };
 
@@ -60,6 +60,11 @@ fn check_plan(work: &PlanWork) -> Result<(), String> {
     hold(
         work.findings.len() <= MAX_FINDINGS && work.findings.iter().all(short),
         "too many findings, or one that is too long",
+    )?;
+    let tokens = work.think_tokens.unwrap_or(1);
+    hold(
+        (1..=MAX_THINK_TOKENS).contains(&tokens),
+        "the tokens of a thought are out of range",
     )?;
     check_references(&work.references)
 }

@@ -166,6 +166,8 @@ fn replay(home: &Home) -> Result<()> {
         "{told}"
     );
     ensure!(told["original"] != told["replay"], "{told}");
+    let hostile = home.ok(&["trace", "last", "--html", "-"])?;
+    ensure!(hostile.contains("&lt;script&gt;alert(1)") && !hostile.contains("<script"));
     // A plan that was given is given again.
     home.ok(&["plan", "--out", "given.json", "a cat and a fox"])?;
     let given: RequestView = home.json(&["submit", "--plan", "given.json", "by hand"])?;
@@ -175,8 +177,6 @@ fn replay(home: &Home) -> Result<()> {
         told["identical"] == true && told["circumstances"] == serde_json::json!([]),
         "{told}"
     );
-    let hostile = home.ok(&["trace", "last", "--html", "-"])?;
-    ensure!(hostile.contains("&lt;script&gt;alert(1)") && !hostile.contains("<script"));
     let failed = home.ok(&["submit", "--detach", "a cat [slow:60000]"])?;
     let (_, said) = home.expect(1, &["replay", failed.trim()])?;
     ensure!(said.contains("is active"), "{said}");

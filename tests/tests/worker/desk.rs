@@ -238,6 +238,7 @@ pub fn plan_work(prompt: &str) -> Work {
         findings: Vec::new(),
         keep_for: None,
         think: Default::default(),
+        think_tokens: None,
     })
 }
 

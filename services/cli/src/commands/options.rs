@@ -40,6 +40,9 @@ pub struct RequestArgs {
     /// How much to think before drawing; fast unless the profile says otherwise
     #[arg(long, value_enum, conflicts_with = "plan")]
     think: Option<Thinking>,
+    /// Most tokens of the free thought of --think full, 1 to 4096; without it, as many as the planner likes
+    #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    think_tokens: Option<u32>,
     /// Carry out this plan, as `atelier plan` writes them, instead of making one; - reads it from stdin
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -124,6 +127,7 @@ impl RequestArgs {
                 (Some(think), _) => think,
             }
             .into(),
+            think_tokens: self.think_tokens,
             priority: self
                 .priority
                 .or(word("priority", defaults.priority.as_deref())?)

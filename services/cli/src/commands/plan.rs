@@ -40,6 +40,9 @@ pub struct Args {
     /// How much to think
     #[arg(long, value_enum, default_value = "fast")]
     think: Thinking,
+    /// Most tokens of the free thought of --think full, 1 to 4096; without it, as many as the planner likes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    think_tokens: Option<u32>,
     /// How urgent it is
     #[arg(long, value_enum, default_value = "interactive")]
     priority: Urgency,
@@ -72,6 +75,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         prompt: prompt_of(&args.prompt)?,
         seed: args.seed,
         think: args.think.into(),
+        think_tokens: args.think_tokens,
         priority: args.priority.into(),
         references: references_of(&args.references)?,
         plan_only: true,

@@ -228,6 +228,10 @@ fn tell_making(out: &mut String, job: &TraceJob) {
             .as_ref()
             .map(|weights| format!("weights {}", digest(weights))),
     );
+    facts.extend(
+        job.size
+            .map(|size| format!("{} x {} pixels", size.width, size.height)),
+    );
     facts.extend(job.batch.map(|batch| format!("{batch} at once")));
     let waited = job.started_ms.zip(job.ready_ms);
     let waited = waited.map(|(started, ready)| started.saturating_sub(ready));

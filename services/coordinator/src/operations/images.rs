@@ -155,6 +155,7 @@ fn submission(
         priority: request.priority,
         steps: request.steps,
         size: request.size,
+        think_tokens: request.think_tokens,
         use_cache: request.cache.unwrap_or(true),
         pictures: wanted.pictures.clone(),
         webhook: None,

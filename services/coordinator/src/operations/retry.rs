@@ -67,6 +67,7 @@ pub async fn retry(
         priority: asked.priority,
         steps: asked.steps,
         size: asked.size,
+        think_tokens: asked.think_tokens,
         use_cache: asked.use_cache,
         pictures: asked.pictures,
         webhook: asked.webhook,

@@ -7,7 +7,7 @@ use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
     http::{Cost, MAX_PROMPT_BYTES, MAX_REFERENCES, RequestView, SubmitRequest, UploadedReference},
-    job::{NamedReference, Size, Think},
+    job::{MAX_THINK_TOKENS, NamedReference, Size, Think},
     plan::{Plan, sent_picture},
 };
 use futures::future::try_join_all;
@@ -146,6 +146,7 @@ pub async fn submit(
         priority: submitted.priority,
         steps: submitted.steps,
         size: submitted.size,
+        think_tokens: submitted.think_tokens,
         use_cache: submitted.cache.unwrap_or(true),
         pictures,
         webhook,
@@ -395,6 +396,16 @@ fn check_limits(submitted: &SubmitRequest) -> Result<(), SubmitError> {
             return Err(invalid("candidates", message));
         }
     }
+    if let Some(tokens) = submitted.think_tokens {
+        if !(1..=MAX_THINK_TOKENS).contains(&tokens) {
+            let message = format!("must be within 1..={MAX_THINK_TOKENS}");
+            return Err(invalid("think_tokens", message));
+        }
+        if submitted.think != Think::Full || submitted.plan.is_some() {
+            let message = "only full thinking takes tokens: ask for think full, or leave it out";
+            return Err(invalid("think_tokens", message));
+        }
+    }
     for (field, limit) in [
         ("max_time_s", submitted.max_time_s),
         ("max_cost_s", submitted.max_cost_s),
@@ -463,7 +474,17 @@ mod tests {
             data: String::new(),
         };
         assert_eq!(field_of(&request(|_| {})), None);
-        let cases: [(&str, SubmitRequest); 14] = [
+        let thought = |think, tokens| {
+            request(|r| {
+                r.think = think;
+                r.think_tokens = Some(tokens);
+            })
+        };
+        assert_eq!(field_of(&thought(Think::Full, 4_096)), None);
+        let cases: [(&str, SubmitRequest); 17] = [
+            ("think_tokens", thought(Think::Full, 0)),
+            ("think_tokens", thought(Think::Full, 4_097)),
+            ("think_tokens", thought(Think::Fast, 64)),
             ("prompt", request(|r| r.prompt = " \n".into())),
             ("prompt", request(|r| r.prompt = "a\0b".into())),
             (

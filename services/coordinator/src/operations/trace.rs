@@ -120,6 +120,7 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
         job.batch = detail.batch;
         if let Some(drawn) = detail.drawn {
             job.steps = Some(drawn.steps);
+            job.size = Some(drawn.size);
             job.batch = (drawn.batch > 1).then_some(drawn.batch);
             job.references = drawn.references;
             job.kept = drawn.kept;

@@ -62,6 +62,7 @@ struct ClaimedRow {
     findings: Option<Json<Findings>>,
     prompt: String,
     think: String,
+    think_tokens: Option<i32>,
     priority: String,
     steps: Option<i32>,
     width: Option<i32>,
@@ -129,7 +130,7 @@ const CLAIM: &str = "
     SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures, c.repair,
            -- Only another plan than the first is made of what was found.
            CASE WHEN c.kind = 'plan' AND c.round > 1 THEN r.findings END AS findings,
-           r.prompt, r.think, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
+           r.prompt, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
            r.tenant_id, r.use_cache
     FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
     ORDER BY c.fair_tag, c.id";
@@ -249,6 +250,7 @@ impl ClaimedRow {
                     .unwrap_or_default(),
                 keep_for: self.use_cache.then(|| TenantId::from_uuid(self.tenant_id)),
                 think: think(&self.think),
+                think_tokens: self.think_tokens.map(i32::unsigned_abs),
             }),
             JobKind::Render => Work::Render(RenderWork {
                 plan: plan()?,

@@ -47,6 +47,8 @@ pub struct Submission {
     pub steps: Option<u32>,
     /// Size in pixels.
     pub size: Option<Size>,
+    /// Most tokens of a free thought.
+    pub think_tokens: Option<u32>,
     /// Whether what was made before may be used.
     pub use_cache: bool,
     /// The user's own pictures.
@@ -60,6 +62,7 @@ impl Submission {
         Spec {
             prompt: self.prompt.clone(),
             think: self.start.think,
+            think_tokens: self.think_tokens,
             priority: self.priority,
             steps: self.steps,
             size: self.size,

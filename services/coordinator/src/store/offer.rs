@@ -38,6 +38,7 @@ pub(super) fn offer(
             },
             keep_for: spec.keep_for,
             think: spec.think,
+            think_tokens: spec.think_tokens,
         }),
         JobKind::Render => Work::Render(RenderWork {
             plan: plan()?,

@@ -18,6 +18,7 @@ pub(super) struct RequestRow {
     seed: i64,
     max_rounds: i16,
     think: String,
+    think_tokens: Option<i32>,
     plan_only: bool,
     direct_plan_sha256: Vec<u8>,
     direct_plan_bytes: i64,
@@ -60,6 +61,8 @@ pub struct Spec {
     pub prompt: String,
     /// How much to think.
     pub think: Think,
+    /// Most tokens of a free thought.
+    pub think_tokens: Option<u32>,
     /// How urgent.
     pub priority: Priority,
     /// Denoise steps.
@@ -80,6 +83,7 @@ impl RequestRow {
         Spec {
             prompt: std::mem::take(&mut self.prompt),
             think: think(&self.think),
+            think_tokens: self.think_tokens.map(i32::unsigned_abs),
             priority,
             steps: self.steps.map(i32::unsigned_abs),
             size: size(self.width, self.height),
@@ -96,7 +100,7 @@ impl RequestRow {
 macro_rules! select {
     ($end:literal) => {
         concat!(
-            "SELECT id, seed, max_rounds, think, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
+            "SELECT id, seed, max_rounds, think, think_tokens, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
                     traceparent, use_cache, candidates, max_time_ms, max_cost_ms, findings, decisions,

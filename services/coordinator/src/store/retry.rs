@@ -25,6 +25,8 @@ pub struct Asked {
     pub seed: u64,
     /// Whether a plan was made first.
     pub think: Think,
+    /// Most tokens of a free thought.
+    pub think_tokens: Option<u32>,
     /// How urgent.
     pub priority: Priority,
     /// Denoise steps.
@@ -55,6 +57,7 @@ struct AskedRow {
     prompt: String,
     seed: i64,
     think: String,
+    think_tokens: Option<i32>,
     priority: String,
     steps: Option<i32>,
     width: Option<i32>,
@@ -80,8 +83,8 @@ impl Store {
         id: RequestId,
     ) -> Result<Option<Asked>, StoreError> {
         let row: Option<AskedRow> = sqlx::query_as(
-            "SELECT r.state, r.prompt, r.seed, r.think, r.priority, r.steps, r.width, r.height, r.max_rounds, r.plan_only, r.use_cache,
-                    r.pictures, r.candidates, r.max_time_ms, r.max_cost_ms, r.direct_plan_sha256, r.direct_plan_bytes,
+            "SELECT r.state, r.prompt, r.seed, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.max_rounds, r.plan_only,
+                    r.use_cache, r.pictures, r.candidates, r.max_time_ms, r.max_cost_ms, r.direct_plan_sha256, r.direct_plan_bytes,
                     w.url AS webhook_url, w.secret AS webhook_secret
              FROM requests r LEFT JOIN webhooks w ON w.request_id = r.id
              WHERE r.id = $1 AND r.tenant_id = $2",
@@ -116,6 +119,7 @@ impl AskedRow {
             prompt: self.prompt,
             seed: self.seed.cast_unsigned(),
             think: think(&self.think),
+            think_tokens: self.think_tokens.map(i32::unsigned_abs),
             priority: priority(&self.priority, row)?,
             steps: self.steps.map(i32::unsigned_abs),
             size: size(self.width, self.height),

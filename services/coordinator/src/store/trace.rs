@@ -39,6 +39,7 @@ struct HeadRow {
     prompt: String,
     seed: i64,
     think: String,
+    think_tokens: Option<i32>,
     priority: String,
     steps: Option<i32>,
     width: Option<i32>,
@@ -95,7 +96,7 @@ impl Store {
     pub async fn trace_rows(&self, ids: &[RequestId]) -> Result<Vec<TraceRows>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
-            "SELECT id, model, prompt, seed, think, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
+            "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes, candidates, max_time_ms, max_cost_ms,
                     image_round, score_pass, score_fail, score_unknown, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
@@ -254,6 +255,7 @@ impl HeadRow {
                 prompt: self.prompt,
                 seed: Some(self.seed.cast_unsigned()),
                 think: think(&self.think),
+                think_tokens: self.think_tokens.map(i32::unsigned_abs),
                 priority,
                 steps: self.steps.map(i32::unsigned_abs),
                 size: size(self.width, self.height),
@@ -340,6 +342,7 @@ impl TryFrom<JobRow> for TraceJob {
                 row.id,
             )?,
             batch: None,
+            size: None,
             made: None,
             inputs: row
                 .input_pictures

@@ -19,7 +19,7 @@ mod stages;
 mod words;
 
 use atelier_proto::{
-    plan::{Element, PLAN_VERSION, Plan},
+    plan::{Element, PLAN_VERSION, Plan, sent_picture},
     report::Cited,
 };
 
@@ -78,6 +78,7 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         element.bbox = Some(*bbox);
     }
     let shown = inner.map(|inner| inner.place(&mut elements));
+    notes.extend(unused(studio, &elements));
     notes.extend(broken.iter().map(|one| told(*one, &elements)));
     let background = caption::background(draft);
     let lighting = caption::lighting(draft);
@@ -176,6 +177,20 @@ fn halves(scenes: &Scenes, witness: &Witness<'_>, cast: &mut elements::Cast) -> 
         halves.push(half);
     }
     halves
+}
+
+/// Pictures that the user sent and nothing is drawn after, for the notes.
+fn unused(studio: &Studio<'_>, elements: &[Element]) -> Vec<String> {
+    let used = |name: &String| {
+        let mut sent = elements
+            .iter()
+            .filter_map(|element| sent_picture(element.reference.as_deref()?));
+        sent.any(|sent| sent == name)
+    };
+    let unused = studio.reference_names.iter().filter(|name| !used(name));
+    unused
+        .map(|name| format!("nothing is drawn after the picture of {name} that was sent"))
+        .collect()
 }
 
 /// What the layout does not keep, for the notes.

@@ -64,6 +64,46 @@ fn a_near_thing_stands_in_for_one_without_a_picture_and_the_notes_say_so() {
 }
 
 #[test]
+fn a_sent_picture_that_nothing_is_drawn_after_is_named() {
+    let draft = Draft {
+        elements: vec![thing("cat"), thing("dog")],
+        ..Draft::default()
+    };
+    let names = ["cat", "mug"].map(str::to_owned);
+    let (plan, notes) = planned("a cat and a dog", &draft, &studio(&names, &known), 1);
+    assert_eq!(plan.elements[0].reference.as_deref(), Some("refs/cat"));
+    let told = "nothing is drawn after the picture of mug that was sent";
+    let found = notes.iter().filter(|note| note.starts_with("nothing is"));
+    assert_eq!(found.collect::<Vec<_>>(), [told]);
+}
+
+#[test]
+fn a_check_asks_for_the_light_where_the_prompt_names_one_for_all_of_the_picture() {
+    let at = |prompt: &str, time: &str| {
+        let draft = Draft {
+            elements: vec![thing("cat")],
+            time: time.into(),
+            ..Draft::default()
+        };
+        let (plan, _) = planned(prompt, &draft, &studio(&[], &known), 1);
+        let asked = plan
+            .checks
+            .iter()
+            .filter_map(|check| match &check.question {
+                Question::Light { expect } => Some(expect.clone()),
+                _ => None,
+            });
+        asked.collect::<Vec<_>>()
+    };
+    assert_eq!(at("a cat at night", "night"), ["night"]);
+    // Nobody asked for the day, or the planner made it up.
+    assert_eq!(at("a cat", ""), Vec::<String>::new());
+    assert_eq!(at("a cat", "night"), Vec::<String>::new());
+    // It is both.
+    assert_eq!(at("a cat from day to night", "night"), Vec::<String>::new());
+}
+
+#[test]
 fn counts_become_instances_boxes_and_checks() {
     let draft = Draft {
         elements: vec![DraftElement {

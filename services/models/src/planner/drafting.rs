@@ -81,6 +81,8 @@ pub struct Asking<'a> {
     pub pictures: &'a [String],
     /// Think in free words first, where the planner can.
     pub reason: bool,
+    /// Most tokens of that; none is the planner's own bound.
+    pub thought: Option<u32>,
 }
 
 /// Drafts prompts. One thread owns it; its weights may be shared.
@@ -190,7 +192,7 @@ impl Planner {
         let mut reasoned = Reasoned::default();
         if asking.reason && self.dialog.thinks() {
             let (decoder, dialog, cache) = (&self.decoder, &self.dialog, &mut self.cache);
-            reasoned = reason(decoder, dialog, cache, &mut unread, asking.seed, step)?;
+            reasoned = reason(decoder, dialog, cache, &mut unread, asking, step)?;
         }
         let mut writing = Writing::new(&self.dialog, asked.schema.start(), asked.truncated);
         let mut passes = 0;

@@ -1,9 +1,9 @@
 //! Free thought before a draft, for models that can: so many tokens at most, then the grammar takes over.
 
-use super::{PlannerError, dialog::Dialog};
+use super::{Asking, PlannerError, dialog::Dialog};
 use crate::language::{Cache, Decoder, Sampler, Sampling};
 
-/// Most tokens of a thought.
+/// Most tokens of a thought whose length nobody chose.
 pub const MAX_THOUGHT_TOKENS: usize = 512;
 
 /// Tokens that are kept free behind a thought for its draft.
@@ -30,16 +30,19 @@ pub fn reason(
     dialog: &Dialog,
     cache: &mut Cache,
     unread: &mut Vec<u32>,
-    seed: u64,
+    asking: &Asking<'_>,
     step: &mut dyn FnMut(u32) -> bool,
 ) -> Result<Reasoned, PlannerError> {
-    let mut sampler = Sampler::new(SAMPLING, seed)?;
+    let mut sampler = Sampler::new(SAMPLING, asking.seed)?;
     let used = cache.len() + unread.len();
     let room = decoder
         .config()
         .context
         .saturating_sub(used + FOR_THE_DRAFT);
-    let most = MAX_THOUGHT_TOKENS.min(room);
+    let wanted = asking
+        .thought
+        .map_or(MAX_THOUGHT_TOKENS, |most| most as usize);
+    let most = wanted.min(room);
     let vocabulary = dialog.table.len() as i64;
     let mut bytes = Vec::new();
     let mut tokens = 0_u32;

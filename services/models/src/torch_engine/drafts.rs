@@ -16,6 +16,7 @@ pub struct Key {
     tenant: TenantId,
     prompt: String,
     think: Think,
+    tokens: Option<u32>,
     /// What there are pictures of.
     pictures: Vec<String>,
 }
@@ -28,6 +29,7 @@ impl Key {
             tenant,
             prompt: input.prompt.clone(),
             think: input.think,
+            tokens: input.think_tokens,
             pictures: input.reference_names.clone(),
         })
     }

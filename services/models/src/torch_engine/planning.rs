@@ -54,6 +54,7 @@ pub fn draft(
         findings: &input.findings,
         pictures: &input.reference_names,
         reason: full,
+        thought: input.think_tokens,
         ..Asking::default()
     };
     let mut drafts = Drafts {

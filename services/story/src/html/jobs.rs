@@ -88,6 +88,9 @@ fn facts(out: &mut String, job: &TraceJob) {
     if let Some(steps) = job.steps {
         row(out, "Steps", &steps.to_string());
     }
+    if let Some(size) = job.size {
+        row(out, "Pixels", &format!("{} x {}", size.width, size.height));
+    }
     if let Some(ms) = job.device_ms {
         row(out, "On the device", &time(ms));
     }

@@ -23,6 +23,7 @@ fn plan_work(prompt: &str) -> Work {
         findings: Vec::new(),
         keep_for: None,
         think: Default::default(),
+        think_tokens: None,
     })
 }
 
@@ -61,6 +62,16 @@ fn what_keeps_the_limits_is_good_and_what_does_not_says_why() {
         reason(plan_work(&too_long)).unwrap(),
         "the prompt is too long"
     );
+    for tokens in [0, 4_097] {
+        let mut long = plan_work("a cat");
+        if let Work::Plan(work) = &mut long {
+            work.think_tokens = Some(tokens);
+        }
+        assert_eq!(
+            reason(long).unwrap(),
+            "the tokens of a thought are out of range"
+        );
+    }
     assert_eq!(
         reason(render_work(1 << 20, None, MediaType::Json)).unwrap(),
         "the size is out of range"

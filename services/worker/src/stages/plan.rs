@@ -15,6 +15,7 @@ pub(super) fn prepare(work: &PlanWork) -> Task {
         reference_names: names.collect(),
         findings: work.findings.clone(),
         think: work.think,
+        think_tokens: work.think_tokens,
         keep_for: work.keep_for,
     })
 }

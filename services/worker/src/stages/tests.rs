@@ -61,6 +61,7 @@ fn plan_work(prompt: &str) -> Work {
         findings: Vec::new(),
         keep_for: None,
         think: Default::default(),
+        think_tokens: None,
     })
 }
 

@@ -32,6 +32,7 @@ struct RequestInsert<'a> {
     prompt: &'a str,
     seed: i64,
     think: &'static str,
+    think_tokens: Option<u32>,
     plan_only: bool,
     priority: &'static str,
     steps: Option<u32>,
@@ -56,16 +57,16 @@ struct RequestInsert<'a> {
 const INSERT: &str = "
     WITH new AS (
         SELECT * FROM jsonb_to_recordset($1) AS n(
-            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, plan_only boolean,
+            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, think_tokens integer, plan_only boolean,
             priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
             direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
             traceparent text, use_cache boolean, candidates smallint, max_time_ms bigint, max_cost_ms bigint)
     ),
     made AS (
-        INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, plan_only, priority, steps, width, height,
+        INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
                               max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
                               traceparent, use_cache, candidates, max_time_ms, max_cost_ms)
-        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, plan_only, priority, steps, width, height,
+        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
                max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
                -- A plan that was given, or without thinking the direct plan, is carried out from the start.
                CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
@@ -157,6 +158,7 @@ impl<'a> RequestInsert<'a> {
             prompt: &submission.prompt,
             seed: request.seed.cast_signed(),
             think: submission.start.think.as_str(),
+            think_tokens: submission.think_tokens,
             plan_only: request.plan_only,
             priority: submission.priority.as_str(),
             steps: submission.steps,
