@@ -17,6 +17,9 @@ pub struct Made {
     /// Digest of all files that this kind of job is done with; none where the engine has none to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Sha256>,
+    /// How long loading the models took that it was made with, in milliseconds, once when the worker started; none where it is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_ms: Option<u32>,
     /// Where the time in the worker's hands went.
     #[serde(default)]
     pub spent: Spent,

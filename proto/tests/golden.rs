@@ -62,6 +62,7 @@ fn fields_that_came_later() {
     check("report_thought", &samples::report_thought());
     check("offer_render_kept", &samples::offer_render_kept());
     check("report_made", &samples::report_made());
+    check("report_loaded", &samples::report_loaded());
     check("progress_begin", &progress);
     check("heartbeat_phases", &heartbeat);
 }

@@ -381,6 +381,7 @@ pub fn report_made() -> Report {
         device: "cuda:0".into(),
         version: "0.1.0".into(),
         weights: Some(Sha256([8; 32])),
+        load_ms: None,
         spent: Spent {
             fetch_ms: 3,
             queue_ms: 250,
@@ -393,6 +394,15 @@ pub fn report_made() -> Report {
         made: Some(Box::new(made)),
         ..report
     }
+}
+
+/// A report that tells how long its models took to load.
+pub fn report_loaded() -> Report {
+    let mut report = report_made();
+    if let Some(made) = &mut report.made {
+        made.load_ms = Some(4_200);
+    }
+    report
 }
 
 pub fn fix() -> Fix {

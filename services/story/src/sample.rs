@@ -39,6 +39,7 @@ fn job(kind: JobKind, from: u64, to: u64) -> TraceJob {
             device: "cpu".into(),
             version: "0.1.0".into(),
             weights: Some(Sha256([8; 32])),
+            load_ms: Some(4_200),
             spent: Spent::default(),
             cached: false,
         }),

@@ -49,19 +49,18 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
     let engine = Device::start(move || engines::load(&loading), config.most_at_once())
         .await
         .context("loading the engine")?;
+    let loaded_in = started.elapsed();
     let (steps, shown) = progress::channel();
     let parts = Parts {
         engine,
+        loaded_in,
         bus,
         artifacts,
         steps,
         metrics: WorkerMetrics::new(&metrics),
         life: life.clone(),
     };
-    parts
-        .metrics
-        .load_seconds
-        .set(started.elapsed().as_secs_f64());
+    parts.metrics.load_seconds.set(loaded_in.as_secs_f64());
     let shared = Arc::new(Shared::new(&config, parts));
     tokio::spawn(progress::show(shared.clone(), shown));
     spawn(&shared, &config, metrics).await?;

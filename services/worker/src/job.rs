@@ -181,6 +181,7 @@ fn made_by(shared: &Shared, kind: JobKind, spent: Spent) -> Made {
         device: shared.about.device.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         weights: shared.about.weights(kind),
+        load_ms: Some(millis(shared.loaded_in)),
         spent,
         cached: false,
     }

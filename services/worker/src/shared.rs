@@ -28,6 +28,8 @@ use crate::{
 pub struct Parts {
     /// The engine and what it says of itself.
     pub engine: (Device, About),
+    /// How long the engine took to load.
+    pub loaded_in: Duration,
     /// The farm's bus.
     pub bus: Bus,
     /// The farm's store.
@@ -51,6 +53,8 @@ pub struct Shared {
     pub roles: Vec<JobKind>,
     /// What the engine says of itself.
     pub about: About,
+    /// How long the engine took to load.
+    pub loaded_in: Duration,
     /// The farm's bus.
     pub bus: Bus,
     /// The farm's store.
@@ -89,6 +93,7 @@ impl Shared {
             name: config.display_name(),
             roles: config.roles.clone(),
             about,
+            loaded_in: parts.loaded_in,
             bus: parts.bus,
             artifacts: parts.artifacts,
             device,

@@ -126,6 +126,20 @@ fn say_writes_the_likeliest_or_what_a_seed_chooses() {
         json(&all)["text"].as_str().unwrap().to_owned()
     };
     let likeliest = say(&["--temperature", "0"]);
+    let told = json(&[
+        "say",
+        &model,
+        "Once",
+        "--raw",
+        "--temperature",
+        "0",
+        "--tokens",
+        "7",
+    ]);
+    assert_eq!(told["tokens"].as_array().unwrap().len(), 7, "{told}");
+    assert_eq!(told["ended_by"], "tokens");
+    // As good as 0.
+    assert_eq!(say(&["--temperature", "1e-300"]), likeliest);
     assert!(likeliest.len() > 10, "{likeliest:?}");
     assert_eq!(say(&["--temperature", "0", "--seed", "9"]), likeliest);
     let chosen = say(&["--temperature", "1.5", "--seed", "9"]);

@@ -1,84 +1,34 @@
-//! How fast the renderers' networks are beside diffusers on the same device, in the same run: random weights of a named size, calls of both
+//! How fast the networks are beside diffusers and transformers on the same device, in the same run: random weights of a named size, calls of both
 //! sides in turns.
 //!
 //! With `--only planner` how fast the shipped planner drafts instead, with forced tokens and without.
 //!
-//! `deploy/test bench models [--only planner] [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
+//! `deploy/test bench models [--only renderer,language,critic] [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
 
 mod drafts;
+mod floors;
+mod looking;
+mod measured;
+mod options;
 mod ours;
 mod shapes;
 mod theirs;
+mod writing;
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use atelier_models::device;
+use floors::Floors;
+use measured::{HEAD, Measured};
+use options::Options;
 use ours::Ours;
 use serde_json::json;
-use shapes::{CONFIGURATIONS, Case, cases};
+use shapes::{Case, cases};
 use theirs::Theirs;
 
 /// Calls that nobody measures.
 const WARM_UP: usize = 2;
-
-struct Options {
-    configurations: Vec<String>,
-    device: String,
-    python: Option<PathBuf>,
-    calls: usize,
-    threads: Option<usize>,
-    json: Option<PathBuf>,
-    planner: bool,
-}
-
-impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self {
-            configurations: vec!["tiny".into()],
-            device: "auto".into(),
-            python: None,
-            calls: 15,
-            threads: None,
-            json: None,
-            planner: false,
-        };
-        while let Some(flag) = arguments.next() {
-            let value = arguments
-                .next()
-                .with_context(|| format!("{flag} needs a value"))?;
-            let number = || value.parse().with_context(|| format!("{flag} {value}"));
-            match flag.as_str() {
-                "--configuration" => {
-                    options.configurations = value.split(',').map(str::to_owned).collect();
-                }
-                "--device" => options.device = value,
-                "--python" => options.python = Some(value.into()),
-                "--calls" => options.calls = number()?,
-                "--threads" => options.threads = Some(number()?),
-                "--only" if value == "planner" => options.planner = true,
-                "--json" => options.json = Some(value.into()),
-                _ => bail!(
-                    "unknown option {flag} {value}; there are --only planner, --configuration {}, --device NAME, --python PYTHON, --calls N, --threads N, --json FILE",
-                    CONFIGURATIONS.join(",")
-                ),
-            }
-        }
-        if options.calls == 0 {
-            bail!("--calls must be at least 1");
-        }
-        Ok(options)
-    }
-}
-
-/// What was measured of one case, in milliseconds.
-struct Measured {
-    name: String,
-    parameters: u64,
-    tflop: f64,
-    ours: Vec<f64>,
-    theirs: Vec<f64>,
-}
 
 fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
@@ -93,6 +43,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let on = device::open(&options.device)?;
+    let floors = Floors::measure(on);
     let mut theirs = options
         .python
         .as_deref()
@@ -100,26 +51,29 @@ fn main() -> Result<()> {
         .transpose()?;
     let mut all = Vec::new();
     for configuration in &options.configurations {
-        for case in cases(configuration)? {
+        for case in cases(configuration, &options.parts)? {
             eprintln!("bench: {}", case.name);
             all.push(measure(&case, on, theirs.as_mut(), options.calls)?);
         }
     }
     println!(
-        "{} with {} threads, median of {} calls each, in turns",
+        "{} with {} threads, median of {} calls each, in turns; at best {:.2} TFLOP/s and {:.1} GB/s",
         device::name(on),
         device::threads(),
-        options.calls
+        options.calls,
+        floors.flops / 1e12,
+        floors.bytes / 1e9
     );
-    println!("| | parameters | ours ms | TFLOP/s | diffusers ms | ours / diffusers |");
-    println!("|---|---|---|---|---|---|");
+    println!("{HEAD}");
     for measured in &all {
-        println!("{}", measured.row());
+        println!("{}", measured.row(&floors));
     }
     if let Some(file) = &options.json {
-        let rows: Vec<_> = all.iter().map(Measured::json).collect();
-        let report =
-            json!({"device": device::name(on), "threads": device::threads(), "cases": rows});
+        let rows: Vec<_> = all.iter().map(|one| one.json(&floors)).collect();
+        let report = json!({
+            "device": device::name(on), "threads": device::threads(), "cases": rows,
+            "floors": {"tflops": floors.flops / 1e12, "gbytes": floors.bytes / 1e9},
+        });
         std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
     }
     Ok(())
@@ -133,18 +87,18 @@ fn measure(
 ) -> Result<Measured> {
     let ours = Ours::new(case, on)?;
     if let Some(theirs) = theirs.as_deref_mut() {
-        theirs.make(case, &device::name(on))?;
+        theirs.make(case, &ours.told, &device::name(on))?;
     }
     let mut measured = Measured {
         name: case.name.clone(),
         parameters: ours.parameters,
-        tflop: ours.flops / 1e12,
+        effort: ours.effort,
         ours: Vec::with_capacity(calls),
         theirs: Vec::new(),
     };
     for round in 0..WARM_UP + calls {
         let start = Instant::now();
-        ours.call();
+        ours.call()?;
         let ms = start.elapsed().as_secs_f64() * 1000.0;
         let their_ms = theirs.as_deref_mut().map(Theirs::call).transpose()?;
         if round >= WARM_UP {
@@ -156,39 +110,4 @@ fn measure(
         theirs.forget()?;
     }
     Ok(measured)
-}
-
-impl Measured {
-    fn row(&self) -> String {
-        let ours = median(&self.ours);
-        let speed = if self.tflop > 0.0 {
-            format!("{:.2}", self.tflop / ours * 1000.0)
-        } else {
-            String::new()
-        };
-        let (theirs, ratio) = if self.theirs.is_empty() {
-            (String::new(), String::new())
-        } else {
-            let theirs = median(&self.theirs);
-            (format!("{theirs:.1}"), format!("{:.2}", ours / theirs))
-        };
-        format!(
-            "| {} | {:.1} M | {ours:.1} | {speed} | {theirs} | {ratio} |",
-            self.name,
-            self.parameters as f64 / 1e6
-        )
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "name": self.name, "parameters": self.parameters, "tflop": self.tflop,
-            "ours_ms": self.ours, "diffusers_ms": self.theirs,
-        })
-    }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }

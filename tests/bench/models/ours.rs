@@ -1,6 +1,6 @@
 //! The project's own networks with random weights, made on the device.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use atelier_models::{
     renderer::{
         Network, NetworkConfig, TransformerInput,
@@ -9,18 +9,37 @@ use atelier_models::{
     },
     weights::Weights,
 };
+use serde_json::Value as Json;
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::shapes::{Case, Work};
+use crate::{
+    looking,
+    shapes::{Case, Work},
+    writing,
+};
 
 /// Something to call again and again.
 pub struct Ours {
     /// Numbers in its weights.
     pub parameters: u64,
-    /// Multiplications and additions of one call, counted as two.
-    pub flops: f64,
+    /// What one call has to do.
+    pub effort: Effort,
+    /// What the other side must be told beside the case.
+    pub told: Json,
     device: Device,
-    call: Box<dyn Fn() -> Tensor>,
+    call: Call,
+}
+
+/// Does it once.
+pub type Call = Box<dyn Fn() -> Result<Tensor>>;
+
+/// What a call has to do at least; nothing where it is not counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Effort {
+    /// Multiplications and additions, counted as two operations.
+    pub flops: f64,
+    /// Bytes of weights that are read, each as often as something new is multiplied with it.
+    pub bytes: f64,
 }
 
 impl Ours {
@@ -32,7 +51,8 @@ impl Ours {
         };
         let weights = Weights::fresh(move |_, shape| random(shape, kind, device));
         let config = serde_json::to_vec(&case.config)?;
-        let (call, flops) = match case.work {
+        let mut told = Json::Null;
+        let (call, effort) = match case.work {
             Work::Step {
                 text,
                 rows,
@@ -50,20 +70,30 @@ impl Ours {
                     text,
                     rows * columns * (1 + references),
                 )?;
-                (step(network, grid, text, references, device), flops)
+                let effort = Effort {
+                    flops,
+                    bytes: bytes(&weights)?,
+                };
+                (step(network, grid, text, references, device), effort)
             }
             Work::Decode { width, height } => {
                 let autoencoder = autoencoder(&config, &weights)?;
                 let channels = case.config["latent_channels"].as_i64().unwrap_or(0);
                 let z = random_input(&[1, channels, height / 8, width / 8], device);
-                let call: Box<dyn Fn() -> Tensor> = Box::new(move || autoencoder.pictures(&z));
-                (call, 0.0)
+                let call: Call = Box::new(move || Ok(autoencoder.pictures(&z)));
+                (call, Effort::default())
             }
             Work::Encode { width, height } => {
                 let autoencoder = autoencoder(&config, &weights)?;
                 let x = random_input(&[1, 3, height, width], device);
-                let call: Box<dyn Fn() -> Tensor> = Box::new(move || autoencoder.moments(&x).0);
-                (call, 0.0)
+                let call: Call = Box::new(move || Ok(autoencoder.moments(&x).0));
+                (call, Effort::default())
+            }
+            Work::Write { .. } => writing::call(&case.config, case.work, &weights)?,
+            Work::Look { side, questions } => {
+                let looking = looking::call(&config, side, questions, &weights)?;
+                told = looking.told;
+                (looking.call, looking.effort)
             }
         };
         let parameters = weights
@@ -73,20 +103,28 @@ impl Ours {
             .sum();
         Ok(Self {
             parameters,
-            flops,
+            effort,
+            told,
             device,
             call,
         })
     }
 
     /// Calls it once and waits for the result.
-    pub fn call(&self) {
-        let out = tch::no_grad(|| (self.call)());
-        assert!(out.numel() > 0);
+    pub fn call(&self) -> Result<()> {
+        let out = tch::no_grad(|| (self.call)())?;
+        ensure!(out.numel() > 0, "nothing came of it");
         if let Device::Cuda(index) = self.device {
             Cuda::synchronize(index as i64);
         }
+        Ok(())
     }
+}
+
+/// Bytes of all weights that were made so far.
+fn bytes(weights: &Weights) -> Result<f64> {
+    let size = |tensor: &Tensor| tensor.numel() * tensor.kind().elt_size_in_bytes();
+    Ok(weights.tensors()?.iter().map(|(_, t)| size(t) as f64).sum())
 }
 
 fn random(shape: &[i64], kind: Kind, device: Device) -> Tensor {
@@ -107,13 +145,7 @@ fn autoencoder(config: &[u8], weights: &Weights) -> Result<Autoencoder> {
     Ok(Autoencoder::load(&config, weights)?)
 }
 
-fn step(
-    network: Network,
-    grid: Grid,
-    text: i64,
-    references: i64,
-    device: Device,
-) -> Box<dyn Fn() -> Tensor> {
+fn step(network: Network, grid: Grid, text: i64, references: i64, device: Device) -> Call {
     let positions = match network {
         Network::Klein(_) => Positions::Family,
         Network::ZImage(_) => Positions::Counted,
@@ -137,7 +169,7 @@ fn step(
     Box::new(move || {
         // As the other side does it, the text is read anew in every step.
         let states = network.text(&states, &[text], &arranged.text_ids, None);
-        network.velocity(&TransformerInput {
+        Ok(network.velocity(&TransformerInput {
             noisy: &noisy,
             reference: reference.as_ref(),
             text: &states,
@@ -146,7 +178,7 @@ fn step(
             text_ids: &arranged.text_ids,
             bias: None,
             layers: None,
-        })
+        }))
     })
 }
 

@@ -1,8 +1,8 @@
 """The other side of bench-models: the same networks by diffusers with random weights, called when it is told to.
 
 Reads one JSON object a line. A case {"name", "config", "device", "work", ..} is made and warmed up; then each line "go" is answered by the
-milliseconds of one call. An empty line ends the case. Needs torch, diffusers, numpy; on a GPU it computes in bf16 with the attention that
-diffusers chooses by itself.
+milliseconds of one call. An empty line ends the case. Needs torch, diffusers, transformers, numpy; on a GPU it computes in bf16 with the attention
+that diffusers and transformers choose by themselves. Language models are called without `generate`, which would add to every token.
 """
 import json
 import sys
@@ -14,6 +14,8 @@ torch.set_grad_enabled(False)
 
 
 def network(config):
+    if "model_type" in config:
+        return language_model(config)
     import diffusers
 
     config = dict(config)
@@ -46,6 +48,68 @@ def step(model, case, device, kind):
     return lambda: model(**arguments)[0][:, :tokens]
 
 
+def language_model(config):
+    import transformers
+
+    made = transformers.AutoConfig.for_model(**config)
+    if config["model_type"] == "qwen3_vl":
+        return transformers.Qwen3VLForConditionalGeneration(made)
+    return transformers.AutoModelForCausalLM.from_config(made)
+
+
+def write(model, case, device):
+    """The likeliest tokens of some texts; what stands in front of a single one was read before."""
+    from transformers import DynamicCache
+
+    behind = case["behind"]
+    ids = torch.randint(model.config.vocab_size, (case["texts"], behind + case["prompt"]), device=device)
+    shared = DynamicCache(config=model.config)
+    if behind:
+        model(input_ids=ids[:, :behind], past_key_values=shared, logits_to_keep=1)
+
+    def run():
+        cache = shared if behind else DynamicCache(config=model.config)
+        new, written = ids[:, behind:], []
+        for _ in range(case["tokens"]):
+            logits = model(input_ids=new, past_key_values=cache, logits_to_keep=1).logits
+            new = logits[:, -1].argmax(-1, keepdim=True)
+            written.append(new)
+        if behind:
+            cache.crop(behind - cache.get_seq_length())
+        return torch.cat(written, 1).tolist()
+
+    return run
+
+
+def look(model, case, device, kind):
+    """The picture is read once, its keys and values are repeated, and all questions are read behind them at once."""
+    from transformers import DynamicCache
+
+    vision, told = model.config.vision_config, case["told"]
+    side = case["side"] // vision.patch_size
+    grid = torch.tensor([[1, side, side]], device=device)
+    numbers = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+    pixels = torch.randn(side * side, numbers, device=device, dtype=kind)
+    before = torch.tensor([told["before"]], device=device)
+    kinds = (before == model.config.image_token_id).int()
+    count, longest = len(told["after"]), max(map(len, told["after"]))
+    after = torch.tensor([text + [0] * (longest - len(text)) for text in told["after"]], device=device)
+    ends = torch.tensor([len(text) - 1 for text in told["after"]], device=device)
+
+    def run():
+        cache = DynamicCache(config=model.config.text_config)
+        model.model(
+            input_ids=before, pixel_values=pixels, image_grid_thw=grid, mm_token_type_ids=kinds, past_key_values=cache
+        )  # fmt: skip
+        cache.batch_repeat_interleave(count)
+        place = torch.arange(longest, device=device) + before.shape[1] + model.model.rope_deltas
+        states = model.model(input_ids=after, past_key_values=cache, position_ids=place.expand(3, count, -1))[0]
+        logits = model.lm_head(states[torch.arange(count, device=device), ends])
+        return logits.float().softmax(-1)[:, :8].sum(-1).tolist()
+
+    return run
+
+
 def call(case):
     device = case["device"]
     kind = torch.float32 if device == "cpu" else torch.bfloat16
@@ -53,6 +117,10 @@ def call(case):
         model = network(case["config"]).to(device=device, dtype=kind).eval()
     if case["work"] == "step":
         run = step(model, case, device, kind)
+    elif case["work"] == "write":
+        run = write(model, case, device)
+    elif case["work"] == "look":
+        run = look(model, case, device, kind)
     elif case["work"] == "decode":
         z = torch.randn(1, model.config.latent_channels, case["height"] // 8, case["width"] // 8, device=device, dtype=kind)
         run = lambda: model.decode(z, return_dict=False)[0]

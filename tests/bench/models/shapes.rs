@@ -1,6 +1,10 @@
 //! What is measured: networks of named sizes, described once for both sides as the configuration files that a checkpoint would have.
 
-use anyhow::{Result, bail};
+mod critic;
+mod language;
+mod renderers;
+
+use anyhow::{Result, ensure};
 use serde_json::{Value as Json, json};
 
 /// A network and what it is given.
@@ -15,7 +19,7 @@ pub struct Case {
 }
 
 /// One call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Work {
     /// One denoise step: text states, noisy tokens and reference tokens in.
     Step {
@@ -42,6 +46,24 @@ pub enum Work {
         /// Pixels.
         height: i64,
     },
+    /// Texts side by side, the likeliest token each time.
+    Write {
+        /// How many.
+        texts: i64,
+        /// Tokens in front of them that were read before.
+        behind: i64,
+        /// Tokens that each text begins with.
+        prompt: i64,
+        /// Tokens that are written behind those.
+        tokens: i64,
+    },
+    /// A picture and the first words of answers to questions about it.
+    Look {
+        /// Pixels.
+        side: i64,
+        /// Questions.
+        questions: usize,
+    },
 }
 
 impl Work {
@@ -62,176 +84,68 @@ impl Work {
             Self::Encode { width, height } => {
                 json!({"work": "encode", "width": width, "height": height})
             }
+            Self::Write {
+                texts,
+                behind,
+                prompt,
+                tokens,
+            } => {
+                json!({"work": "write", "texts": texts, "behind": behind, "prompt": prompt, "tokens": tokens})
+            }
+            Self::Look { side, .. } => json!({"work": "look", "side": side}),
         }
     }
 }
 
-/// Sizes of a FLUX.2 transformer.
-struct Klein {
-    double: i64,
-    single: i64,
-    heads: i64,
-    head: i64,
-    axes: [i64; 4],
-    channels: i64,
-    text: i64,
-}
-
-fn klein(sizes: &Klein) -> Json {
-    json!({
-        "_class_name": "Flux2Transformer2DModel", "patch_size": 1, "in_channels": sizes.channels, "out_channels": null,
-        "num_layers": sizes.double, "num_single_layers": sizes.single, "attention_head_dim": sizes.head,
-        "num_attention_heads": sizes.heads, "joint_attention_dim": sizes.text, "timestep_guidance_channels": 256,
-        "mlp_ratio": 3.0, "axes_dims_rope": sizes.axes, "rope_theta": 2000, "eps": 1e-6, "guidance_embeds": false,
-    })
-}
-
-fn zimage(width: i64, layers: i64, heads: i64, axes: [i64; 3], text: i64) -> Json {
-    json!({
-        "_class_name": "ZImageTransformer2DModel", "all_patch_size": [2], "all_f_patch_size": [1], "in_channels": 16,
-        "dim": width, "n_layers": layers, "n_refiner_layers": 2, "n_heads": heads, "n_kv_heads": heads, "norm_eps": 1e-5,
-        "qk_norm": true, "cap_feat_dim": text, "rope_theta": 256.0, "t_scale": 1000.0, "axes_dims": axes,
-        "axes_lens": [1024, 512, 512],
-    })
-}
-
-fn autoencoder(channels: [i64; 4], latent: i64, groups: i64) -> Json {
-    json!({
-        "_class_name": "AutoencoderKLFlux2", "block_out_channels": channels, "layers_per_block": 2,
-        "latent_channels": latent, "norm_num_groups": groups, "batch_norm_eps": 1e-4, "patch_size": [2, 2],
-    })
+impl Case {
+    fn new(name: &str, config: Json, work: Work) -> Self {
+        Self {
+            name: name.to_owned(),
+            config,
+            work,
+        }
+    }
 }
 
 /// Names that [`cases`] knows.
 pub const CONFIGURATIONS: [&str; 3] = ["tiny", "100m", "4b"];
 
+/// Which networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Transformers and autoencoders.
+    Renderer,
+    /// Language models.
+    Language,
+    /// Qwen3-VL.
+    Critic,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Renderer, Self::Language, Self::Critic];
+
+    /// Its name among the options.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Renderer => "renderer",
+            Self::Language => "language",
+            Self::Critic => "critic",
+        }
+    }
+}
+
 /// The cases of a configuration.
-pub fn cases(configuration: &str) -> Result<Vec<Case>> {
-    let step = |text, rows, columns, references| Work::Step {
-        text,
-        rows,
-        columns,
-        references,
+pub fn cases(configuration: &str, parts: &[Part]) -> Result<Vec<Case>> {
+    ensure!(
+        CONFIGURATIONS.contains(&configuration),
+        "unknown configuration {configuration:?}; there are {}",
+        CONFIGURATIONS.join(", ")
+    );
+    let of = |part: &Part| match part {
+        Part::Renderer => renderers::cases(configuration),
+        Part::Language => language::cases(configuration),
+        Part::Critic => critic::cases(configuration),
     };
-    let case = |name: &str, config: Json, work| Case {
-        name: name.to_owned(),
-        config,
-        work,
-    };
-    Ok(match configuration {
-        "tiny" => {
-            let sizes = Klein {
-                double: 2,
-                single: 3,
-                heads: 3,
-                head: 32,
-                axes: [8; 4],
-                channels: 32,
-                text: 192,
-            };
-            let vae = autoencoder([16, 32, 32, 32], 8, 8);
-            let (width, height) = (256, 256);
-            vec![
-                case(
-                    "klein tiny, step 256x256",
-                    klein(&sizes),
-                    step(512, 16, 16, 0),
-                ),
-                case(
-                    "klein tiny, step with a reference",
-                    klein(&sizes),
-                    step(512, 16, 16, 1),
-                ),
-                case(
-                    "z-image tiny, step 256x256",
-                    zimage(96, 3, 3, [8, 12, 12], 64),
-                    step(64, 16, 16, 0),
-                ),
-                case(
-                    "autoencoder tiny, decode 256x256",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder tiny, encode 256x256",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        "100m" => {
-            let sizes = Klein {
-                double: 2,
-                single: 8,
-                heads: 8,
-                head: 96,
-                axes: [24; 4],
-                channels: 128,
-                text: 1536,
-            };
-            let vae = autoencoder([64, 128, 256, 256], 32, 32);
-            let (width, height) = (256, 256);
-            vec![
-                case(
-                    "klein 100 M, step 256x256",
-                    klein(&sizes),
-                    step(512, 16, 16, 0),
-                ),
-                case(
-                    "z-image 100 M, step 256x256",
-                    zimage(768, 10, 8, [24, 36, 36], 512),
-                    step(64, 16, 16, 0),
-                ),
-                case(
-                    "autoencoder of 64 to 256 channels, decode 256x256",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder of 64 to 256 channels, encode 256x256",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        "4b" => {
-            let sizes = Klein {
-                double: 5,
-                single: 20,
-                heads: 24,
-                head: 128,
-                axes: [32; 4],
-                channels: 128,
-                text: 7680,
-            };
-            let vae = autoencoder([128, 256, 512, 512], 32, 32);
-            let (width, height) = (1024, 1024);
-            vec![
-                case(
-                    "klein 4 B, step 1024x1024",
-                    klein(&sizes),
-                    step(512, 64, 64, 0),
-                ),
-                case(
-                    "klein 4 B, step with a reference",
-                    klein(&sizes),
-                    step(512, 64, 64, 1),
-                ),
-                case(
-                    "autoencoder 84 M, decode 1024x1024",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder 84 M, encode 1024x1024",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        other => bail!(
-            "unknown configuration {other:?}; there are {}",
-            CONFIGURATIONS.join(", ")
-        ),
-    })
+    Ok(parts.iter().flat_map(of).collect())
 }

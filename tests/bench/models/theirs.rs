@@ -22,7 +22,7 @@ pub struct Theirs {
 }
 
 impl Theirs {
-    /// Starts `python`, which must have torch and diffusers.
+    /// Starts `python`, which must have torch, diffusers and transformers.
     pub fn start(python: &Path, threads: usize) -> Result<Self> {
         let mut child = Command::new(python)
             .args(["-c", PROGRAM, &threads.to_string()])
@@ -35,11 +35,12 @@ impl Theirs {
         Ok(Self { child, say, hear })
     }
 
-    /// Makes the network of a case.
-    pub fn make(&mut self, case: &Case, device: &str) -> Result<()> {
+    /// Makes the network of a case; `told` is what our side says of it.
+    pub fn make(&mut self, case: &Case, told: &Json, device: &str) -> Result<()> {
         let mut line = case.work.json();
         line["config"] = case.config.clone();
         line["device"] = device.into();
+        line["told"] = told.clone();
         let answer = self.ask(&line.to_string())?;
         ensure!(answer == "ready", "the reference answered {answer}");
         Ok(())

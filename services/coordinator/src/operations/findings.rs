@@ -389,6 +389,7 @@ mod tests {
             device: "cpu\0".into(),
             version: "0.1.0".into(),
             weights: None,
+            load_ms: None,
             spent: Default::default(),
             cached: false,
         };

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::renderer::ModelIndex;
+
 /// What can be done with a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,13 +30,6 @@ pub struct Family {
 
 /// Decoders that are computed.
 const LANGUAGE: [&str; 3] = ["llama", "qwen2", "qwen3"];
-/// Pipelines that are computed.
-const PIPELINES: [&str; 4] = [
-    "Flux2KleinPipeline",
-    "Flux2KleinInpaintPipeline",
-    "ZImagePipeline",
-    "ZImageImg2ImgPipeline",
-];
 
 impl Family {
     fn of(name: &str, what: &'static str, uses: &[Use]) -> Self {
@@ -58,7 +53,8 @@ impl Family {
     /// From a diffusers pipeline's `model_index.json`.
     pub(super) fn pipeline(index: &Json) -> Self {
         let name = index["_class_name"].as_str().unwrap_or("unnamed");
-        let known = PIPELINES.contains(&name);
+        let read: Option<ModelIndex> = serde_json::from_value(index.clone()).ok();
+        let known = read.is_some_and(|index| index.pipeline().is_ok());
         let uses: &[Use] = if known { &[Use::Draw] } else { &[] };
         Self::of(name, "text-to-image pipeline", uses)
     }

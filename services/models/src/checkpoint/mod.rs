@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 pub use family::{Family, Use};
 
-use crate::{language::Tokenizer, weights::WeightsError};
+use crate::{bounded, language::Tokenizer, weights::WeightsError};
 use header::Header;
 
 /// Largest of the small JSON files, in bytes.
@@ -239,15 +239,11 @@ fn vocabulary(folder: &Path) -> Result<Option<usize>, CheckpointError> {
 /// A JSON file, when it is there.
 fn json(path: &Path) -> Result<Option<Json>, CheckpointError> {
     let wrong = |what: String| CheckpointError::File(path.to_owned(), what);
-    let size = match fs::metadata(path) {
-        Ok(size) => size.len(),
+    let bytes = match bounded::read(path, MAX_JSON) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrong(error.to_string())),
     };
-    if size > MAX_JSON {
-        return Err(wrong(format!("{size} bytes, at most {MAX_JSON} are read")));
-    }
-    let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let read = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     Ok(Some(read))
 }

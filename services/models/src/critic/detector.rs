@@ -5,10 +5,7 @@ mod decode;
 pub mod net;
 mod separable;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use image::{RgbImage, imageops};
 use tch::{Device, Kind, Tensor};
@@ -16,6 +13,8 @@ use tch::{Device, Kind, Tensor};
 pub use config::{Backbone, DetectorConfig};
 pub use decode::{Detection, decode};
 pub use net::DetectorNet;
+
+use crate::bounded;
 
 /// Most bytes of `config.json`.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -57,14 +56,7 @@ impl Detector {
     pub fn load(dir: &Path, device: Device) -> Result<Self, DetectorError> {
         let path = dir.join("config.json");
         let unreadable = |error| DetectorError::Read(path.clone(), error);
-        let size = fs::metadata(&path).map_err(unreadable)?.len();
-        if size > MAX_CONFIG {
-            return Err(DetectorError::Config(
-                path,
-                format!("{size} bytes are more than any real one has"),
-            ));
-        }
-        let bytes = fs::read(&path).map_err(unreadable)?;
+        let bytes = bounded::read(&path, MAX_CONFIG).map_err(unreadable)?;
         let config = DetectorConfig::parse(&bytes)
             .map_err(|error| DetectorError::Config(path.clone(), error))?;
         let weights: std::collections::HashMap<String, Tensor> =
@@ -176,6 +168,8 @@ fn likeliest(words: &[String], logits: &[f32]) -> (String, f32) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Small random parameters of the right shapes.

@@ -16,6 +16,7 @@ use super::{
 };
 
 /// Share of yes from which a check passes; as far below one half it fails, and between the two nobody knows. Critics also break good work.
+/// A default, as is the next one: neither was measured on published weights.
 const BELIEVED: f32 = 0.7;
 /// Probability of yes and no together under which the model would rather say something else.
 const CERTAIN: f32 = 0.5;

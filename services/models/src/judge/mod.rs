@@ -118,6 +118,7 @@ fn errors(folder: &Path) -> Result<Vec<KnownError>, JudgeError> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let bytes = bounded::read(&path, MAX_ERRORS).map_err(JudgeError::Errors)?;
+    let bytes =
+        bounded::read(&path, MAX_ERRORS).map_err(|error| JudgeError::Errors(error.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|error| JudgeError::Errors(error.to_string()))
 }

@@ -190,6 +190,25 @@ impl Decoder {
         x
     }
 
+    /// Runs embeddings `(b, n, hidden)` through all loaded layers for the sake of what comes behind them: keys and values of every layer go to
+    /// `memory`, and what the last layer says is not computed. `after` as for [`Decoder::run`].
+    pub fn remember(
+        &self,
+        embedded: Tensor,
+        positions: &Positions,
+        memory: &mut dyn Memory,
+        mut after: impl FnMut(usize, Tensor) -> Tensor,
+    ) {
+        let mut x = embedded;
+        let Some((last, others)) = self.layers.split_last() else {
+            return;
+        };
+        for (index, layer) in others.iter().enumerate() {
+            x = after(index, layer.forward(&x, positions, Some(&mut *memory)));
+        }
+        last.remember(&x, positions, memory);
+    }
+
     /// The norm behind the last layer, `(.., hidden)` to the same: between [`Decoder::run`] and [`Decoder::logits`].
     pub fn normed(&self, states: &Tensor) -> Tensor {
         self.norm.forward(states)

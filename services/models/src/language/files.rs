@@ -134,6 +134,6 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LanguageError> {
 
 fn text(path: &Path) -> Result<String, LanguageError> {
     let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-    let bytes = bounded::read(path, MAX_FILE).map_err(unsupported)?;
+    let bytes = bounded::read(path, MAX_FILE).map_err(|error| unsupported(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| unsupported(error.to_string()))
 }

@@ -9,7 +9,7 @@ use super::LanguageError;
 /// How freely tokens are drawn. In the order in which transformers does it: temperature, then the likeliest, then the nucleus.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Logits are divided by it; 0 always takes the likeliest token and ignores the rest, seeds included.
+    /// Logits are divided by it; 0, or as good as that, always takes the likeliest token and ignores the rest, seeds included.
     pub temperature: f64,
     /// Only so many of the likeliest are drawn from; 0: all.
     pub top_k: usize,
@@ -25,6 +25,10 @@ impl Sampling {
         top_p: 1.0,
     };
 }
+
+/// Temperatures below it are 0: the second token of a pair that is a thousandth apart would come once in e^10 times, and a logit that is
+/// divided by much less overflows.
+const COLD: f64 = 1e-4;
 
 /// Draws tokens, the same ones from the same seed.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl Sampler {
             top_k,
             top_p,
         } = self.sampling;
-        if temperature == 0.0 {
+        if temperature < COLD {
             return logits.argmax(0, false).int64_value(&[]) as usize;
         }
         let all = logits.size()[0];
@@ -185,6 +189,18 @@ mod tests {
             &counts(Sampling::GREEDY, &LOGITS, None),
             [0.0, 0.0, 0.0, 1.0, 0.0],
         );
+    }
+
+    #[test]
+    fn the_coldest_draw_the_likeliest() {
+        for temperature in [f64::MIN_POSITIVE, 1e-45, 1e-12, 0.99 * COLD, COLD] {
+            let cold = Sampling {
+                temperature,
+                ..Sampling::GREEDY
+            };
+            let likeliest = [0, 0, 0, 4000, 0];
+            assert_eq!(counts(cold, &LOGITS, None), likeliest, "{temperature}");
+        }
     }
 
     #[test]

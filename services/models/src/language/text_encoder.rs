@@ -114,6 +114,12 @@ impl TextEncoder {
         })
     }
 
+    /// What it reads with.
+    #[cfg(test)]
+    pub(crate) const fn decoder(&self) -> &Rc<Decoder> {
+        &self.decoder
+    }
+
     /// Numbers of a state.
     pub fn channels(&self) -> i64 {
         self.decoder.config().hidden * self.reading.taps.len() as i64

@@ -109,7 +109,7 @@ impl Tokenizer {
     /// From a tokenizer.json of a byte-level model.
     pub fn from_json(path: &Path) -> Result<Self, LanguageError> {
         let wrong = |what: String| LanguageError::Tokenizer(format!("{}: {what}", path.display()));
-        let bytes = bounded::read(path, MAX_FILE).map_err(wrong)?;
+        let bytes = bounded::read(path, MAX_FILE).map_err(|error| wrong(error.to_string()))?;
         let file = file::checked(&bytes).map_err(wrong)?;
         let made = Self::of(&file.json)?;
         let elsewhere = |(text, id): &&(String, u64)| made.id(text).map(u64::from) != Some(*id);

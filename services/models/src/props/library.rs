@@ -11,6 +11,7 @@ use image::{ImageReader, Limits, RgbaImage};
 use serde::{Deserialize, Serialize};
 
 use super::noun;
+use crate::bounded;
 
 /// Most bytes of `index.json`.
 const MAX_INDEX: u64 = 1 << 20;
@@ -81,7 +82,7 @@ pub struct PropLibrary {
 impl PropLibrary {
     /// Opens the folder: reads and checks the index and that every picture is there.
     pub fn open(dir: &Path) -> Result<Self, PropError> {
-        let props = parse_index(&read_bounded(&dir.join("index.json"), MAX_INDEX)?)?;
+        let props = parse_index(&read(&dir.join("index.json"), MAX_INDEX)?)?;
         for prop in &props {
             let path = dir.join(&prop.file);
             let size = fs::metadata(&path)
@@ -138,7 +139,7 @@ impl PropLibrary {
 
     /// The bytes of a thing's picture file: what a trace names by its SHA-256.
     pub fn bytes(&self, prop: &Prop) -> Result<Vec<u8>, PropError> {
-        read_bounded(&self.dir.join(&prop.file), MAX_PICTURE)
+        read(&self.dir.join(&prop.file), MAX_PICTURE)
     }
 }
 
@@ -155,13 +156,8 @@ fn decode_bounded(bytes: &[u8]) -> Result<RgbaImage, image::ImageError> {
     Ok(reader.decode()?.into_rgba8())
 }
 
-fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, PropError> {
-    let unreadable = |error| PropError::Read(path.to_owned(), error);
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > most {
-        return Err(PropError::TooLarge(path.to_owned(), size, most));
-    }
-    fs::read(path).map_err(unreadable)
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, PropError> {
+    bounded::read(path, most).map_err(|error| PropError::Read(path.to_owned(), error))
 }
 
 /// Reads and checks the bytes of `index.json`.

@@ -1,8 +1,7 @@
 //! Reads a renderer's folder, as Hugging Face libraries write it.
 
 use std::{
-    fs,
-    io::{ErrorKind, Read},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use super::{
     text_stats::TextStats,
 };
 use crate::{
+    bounded,
     language::kind_for,
     weights::{Weights, WeightsError},
 };
@@ -231,19 +231,7 @@ fn renderer_config(dir: &Path, pipeline: Pipeline) -> Result<RendererConfig, Loa
 
 /// The bytes of a JSON file, at most [`MAX_JSON`].
 fn json(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |error| LoadError::Read(path.to_owned(), error);
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_JSON + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_JSON {
-        return Err(LoadError::Config(
-            path.to_owned(),
-            format!("larger than {MAX_JSON} bytes"),
-        ));
-    }
-    Ok(bytes)
+    bounded::read(path, MAX_JSON).map_err(|error| LoadError::Read(path.to_owned(), error))
 }
 
 /// The same of a file that need not be there.

@@ -1,8 +1,10 @@
 //! `model.json`: what a model's folder says about the whole.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::bounded;
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
@@ -35,13 +37,7 @@ impl Manifest {
     /// Reads and checks `dir/model.json`.
     pub fn read(dir: &Path) -> Result<Self, ManifestError> {
         let path = dir.join("model.json");
-        let size = fs::metadata(&path)?.len();
-        if size > MAX_BYTES {
-            return Err(ManifestError::Value(format!(
-                "{size} bytes, at most {MAX_BYTES} are read"
-            )));
-        }
-        Self::parse(&fs::read(&path)?)
+        Self::parse(&bounded::read(&path, MAX_BYTES)?)
     }
 
     /// The same from the file's bytes.

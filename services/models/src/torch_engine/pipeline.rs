@@ -220,6 +220,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn planner_and_text_encoder_share_one_copy_of_the_weights() {
+        for family in ["klein", "zimage"] {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/fixtures/parity/tiny")
+                .join(family);
+            let renderer = Renderer::load(&dir, Device::Cpu).unwrap();
+            let words = Words::load(&dir, Some(&renderer), true, Device::Cpu).unwrap();
+            let (encoder, planner) = (words.encoder.unwrap(), words.planner.unwrap());
+            let holders = Rc::strong_count(encoder.decoder());
+            drop(planner);
+            assert_eq!((holders, Rc::strong_count(encoder.decoder())), (2, 1));
+        }
+    }
+
+    #[test]
     fn names_fit_subjects() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("FLUX.2-klein-4B");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Stored, WeightsError, safetensors_file};
+use crate::bounded;
 
 /// Largest index of a sharded checkpoint, in bytes.
 const MAX_INDEX: u64 = 64 << 20;
@@ -80,12 +81,6 @@ fn shards(dir: &Path, path: &Path) -> Result<HashMap<String, Rc<dyn Stored>>, We
 fn read(path: &Path) -> Result<Index, WeightsError> {
     let malformed = |what: String| WeightsError::Malformed(path.to_owned(), what);
     let unreadable = |error| WeightsError::Read(path.to_owned(), error);
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_INDEX {
-        return Err(malformed(format!(
-            "{size} bytes, at most {MAX_INDEX} are read"
-        )));
-    }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = bounded::read(path, MAX_INDEX).map_err(unreadable)?;
     serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))
 }

@@ -117,6 +117,9 @@ fn facts(out: &mut String, job: &TraceJob) {
         if let Some(weights) = made.weights {
             row(out, "Weights", &weights.to_string());
         }
+        if let Some(ms) = made.load_ms {
+            row(out, "Loaded in", &time(ms.into()));
+        }
     }
     for input in &job.inputs {
         row(out, "Read", &input.to_string());

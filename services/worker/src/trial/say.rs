@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use atelier_models::{
     checkpoint::{Checkpoint, Use},
-    language::{Cache, LanguageModel, Message, Sampler, Sampling},
+    language::{LanguageModel, Message, Sampler, Sampling},
 };
 use serde_json::json;
 
@@ -75,43 +75,41 @@ pub fn run(args: &Args) -> Result<()> {
     let model = LanguageModel::load(&args.model, args.adapter.as_deref(), device)?;
     let load_ms = start.elapsed().as_millis() as u64;
     let prompt = prompt(&model, args, &text)?;
-    let start = Instant::now();
-    let mut cache = Cache::default();
-    let mut logits = model.decoder.next_logits(&prompt, &mut cache)?;
-    let read_ms = start.elapsed().as_millis() as u64;
     let sampling = Sampling {
         temperature: args.temperature,
         top_k: args.top_k,
         top_p: args.top_p,
     };
-    let mut sampler = Sampler::new(sampling, args.seed)?;
-    let mut written = Vec::new();
-    let mut shown = 0;
+    let sampler = Sampler::new(sampling, args.seed)?;
     let start = Instant::now();
-    let ended = loop {
-        let token = sampler.pick(&logits, None);
-        if model.ends.contains(&token) {
-            break "end";
-        }
-        written.push(token);
+    let (mut read, mut unshown, mut closed) = (None, Vec::new(), Ok(()));
+    let most = usize::try_from(args.tokens).unwrap_or(usize::MAX);
+    let written = model.write(&prompt, sampler, most, &mut |token| {
+        read.get_or_insert_with(|| start.elapsed());
         if !args.json {
-            shown = show_more(&model.tokenizer.decode(&written), shown)?;
+            unshown.extend_from_slice(model.tokenizer.bytes_of(token));
+            closed = show::print(&show::clean(&take_whole(&mut unshown)));
         }
-        if written.len() as u64 == args.tokens {
-            break "tokens";
-        }
-        if cache.len() + 1 >= model.decoder.config().context {
-            break "context";
-        }
-        logits = model.decoder.next_logits(&[token], &mut cache)?;
+        closed.is_ok()
+    })?;
+    closed?;
+    let all = start.elapsed();
+    let read = read.unwrap_or(all);
+    let (read_ms, write_ms) = (read.as_millis() as u64, (all - read).as_millis() as u64);
+    let ended = if written.len() == most {
+        "tokens"
+    } else if prompt.len() + written.len() > model.decoder.config().context {
+        "context"
+    } else {
+        "end"
     };
-    let write_ms = start.elapsed().as_millis() as u64;
     if args.json {
         return show::json(&json!({
             "text": model.tokenizer.decode(&written), "tokens": written, "prompt_tokens": prompt.len(), "ended_by": ended,
             "load_ms": load_ms, "read_ms": read_ms, "write_ms": write_ms,
         }));
     }
+    show::print(&show::clean(&String::from_utf8_lossy(&unshown)))?;
     show::print("\n")?;
     if io::stderr().is_terminal() {
         eprintln!(
@@ -142,13 +140,46 @@ fn prompt(model: &LanguageModel, args: &Args, text: &str) -> Result<Vec<u32>> {
     Ok(model.tokenizer.encode(&chat.render(&turns, true)?)?)
 }
 
-/// Prints what is new of a text, up to the last character that is whole; how much of it is printed now, in bytes.
-fn show_more(text: &str, shown: usize) -> Result<usize> {
-    // A character of several tokens shows as a replacement until it is whole.
-    let whole = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
-    let Some(new) = text.get(shown..whole).filter(|new| !new.is_empty()) else {
-        return Ok(shown);
-    };
-    show::print(&show::clean(new))?;
-    Ok(whole)
+/// Takes the text out of bytes as far as its characters are whole; what is not UTF-8 is replaced. The beginning of a character stays until
+/// the token comes that ends it.
+fn take_whole(bytes: &mut Vec<u8>) -> String {
+    let begun = bytes.utf8_chunks().last().map_or(0, |chunk| {
+        let rest = chunk.invalid();
+        let may_go_on = str::from_utf8(rest).is_err_and(|error| error.error_len().is_none());
+        if may_go_on { rest.len() } else { 0 }
+    });
+    let rest = bytes.split_off(bytes.len() - begun);
+    let whole = std::mem::replace(bytes, rest);
+    String::from_utf8_lossy(&whole).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_shown_once_they_are_whole() {
+        let text = "é — 猫\u{1f388}!";
+        for size in 1..5 {
+            let (mut waiting, mut shown) = (Vec::new(), String::new());
+            for piece in text.as_bytes().chunks(size) {
+                waiting.extend_from_slice(piece);
+                let new = take_whole(&mut waiting);
+                assert!(!new.contains(char::REPLACEMENT_CHARACTER), "{new:?}");
+                assert!(waiting.len() < 4, "{waiting:?}");
+                shown.push_str(&new);
+            }
+            assert_eq!((shown.as_str(), waiting.len()), (text, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_does_not_wait() {
+        let mut bytes = b"a\xff\xe2\x82".to_vec();
+        assert_eq!(take_whole(&mut bytes), "a\u{fffd}");
+        assert_eq!(bytes, b"\xe2\x82");
+        bytes.push(b'b');
+        assert_eq!(take_whole(&mut bytes), "\u{fffd}b");
+        assert_eq!(bytes, b"");
+    }
 }

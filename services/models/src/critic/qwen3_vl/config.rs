@@ -89,7 +89,7 @@ impl Qwen3VlConfig {
     pub fn read(dir: &Path) -> Result<Self, Qwen3VlError> {
         let path = dir.join("config.json");
         let wrong = |what: String| Qwen3VlError::Config(path.clone(), what);
-        let bytes = bounded::read(&path, MAX_CONFIG).map_err(wrong)?;
+        let bytes = bounded::read(&path, MAX_CONFIG).map_err(|error| wrong(error.to_string()))?;
         Self::parse(&bytes).map_err(wrong)
     }
 

@@ -86,10 +86,15 @@ impl Qwen3Vl {
             }
             x
         };
-        // Questions read on from keys and values; what the last layer says of the picture is of no use.
-        let _ = self
-            .decoder
-            .run(embedded, &positions, Some(&mut prefix), after);
+        // Questions read on from keys and values; what the last layer says of the picture is of no use but to compare it.
+        if traced {
+            let _states = self
+                .decoder
+                .run(embedded, &positions, Some(&mut prefix), after);
+        } else {
+            self.decoder
+                .remember(embedded, &positions, &mut prefix, after);
+        }
         Ok(Look {
             prefix,
             next,

@@ -62,12 +62,17 @@ pub struct Qwen3Vl {
 impl Qwen3Vl {
     /// Opens a Hugging Face folder.
     pub fn load(dir: &Path, device: Device) -> Result<Self, Qwen3VlError> {
-        let config = Qwen3VlConfig::read(dir)?;
-        let preprocess = Preprocess::read(dir, &config.vision)?;
         let weights = Weights::load_dir(dir)?
             .to_kind(kind_for(device))
             .to_device(device);
-        let decoder = Decoder::load(config.text.clone(), &weights, None)?;
+        Self::with_weights(dir, &weights)
+    }
+
+    /// The same with weights from elsewhere.
+    pub fn with_weights(dir: &Path, weights: &Weights) -> Result<Self, Qwen3VlError> {
+        let config = Qwen3VlConfig::read(dir)?;
+        let preprocess = Preprocess::read(dir, &config.vision)?;
+        let decoder = Decoder::load(config.text.clone(), weights, None)?;
         let root = ["model.visual", "visual"]
             .into_iter()
             .find(|root| weights.contains(&format!("{root}.patch_embed.proj.weight")));

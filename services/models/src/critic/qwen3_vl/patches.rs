@@ -82,7 +82,7 @@ impl Preprocess {
     pub fn read(dir: &Path, vision: &VisionConfig) -> Result<Self, Qwen3VlError> {
         let path = dir.join("preprocessor_config.json");
         let wrong = |what: String| Qwen3VlError::Config(path.clone(), what);
-        let bytes = bounded::read(&path, MAX_CONFIG).map_err(wrong)?;
+        let bytes = bounded::read(&path, MAX_CONFIG).map_err(|error| wrong(error.to_string()))?;
         Self::parse(&bytes, vision).map_err(wrong)
     }
 

@@ -83,20 +83,44 @@ impl Layer {
         x + self.down.forward(&inner)
     }
 
+    /// Remembers keys and values of `(b, n, hidden)`, and computes nothing else.
+    pub(super) fn remember(&self, x: &Tensor, positions: &Positions, memory: &mut dyn Memory) {
+        let (k, v) = self.keys_values(&self.before_attention.forward(x), positions);
+        let _all = memory.extend(self.index, &k, &v);
+    }
+
+    /// Keys and values `(b, kv heads, n, head)` of normed states.
+    fn keys_values(&self, h: &Tensor, positions: &Positions) -> (Tensor, Tensor) {
+        let norm = self.norms.as_ref().map(|(_, k)| k);
+        let v = self.v.forward(h).unflatten(-1, [-1, self.head]);
+        (self.turned(&self.k, norm, h, positions), v.transpose(1, 2))
+    }
+
+    /// Queries or keys `(b, heads, n, head)`, normed where they are, and turned.
+    fn turned(
+        &self,
+        projection: &Projection,
+        norm: Option<&RmsNorm>,
+        h: &Tensor,
+        positions: &Positions,
+    ) -> Tensor {
+        let x = projection.forward(h).unflatten(-1, [-1, self.head]);
+        let x = match norm {
+            Some(norm) => norm.forward(&x),
+            None => x,
+        };
+        positions.rotate(&x.transpose(1, 2))
+    }
+
     fn attention(
         &self,
         h: &Tensor,
         positions: &Positions,
         memory: Option<&mut dyn Memory>,
     ) -> Tensor {
-        let heads = |x: Tensor| x.unflatten(-1, [-1, self.head]);
-        let (mut q, mut k) = (heads(self.q.forward(h)), heads(self.k.forward(h)));
-        if let Some((q_norm, k_norm)) = &self.norms {
-            (q, k) = (q_norm.forward(&q), k_norm.forward(&k));
-        }
-        // (b, heads, n, head)
-        let [q, k] = [q, k].map(|x| positions.rotate(&x.transpose(1, 2)));
-        let v = heads(self.v.forward(h)).transpose(1, 2);
+        let norms = self.norms.as_ref();
+        let q = self.turned(&self.q, norms.map(|(q, _)| q), h, positions);
+        let (k, v) = self.keys_values(h, positions);
         let (k, v) = match memory {
             Some(memory) => memory.extend(self.index, &k, &v),
             None => (k, v),

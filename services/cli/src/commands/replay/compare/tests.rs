@@ -35,6 +35,7 @@ fn side(picture: Vec<u8>) -> Side {
         device: "cpu".into(),
         version: "0.1.0".into(),
         weights: Some(Sha256([1; 32])),
+        load_ms: None,
         spent: Spent::default(),
         cached: false,
     });

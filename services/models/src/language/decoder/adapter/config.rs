@@ -70,7 +70,8 @@ impl Config {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, LanguageError> {
         let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-        let bytes = bounded::read(path, MAX_CONFIG).map_err(unsupported)?;
+        let bytes =
+            bounded::read(path, MAX_CONFIG).map_err(|error| unsupported(error.to_string()))?;
         Self::parse(&bytes).map_err(unsupported)
     }
 

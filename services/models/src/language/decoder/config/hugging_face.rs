@@ -59,7 +59,8 @@ impl DecoderConfig {
     /// From a Hugging Face config.json.
     pub fn from_json(path: &Path) -> Result<Self, LanguageError> {
         let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
-        let bytes = bounded::read(path, MAX_CONFIG).map_err(unsupported)?;
+        let bytes =
+            bounded::read(path, MAX_CONFIG).map_err(|error| unsupported(error.to_string()))?;
         let config =
             serde_json::from_slice(&bytes).map_err(|error| unsupported(error.to_string()))?;
         Self::parse(config).map_err(unsupported)
