@@ -49,13 +49,6 @@ fn main() -> Result<()> {
         .as_deref()
         .map(|python| Theirs::start(python, device::threads()))
         .transpose()?;
-    let mut all = Vec::new();
-    for configuration in &options.configurations {
-        for case in cases(configuration, &options.parts)? {
-            eprintln!("bench: {}", case.name);
-            all.push(measure(&case, on, theirs.as_mut(), options.calls)?);
-        }
-    }
     println!(
         "{} with {} threads, median of {} calls each, in turns; at best {:.2} TFLOP/s and {:.1} GB/s",
         device::name(on),
@@ -65,8 +58,13 @@ fn main() -> Result<()> {
         floors.bytes / 1e9
     );
     println!("{HEAD}");
-    for measured in &all {
-        println!("{}", measured.row(&floors));
+    let mut all = Vec::new();
+    for configuration in &options.configurations {
+        for case in cases(configuration, &options.parts)? {
+            let measured = measure(&case, on, theirs.as_mut(), options.calls)?;
+            println!("{}", measured.row(&floors));
+            all.push(measured);
+        }
     }
     if let Some(file) = &options.json {
         let rows: Vec<_> = all.iter().map(|one| one.json(&floors)).collect();
