@@ -41,6 +41,7 @@ fn every_message() -> Vec<Vec<u8>> {
         encode(&samples::offer_plan_full(), None),
         encode(&samples::report_thought(), None),
         encode(&samples::report_made(), None),
+        encode(&samples::report_loaded(), None),
         encode(&samples::offer_render_kept(), None),
         encode(&samples::progress(), None),
         encode(&samples::heartbeat(), None),

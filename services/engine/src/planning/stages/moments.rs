@@ -80,6 +80,10 @@ const BECOMES: &[&str] = &[
     "merging",
     "merges",
     "dissolving",
+    "passing",
+    "passes",
+    "slipping",
+    "slips",
     "through",
     "versus",
     "vs",
@@ -133,6 +137,7 @@ const FILL: &[&str] = &[
     "starry",
     "lush",
     "giving",
+    "gives",
     "way",
 ];
 

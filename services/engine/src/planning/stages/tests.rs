@@ -25,7 +25,7 @@ fn read(prompt: &str) -> String {
     }
 }
 
-const SEVERAL: [(&str, &str); 52] = [
+const SEVERAL: [(&str, &str); 54] = [
     // Light.
     ("a cityscape transitioning from day to night", "day > night"),
     ("a castle, day turning into night", "day > night"),
@@ -34,6 +34,8 @@ const SEVERAL: [(&str, &str); 52] = [
     ("night fading to day behind a tree", "night > day"),
     ("day-to-night timelapse of a harbor", "day > night"),
     ("a lighthouse as day becomes night", "day > night"),
+    ("a windmill as day gives way to night", "day > night"),
+    ("a fox, dusk slipping into night", "dusk > night"),
     ("a village, sunset blending into night", "sunset > night"),
     ("a mountain from dawn to dusk", "dawn > dusk"),
     (
