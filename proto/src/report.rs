@@ -115,6 +115,18 @@ pub struct Thought {
     /// Which words of the prompt what stands in the plan comes from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Cited>,
+    /// How much of the prompt is in the plan, where its planner looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+}
+
+/// How much of a prompt is in its plan, in words with a meaning of their own (no articles, prepositions and the like), each counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Coverage {
+    /// How many the prompt has.
+    pub words: u32,
+    /// How many of them nothing in the plan comes from.
+    pub uncited: u32,
 }
 
 /// Something in a plan, and the words of the prompt that it comes from.

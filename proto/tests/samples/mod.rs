@@ -234,6 +234,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
                     notes: vec!["not in the plan: zeppelin".into()],
                     reasoning: String::new(),
                     evidence: Vec::new(),
+                    coverage: None,
                 },
             }),
         ),

@@ -23,6 +23,9 @@ const DURATIONS: [f64; 14] = [
 /// A request has at most four rounds.
 const ROUNDS: [f64; 4] = [1.0, 2.0, 3.0, 4.0];
 
+/// Most plans cover everything, and prompts have some ten words of meaning.
+const SHARES: [f64; 8] = [0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99, 1.0];
+
 /// Group commits hold 1 to 512 things.
 const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
@@ -96,6 +99,10 @@ metrics! {
     checks: IntCounterVec = counters("checks_total", &["kind", "answer"]),
     #[doc = " Plans by how they ended: made, or fallback when the prompt was drawn as it is because planning failed."]
     plans: IntCounterVec = counters("plans_total", &["result"]),
+    #[doc = " Share of a prompt's words with a meaning of their own that its plan is made of, of plans that were carried out, by how much was thought."]
+    plan_coverage: HistogramVec = histograms("plan_coverage_ratio", &["think"], &SHARES),
+    #[doc = " Such words by whether the plan is made of them: cited or uncited."]
+    plan_words: IntCounterVec = counters("plan_words_total", &["word"]),
     #[doc = " Seconds between a job's being ready and its end, less its time on a device, by kind."]
     job_wait_seconds: HistogramVec = histograms("job_wait_seconds", &["kind"], &DURATIONS),
     #[doc = " Attempts beyond the first that jobs of ended requests took, by kind."]

@@ -3,6 +3,7 @@
 use atelier_proto::{
     http::RequestState,
     job::JobKind,
+    report::Coverage,
     review::{Answer, Score},
     trace::{Trace, TraceJob},
 };
@@ -23,6 +24,7 @@ impl Metrics {
             self.job(job);
         }
         self.answers(trace);
+        self.coverage(trace);
         let scores = scores(trace);
         for effect in effects(&scores) {
             self.redraws.with_label_values(&[effect]).inc();
@@ -79,12 +81,33 @@ impl Metrics {
         }
     }
 
+    /// How much of the prompt is in the plan that was carried out, where its planner tells.
+    fn coverage(&self, trace: &Trace) {
+        let told = trace.thought.as_ref().and_then(|thought| thought.coverage);
+        let Some(Coverage { words, uncited }) = told.filter(|told| told.words > 0) else {
+            return;
+        };
+        let cited = words.saturating_sub(uncited);
+        let think = trace.submitted.think.as_str();
+        self.plan_coverage
+            .with_label_values(&[think])
+            .observe(f64::from(cited) / f64::from(words));
+        for (word, number) in [("cited", cited), ("uncited", words - cited)] {
+            self.plan_words
+                .with_label_values(&[word])
+                .inc_by(u64::from(number));
+        }
+    }
+
     pub(super) fn show_quality_zeros(&self) {
         for result in RESULTS {
             self.request_quality.with_label_values(&[result]);
         }
         for effect in EFFECTS {
             self.redraws.with_label_values(&[effect]);
+        }
+        for word in ["cited", "uncited"] {
+            self.plan_words.with_label_values(&[word]);
         }
         for result in ["made", "fallback"] {
             self.plans.with_label_values(&[result]);

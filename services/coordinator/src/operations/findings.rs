@@ -3,6 +3,7 @@
 use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
     ArtifactRef, MediaType, WorkerId,
+    http::MAX_PROMPT_BYTES,
     job::Size,
     made::Made,
     plan::MAX_CHECKS,
@@ -270,6 +271,9 @@ fn bounded(thought: Thought) -> Thought {
                 ..cited
             })
             .collect(),
+        coverage: thought
+            .coverage
+            .filter(|told| told.uncited <= told.words && told.words as usize <= MAX_PROMPT_BYTES),
         ..thought
     }
 }

@@ -2,7 +2,7 @@
 
 use atelier_proto::{
     plan::{BBox, Check, Element, Mask, Plan, Question, Stage, StageOp},
-    report::Thought,
+    report::{Coverage, Thought},
 };
 
 use super::{
@@ -21,7 +21,13 @@ const SMALL_WORDS: [&str; 14] = [
 const MOST_ELEMENTS: usize = 4;
 
 pub(super) fn make(input: &PlanInput) -> PlanOutput {
-    let nouns = nouns(&input.prompt);
+    let mut nouns = nouns(&input.prompt);
+    let number = |words: usize| u32::try_from(words).unwrap_or(u32::MAX);
+    let coverage = Coverage {
+        words: number(nouns.len()),
+        uncited: number(nouns.len().saturating_sub(MOST_ELEMENTS)),
+    };
+    nouns.truncate(MOST_ELEMENTS);
     let mut plan = Plan::direct(&input.prompt);
     plan.reasoning = "test double: the first words side by side".into();
     plan.elements = nouns
@@ -64,13 +70,14 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
     }
     let thought = Thought {
         text: nouns.join(" "),
-        tokens_sampled: u32::try_from(nouns.len()).unwrap_or(u32::MAX),
+        tokens_sampled: number(nouns.len()),
         tokens_forced: 0,
         notes: input
             .findings
             .iter()
             .map(|finding| format!("told: {finding}"))
             .collect(),
+        coverage: Some(coverage),
         ..Thought::default()
     };
     PlanOutput {
@@ -85,7 +92,7 @@ fn nouns(prompt: &str) -> Vec<String> {
     for word in without(prompt).split(|c: char| !c.is_ascii_alphabetic()) {
         let word = word.to_ascii_lowercase();
         let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word.as_str());
-        if thing && !found.contains(&word) && found.len() < MOST_ELEMENTS {
+        if thing && !found.contains(&word) {
             found.push(word);
         }
     }

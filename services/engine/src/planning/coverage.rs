@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use atelier_proto::{
     plan::{Plan, StageOp},
-    report::Cited,
+    report::{Cited, Coverage},
 };
 
 use super::{
@@ -149,6 +149,8 @@ pub struct Uncited {
     pub words: Vec<String>,
     /// Things among them, in order.
     pub things: Vec<String>,
+    /// How many words that is, of how many.
+    pub coverage: Coverage,
 }
 
 /// What of the prompt nothing in the plan cites. `knows` says whether there is such a thing in the world that is drawn.
@@ -167,12 +169,21 @@ pub fn uncited(
         .collect();
     let mut seen = HashSet::new();
     let words = witness.words.iter().zip(&open);
-    let words = words
+    let mut words: Vec<String> = words
         .filter(|(word, open)| **open && seen.insert(word.text.clone()))
         .map(|(word, _)| word.text.clone())
-        .take(MOST_WORDS);
+        .collect();
+    let content = witness.words.iter().map(|word| word.text.as_str());
+    let content: HashSet<&str> = content.filter(|word| is_content(word)).collect();
+    let number = |words: usize| u32::try_from(words).unwrap_or(u32::MAX);
+    let coverage = Coverage {
+        words: number(content.len()),
+        uncited: number(words.len()),
+    };
+    words.truncate(MOST_WORDS);
     Uncited {
-        words: words.collect(),
+        words,
+        coverage,
         things: things(witness, &open, &covered, knows),
     }
 }

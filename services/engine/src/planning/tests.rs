@@ -1,4 +1,7 @@
-use atelier_proto::plan::{BBox, Predicate, Question, StageOp};
+use atelier_proto::{
+    plan::{BBox, Predicate, Question, StageOp},
+    report::Coverage,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -234,13 +237,15 @@ fn words_that_nothing_cites_are_noted() {
         background: "moon surface".into(),
         ..Draft::default()
     };
-    let (_, notes) = planned(
-        "a cat and a zeppelin on the moon",
-        &draft,
-        &studio(&[], &known),
-        3,
-    );
-    assert_eq!(notes, ["not in the plan: zeppelin"]);
+    let prompt = "a cat and a zeppelin and a second zeppelin on the moon";
+    let made = make_plan(prompt, &draft, &studio(&[], &known), 3);
+    assert_eq!(made.notes, ["not in the plan: zeppelin, second"]);
+    // Cat, zeppelin, second and moon: a word that comes again is one word.
+    let coverage = Coverage {
+        words: 4,
+        uncited: 2,
+    };
+    assert_eq!(made.uncited.coverage, coverage);
 }
 
 proptest! {

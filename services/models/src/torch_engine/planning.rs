@@ -104,7 +104,7 @@ pub fn planned(
         plan,
         mut notes,
         evidence,
-        ..
+        uncited,
     } = make_plan(&input.prompt, &drafted.draft, studio, input.seed);
     notes.extend(drafted.notes);
     if drafted.truncated {
@@ -121,6 +121,7 @@ pub fn planned(
             notes,
             reasoning: drafted.reasoning,
             evidence,
+            coverage: Some(uncited.coverage),
         },
         kept,
     }
