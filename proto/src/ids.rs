@@ -24,6 +24,11 @@ macro_rules! id {
                 self.0
             }
 
+            /// When it was made, by the clock of who made it: milliseconds since 1970.
+            pub const fn unix_millis(&self) -> u64 {
+                (self.0.as_u128() >> 80) as u64
+            }
+
             /// A new id whose order is that of `unix_millis`; `random` fills what the time leaves free.
             pub fn at(unix_millis: u64, random: [u8; 10]) -> Self {
                 Self(uuid::Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid())

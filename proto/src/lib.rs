@@ -23,4 +23,4 @@ pub mod webhook;
 pub use artifact::{ArtifactRef, MediaType, Sha256};
 pub use envelope::{DecodeError, Envelope, decode, encode};
 pub use ids::{JobId, RequestId, TenantId, WorkerId};
-pub use trace_context::TraceContext;
+pub use trace_context::{Leg, TraceContext};

@@ -19,6 +19,28 @@ pub struct TraceContext {
     sampled: bool,
 }
 
+/// A part of the way of a request or of an attempt at a job that has a span of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Leg {
+    /// A coordinator accepts the request.
+    Accept = 1,
+    /// A coordinator puts the attempt into the stream.
+    Publish,
+    /// The worker fetches its inputs.
+    Fetch,
+    /// It waits for the device.
+    Wait,
+    /// It is on the device.
+    Device,
+    /// The worker stores what was made.
+    Store,
+    /// The worker reports until it is answered.
+    Report,
+    /// A coordinator takes the report in.
+    Collect,
+}
+
 /// The text is not a `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -46,10 +68,39 @@ impl TraceContext {
         Self { span_id, ..self }
     }
 
+    /// The span of a job over all its attempts.
+    pub fn of_job(self, job: JobId) -> Self {
+        // Attempts are counted from 1.
+        self.of_attempt(job, 0)
+    }
+
+    /// The span of one leg of this request or attempt. All processes make the same, so that one may name what another one exports.
+    pub fn of_leg(self, leg: Leg) -> Self {
+        let mut span_id = self.span_id;
+        // Attempts are told apart by the four bytes behind this one.
+        span_id[3] ^= leg as u8;
+        Self { span_id, ..self }
+    }
+
     /// What an envelope says, or what follows from its request when it says nothing that can be read.
     pub fn read(text: Option<&str>, request: RequestId) -> Self {
         text.and_then(|text| text.parse().ok())
             .unwrap_or_else(|| Self::of_request(request, None))
+    }
+
+    /// Whether somebody keeps this trace.
+    pub const fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+
+    /// The trace id.
+    pub const fn trace_bytes(&self) -> [u8; 16] {
+        self.trace_id
+    }
+
+    /// The span id.
+    pub const fn span_bytes(&self) -> [u8; 8] {
+        self.span_id
     }
 
     /// The trace id as logs show it: 32 lower-case hexadecimal digits.

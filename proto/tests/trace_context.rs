@@ -1,6 +1,6 @@
 //! `traceparent`: what is read, what is refused, and that a trace stays one trace over all its spans.
 
-use atelier_proto::{JobId, RequestId, TraceContext};
+use atelier_proto::{JobId, Leg, RequestId, TraceContext};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -71,6 +71,17 @@ fn without_a_submitters_trace_the_id_is_that_of_the_request() {
     assert_eq!(TraceContext::read(Some("00-test"), request), own);
 }
 
+/// What has a span of its own within an attempt.
+const ATTEMPT_LEGS: [Leg; 7] = [
+    Leg::Publish,
+    Leg::Fetch,
+    Leg::Wait,
+    Leg::Device,
+    Leg::Store,
+    Leg::Report,
+    Leg::Collect,
+];
+
 proptest! {
     #[test]
     fn no_text_panics_and_what_is_read_is_written_the_same(text in "[0-9a-f]{2}-[0-9a-f]{31,33}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,4})?|\\PC{0,60}") {
@@ -84,14 +95,22 @@ proptest! {
 
     #[test]
     fn spans_differ_and_stay_in_the_trace_of_the_submitter(trace: [u8; 16], request: [u8; 10], job: [u8; 10], attempts: [u32; 2]) {
-        prop_assume!(trace != [0; 16] && attempts[0] != attempts[1]);
+        // A request and a job of the same random bits would be the same span; an attempt 0 is none.
+        prop_assume!(trace != [0; 16] && attempts[0] != attempts[1] && request != job && !attempts.contains(&0));
         let digits: String = trace.iter().map(|byte| format!("{byte:02x}")).collect();
         let brought = read(&format!("00-{digits}-b7ad6b7169203331-00"));
         prop_assert!(brought.is_some());
         let of_request = TraceContext::of_request(RequestId::at(1, request), brought);
         let spans = attempts.map(|attempt| of_request.of_attempt(JobId::at(2, job), attempt));
-        prop_assert_ne!(spans[0], spans[1]);
-        for context in [of_request, spans[0], spans[1]] {
+        let of_job = of_request.of_job(JobId::at(2, job));
+        let mut all = vec![of_request, of_job, of_request.of_leg(Leg::Accept)];
+        for span in spans {
+            all.push(span);
+            all.extend(ATTEMPT_LEGS.map(|leg| span.of_leg(leg)));
+        }
+        for (at, context) in all.iter().enumerate() {
+            prop_assert!(!all[..at].contains(context), "{context:?} twice");
+            let context = *context;
             prop_assert_eq!(context.trace_id().to_string(), &*digits);
             // Valid for whoever reads it next: neither id is all zeros.
             prop_assert_eq!(read(&context.to_string()), Some(context));

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Durat
 use anyhow::Context;
 use atelier_platform::{
     Artifacts, Bus, BusOptions, Lifecycle, Pulses, SystemClock,
-    telemetry::{self, Metrics as Registry},
+    telemetry::{self, Metrics as Registry, Spans, spans::Program},
 };
 use atelier_proto::subject::check_token;
 use axum::serve::ListenerExt;
@@ -33,6 +33,8 @@ const MOST_TRACES: usize = 4_096;
 const MOST_DECODING: usize = 4;
 /// A worker that was not heard for this long is not counted any more.
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long the last spans may take once everything else is over.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 /// Wait before an unreachable database is tried again at start.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,21 @@ pub async fn run(config: Config) -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
+    let registry = Registry::default();
+    registry.build_info("coordinator", env!("CARGO_PKG_VERSION"));
+    let program = Program {
+        name: "atelier-coordinator",
+        version: env!("CARGO_PKG_VERSION"),
+        instance: None,
+    };
+    let spans = match Spans::open(config.otlp_endpoint.as_deref(), program, &registry) {
+        Ok(spans) => spans,
+        Err(error) => {
+            tracing::error!(%error, "--otlp-endpoint");
+            return ExitCode::FAILURE;
+        }
+    };
+    let telling = (registry, spans.clone());
     let life = Lifecycle::new(Duration::from_secs(config.grace_s));
     let starting = life.clone();
     let stop = life.soft();
@@ -49,21 +66,25 @@ pub async fn run(config: Config) -> ExitCode {
     life.spawn("start", async move {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
-            started = start(config, starting) => started,
+            started = start(config, telling, starting) => started,
         }
     });
-    life.run().await
+    let code = life.run().await;
+    spans.close(LAST_SPANS).await;
+    code
 }
 
-async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
+async fn start(
+    config: Config,
+    (registry, spans): (Registry, Spans),
+    life: Lifecycle,
+) -> anyhow::Result<()> {
     check_token(&config.model).context("--model")?;
     let store = Store::open(&StoreOptions {
         url: config.database_url.clone(),
         connections: config.database_connections,
     })
     .context("--database-url")?;
-    let registry = Registry::default();
-    registry.build_info("coordinator", env!("CARGO_PKG_VERSION"));
     let artifacts = Artifacts::open(&config.store_url)
         .context("--store-url")?
         .measured(&registry);
@@ -87,6 +108,7 @@ async fn start(config: Config, life: Lifecycle) -> anyhow::Result<()> {
         bus,
         artifacts,
         metrics: Metrics::new(&registry),
+        spans,
         pulses: Pulses::default(),
         policy: config.policy(),
         model: config.model.as_str().into(),

@@ -1,4 +1,5 @@
-//! The options of `serve`. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals.
+//! The options of `serve`. Every flag is also a variable of the environment, `ATELIER_` and the flag in capitals; that of OTLP is
+//! OpenTelemetry's own.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -112,6 +113,10 @@ pub struct Config {
     #[arg(long, env = "ATELIER_GRACE_S", default_value_t = 20)]
     pub grace_s: u64,
 
+    /// Receiver of traces over OTLP, as http://collector:4318; none are exported unless given
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// Log lines: human or json
     #[arg(long, env = "ATELIER_LOG_FORMAT", default_value = "human")]
     pub log_format: LogFormat,
@@ -178,7 +183,13 @@ mod tests {
             let variable = argument
                 .get_env()
                 .map(|name| name.to_string_lossy().into_owned());
-            let expected = format!("ATELIER_{}", argument.get_id().as_str().to_uppercase());
+            let name = argument.get_id().as_str().to_uppercase();
+            let family = if name.starts_with("OTLP_") {
+                "OTEL_EXPORTER"
+            } else {
+                "ATELIER"
+            };
+            let expected = format!("{family}_{name}");
             assert_eq!(variable, Some(expected));
         }
     }

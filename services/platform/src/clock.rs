@@ -13,7 +13,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970, UTC.
     fn unix_millis(&self) -> u64;
 
-    /// The same as a point in time.
+    /// The same as a point in time, as finely as the clock ticks.
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.unix_millis())
     }
@@ -31,14 +31,17 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn unix_millis(&self) -> u64 {
+        // A clock before 1970 is a broken machine; 0 keeps ids and logs going.
+        let since = self.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn now(&self) -> SystemTime {
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that reads the wall clock"
         )]
-        let now = SystemTime::now();
-        // A clock before 1970 is a broken machine; 0 keeps ids and logs going.
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        SystemTime::now()
     }
 }
 

@@ -10,7 +10,7 @@ use atelier_platform::{
     Artifacts, Bus, BusOptions, Lifecycle,
     admin::{self, Probes},
     bus::Puller,
-    telemetry::Metrics,
+    telemetry::{Metrics, Spans, spans::Program},
 };
 
 use crate::{
@@ -32,6 +32,13 @@ const MEMORY: usize = 64 << 20;
 pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Shared>> {
     let metrics = Metrics::default();
     metrics.build_info("worker", env!("CARGO_PKG_VERSION"));
+    let program = Program {
+        name: "atelier-worker",
+        version: env!("CARGO_PKG_VERSION"),
+        instance: Some(config.display_name()),
+    };
+    let spans = Spans::open(config.otlp_endpoint.as_deref(), program, &metrics)
+        .context("--otlp-endpoint")?;
     let artifacts = Artifacts::open(&config.store_url)?
         .remembering(MEMORY)
         .measured(&metrics);
@@ -58,6 +65,7 @@ pub async fn start(config: Config, life: &Lifecycle) -> anyhow::Result<Arc<Share
         artifacts,
         steps,
         metrics: WorkerMetrics::new(&metrics),
+        spans,
         life: life.clone(),
     };
     parts.metrics.load_seconds.set(loaded_in.as_secs_f64());

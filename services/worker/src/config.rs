@@ -129,6 +129,10 @@ pub struct Config {
     )]
     pub allow_test_double: String,
 
+    /// Receiver of traces over OTLP, as http://collector:4318; none are exported unless given
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// What to log, for example info,atelier_worker=debug
     #[arg(long, env = "ATELIER_LOG", default_value = "info")]
     pub log: String,

@@ -90,6 +90,8 @@ pub struct Done {
     pub made: Result<Made, DeviceError>,
     /// Time on the device, of a batch that of all.
     pub took: Duration,
+    /// When that began; none when it was not computed.
+    pub began: Option<Instant>,
     /// Tasks that were computed at once, this one included.
     pub batch: u32,
 }
@@ -100,6 +102,7 @@ impl Done {
         Self {
             made: Err(error),
             took: Duration::ZERO,
+            began: None,
             batch: 1,
         }
     }
@@ -220,7 +223,7 @@ fn next_turn(waiting: &mut VecDeque<Command>, about: &About) -> Vec<Command> {
     let mut others = VecDeque::new();
     for command in waiting.drain(..) {
         if command.control.canceled() {
-            command.answer(Err(EngineError::Canceled.into()), Duration::ZERO, 1);
+            command.answer(Done::without(EngineError::Canceled.into()));
             continue;
         }
         let joins = match turn.first() {
@@ -255,10 +258,16 @@ fn compute(engine: &mut dyn Engine, mut turn: Vec<Command>) -> Result<(), Broken
         command.control.end();
     }
     let batch = turn.len() as u32;
+    let done = |made| Done {
+        made,
+        took,
+        began: Some(start),
+        batch,
+    };
     match made {
         Ok(made) => {
             for (command, made) in turn.into_iter().zip(made) {
-                command.answer(made.map_err(Into::into), took, batch);
+                command.answer(done(made.map_err(Into::into)));
             }
             Ok(())
         }
@@ -266,7 +275,7 @@ fn compute(engine: &mut dyn Engine, mut turn: Vec<Command>) -> Result<(), Broken
             let words = words(panic.as_ref());
             for command in turn {
                 let error = DeviceError::Panicked(words.clone());
-                command.answer(Err(error), took, batch);
+                command.answer(done(Err(error)));
             }
             Err(Broken)
         }
@@ -329,9 +338,9 @@ impl Command {
         }
     }
 
-    fn answer(self, made: Result<Made, DeviceError>, took: Duration, batch: u32) {
+    fn answer(self, done: Done) {
         // Nobody waits for a task that was stopped before its turn.
-        let _ = self.answer.send(Done { made, took, batch });
+        let _ = self.answer.send(done);
     }
 }
 

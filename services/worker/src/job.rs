@@ -22,6 +22,7 @@ use crate::{
     progress::Steps,
     results,
     shared::Shared,
+    spans::{self, Times},
     stages::{self, Label, Promise, StageError},
 };
 
@@ -83,6 +84,7 @@ struct Device {
     batch: u32,
     /// Once something was made.
     made: Option<Box<Made>>,
+    times: Times,
 }
 
 impl Default for Device {
@@ -91,6 +93,7 @@ impl Default for Device {
             time: Duration::ZERO,
             batch: 1,
             made: None,
+            times: Times::default(),
         }
     }
 }
@@ -110,6 +113,7 @@ async fn attempt(
         both = prepare(shared, job, key) => both,
     };
     spent.fetch_ms = millis(begun.elapsed());
+    device.times.fetched = Some(Instant::now());
     if let Some(outcome) = kept {
         let made = made_by(shared, kind, spent);
         device.made = Some(Box::new(Made {
@@ -131,6 +135,7 @@ async fn attempt(
     let done = compute(shared, job, task).await;
     spent.queue_ms = millis(handed.elapsed().saturating_sub(done.took));
     spent.compute_ms = millis(done.took);
+    device.times.turn = done.began.map(|began| (began, began + done.took));
     // From here on the device is free for the next one.
     shared.hands.computed(job);
     (device.time, device.batch) = (done.took / done.batch.max(1), done.batch);
@@ -151,6 +156,7 @@ async fn attempt(
         outcome = stages::finish(&shared.artifacts, made, label, promise) => outcome?,
     };
     spent.store_ms = millis(computed.elapsed());
+    device.times.stored = Some(Instant::now());
     if let Some(key) = key {
         results::keep(shared, key, &outcome);
     }
@@ -244,7 +250,10 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
         made: device.made,
         outcome: ended.outcome,
     });
+    let mut times = device.times;
+    times.reported = Some(Instant::now());
     let answer = outbox::deliver(shared, job, &report).await;
+    spans::processed(shared, job, &times, &report, answer);
     for delivery in job.deliveries() {
         match answer {
             Some(_) => delivery.done().await,

@@ -27,6 +27,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod results;
 pub mod shared;
+pub mod spans;
 pub mod stages;
 pub mod trial;
 pub mod watchdog;

@@ -2,11 +2,14 @@
 
 mod spin;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use atelier_platform::{Lifecycle, telemetry};
 use atelier_worker::{app, config::Config, trial};
 use clap::Parser;
+
+/// How long the last spans may take once everything else is over.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     spin::rest();
@@ -38,6 +41,7 @@ async fn work(config: Config) -> ExitCode {
             let code = life.run().await;
             // The last acknowledgements are on their way.
             shared.bus.flush().await;
+            shared.spans.close(LAST_SPANS).await;
             code
         }
         Err(error) => {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use atelier_platform::{Artifacts, Bus, Lifecycle};
+use atelier_platform::{Artifacts, Bus, Lifecycle, telemetry::Spans};
 use atelier_proto::{WorkerId, job::JobKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ pub struct Parts {
     pub steps: mpsc::Sender<Step>,
     /// What is counted.
     pub metrics: WorkerMetrics,
+    /// Traces over OTLP.
+    pub spans: Spans,
     /// Start and end of the process.
     pub life: Lifecycle,
 }
@@ -75,6 +77,8 @@ pub struct Shared {
     pub kept: Kept,
     /// What is counted.
     pub metrics: WorkerMetrics,
+    /// Traces over OTLP.
+    pub spans: Spans,
     /// Start and end of the process.
     pub life: Lifecycle,
     /// Cancelled when the worker drains and nothing is in hands any more.
@@ -104,6 +108,7 @@ impl Shared {
             hands: Arc::new(hands),
             kept: Kept::default(),
             metrics: parts.metrics,
+            spans: parts.spans,
             life: parts.life,
             empty: CancellationToken::new(),
             broken: Mutex::default(),

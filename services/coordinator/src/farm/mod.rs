@@ -1,5 +1,6 @@
 //! What all parts of a coordinator share.
 
+mod arrival;
 mod changes;
 mod clock;
 mod end_rates;
@@ -14,10 +15,11 @@ mod workers;
 use std::sync::Arc;
 
 use atelier_domain::Policy;
-use atelier_platform::{Artifacts, Bus, Lifecycle, Pulses};
+use atelier_platform::{Artifacts, Bus, Lifecycle, Pulses, telemetry::Spans};
 use atelier_proto::RequestId;
 use tokio::sync::{Notify, mpsc, watch};
 
+pub use arrival::Arrival;
 pub use changes::{Changes, Watch};
 pub use clock::Ids;
 pub use end_rates::EndRates;
@@ -46,6 +48,8 @@ pub struct Farm {
     pub artifacts: Artifacts,
     /// What is counted.
     pub metrics: Metrics,
+    /// Traces over OTLP.
+    pub spans: Spans,
     /// Whether the loops turn.
     pub pulses: Pulses,
     /// When and how often jobs are tried again.

@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{timeout::RequestBodyTimeoutLayer, trace::TraceLayer};
 
 use self::caller::KnownKeys;
-use crate::farm::{Farm, Turns};
+use crate::farm::{Arrival, Farm, Turns};
 
 /// Longest body of a submit, in bytes: every picture as base64, and its prompt.
 const MAX_BODY_BYTES: usize = MAX_REFERENCES * MAX_REFERENCE_BYTES / 3 * 4 + (1 << 20);
@@ -165,13 +165,14 @@ async fn time(State(api): State<Api>, call: Request<Body>, next: Next) -> Respon
         _ => "other",
     };
     let matched = call.extensions().get::<MatchedPath>().cloned();
-    let answer = next.run(call).await;
+    let path = matched.as_ref().map_or("other", MatchedPath::as_str);
+    let arrival = Arrival::now(method, path);
+    let answer = arrival.answer(next.run(call)).await;
     let outcome = match answer.status().as_u16() {
         100..=399 => "ok",
         400..=499 => "refused",
         _ => "failed",
     };
-    let path = matched.as_ref().map_or("other", MatchedPath::as_str);
     api.farm
         .metrics
         .http_seconds

@@ -1,5 +1,7 @@
 //! Collect: gathers the reports that wait while a commit is under way into the next one, and answers each after it.
 
+use std::time::Instant;
+
 use atelier_proto::{
     TraceContext, decode, encode,
     report::{Report, ReportAnswer},
@@ -9,16 +11,26 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{AFTER_ERROR, LONGEST_TURN, pause};
-use crate::{farm::Farm, operations::collect};
+use crate::{
+    farm::Farm,
+    operations::{collect, spans},
+};
 
 /// Most reports in one commit.
 const BATCH: usize = 512;
 
 struct Waiting {
     report: Report,
+    from: From,
+}
+
+/// Where a report comes from, and where its answer goes.
+struct From {
     /// The attempt's span.
     trace: TraceContext,
+    subject: async_nats::Subject,
     reply: async_nats::Subject,
+    arrived: Instant,
 }
 
 /// Runs until `stop`, then answers what has arrived.
@@ -74,9 +86,13 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
     };
     match decode::<Report>(&message.payload) {
         Ok(envelope) => Some(Waiting {
-            trace: TraceContext::read(envelope.trace.as_deref(), envelope.body.request),
+            from: From {
+                trace: TraceContext::read(envelope.trace.as_deref(), envelope.body.request),
+                subject: message.subject,
+                reply,
+                arrived: Instant::now(),
+            },
             report: envelope.body,
-            reply,
         }),
         Err(error) => {
             tracing::warn!(%error, "refused a report");
@@ -90,12 +106,11 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
 async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
     let (reports, from): (Vec<_>, Vec<_>) = batch
         .into_iter()
-        .map(|waiting| (waiting.report, (waiting.trace, waiting.reply)))
+        .map(|waiting| (waiting.report, waiting.from))
         .unzip();
     match collect::collect(farm, &reports).await {
         Ok(answers) => {
-            for (at, given) in reports.iter().zip(&from).zip(answers) {
-                let (report, (trace, reply)) = at;
+            for ((report, from), given) in reports.iter().zip(&from).zip(answers) {
                 if given != ReportAnswer::Committed {
                     let Report {
                         request,
@@ -103,28 +118,27 @@ async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
                         attempt,
                         ..
                     } = report;
-                    let trace = trace.trace_id();
+                    let trace = from.trace.trace_id();
                     tracing::info!(%request, %job, attempt, %trace, answer = ?given, "a report changed nothing");
                 }
-                answer(farm, reply, given).await;
+                answer(farm, &from.reply, given).await;
+                if given == ReportAnswer::Committed {
+                    spans::collected(farm, report, &from.subject, from.trace, from.arrived);
+                }
             }
         }
         // One that the database refuses must not keep the others out.
         Err(error) if reports.len() > 1 && !error.is_away() => {
             tracing::warn!(%error, reports = reports.len(), "a batch was refused: saving one by one");
-            for (report, (trace, reply)) in reports.into_iter().zip(from) {
-                let alone = Waiting {
-                    report,
-                    trace,
-                    reply,
-                };
+            for (report, from) in reports.into_iter().zip(from) {
+                let alone = Waiting { report, from };
                 Box::pin(save(farm, vec![alone], stop)).await;
             }
         }
         Err(error) if error.is_refusal() => {
             tracing::error!(%error, "refused a report");
-            for (_, reply) in &from {
-                answer(farm, reply, ReportAnswer::Refused).await;
+            for from in &from {
+                answer(farm, &from.reply, ReportAnswer::Refused).await;
             }
         }
         Err(error) => {

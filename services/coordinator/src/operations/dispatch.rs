@@ -6,6 +6,7 @@ use atelier_platform::BusError;
 use atelier_proto::{encode, job::JobOffer, subject::message_id};
 use futures::future::join_all;
 
+use super::spans;
 use crate::{
     farm::Farm,
     store::{Claimed, Place, Posted, StoreError},
@@ -109,8 +110,15 @@ async fn post(farm: &Farm, claimed: &Claimed, epoch: u64) -> Result<(), BusError
     let subject = farm.bus.names().job(kind, &farm.model, claimed.priority);
     let id = message_id(offer.job, offer.attempt);
     let message = encode(offer, Some(&claimed.trace.to_string()));
-    let sent = farm.bus.offer(subject, &id, message).await?;
-    let taken = sent.await?;
+    let (started, bytes) = (Instant::now(), message.len());
+    let taken = async {
+        let sent = farm.bus.offer(subject.clone(), &id, message).await?;
+        sent.await
+    };
+    let taken = taken.await;
+    let message = spans::Message { subject, id, bytes };
+    spans::published(farm, claimed, message, started, taken.as_ref().err());
+    let taken = taken?;
     farm.metrics
         .jobs_published
         .with_label_values(&[kind.as_str()])

@@ -14,6 +14,7 @@ pub mod pictures;
 pub mod retire;
 pub mod retry;
 pub mod settle;
+pub mod spans;
 pub mod submit;
 pub mod trace;
 pub mod webhooks;

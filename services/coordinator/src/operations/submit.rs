@@ -17,7 +17,7 @@ use super::{
     direct_plan,
     look::{look, with_waiting},
     pictures::{PictureError, to_png},
-    webhooks,
+    spans, webhooks,
 };
 use crate::{
     farm::Farm,
@@ -186,6 +186,7 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
                 // A trace of ours needs no line: its id is that of the request.
                 tracing::info!(request = %view.id, trace = %trace.trace_id(), "accepted in the caller's trace");
             }
+            spans::accepted(farm, trace, brought);
             Ok(Submitted {
                 view,
                 new: true,

@@ -2,7 +2,7 @@
 
 use atelier_platform::ArtifactError;
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId, TenantId, WorkerId,
+    ArtifactRef, JobId, MediaType, RequestId, TenantId, TraceContext, WorkerId,
     job::JobKind,
     made::Made,
     report::Thought,
@@ -11,7 +11,7 @@ use atelier_proto::{
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
-use super::findings::Detail;
+use super::{findings::Detail, spans};
 use crate::{
     farm::Farm,
     store::{StoreError, TraceRows},
@@ -19,6 +19,16 @@ use crate::{
 
 /// Largest plan or review that is read back, in bytes.
 const MAX_JSON_BYTES: u64 = 1 << 20;
+
+/// A trace that is stored.
+struct Stored {
+    trace: Trace,
+    artifact: ArtifactRef,
+    /// Of its jobs, in their order.
+    jobs: Vec<JobId>,
+    /// The submitter's trace, if it brought one.
+    brought: Option<TraceContext>,
+}
 
 /// Why there is no trace yet.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +64,13 @@ pub async fn make(
     match lost {
         None => record(farm, std::slice::from_ref(&stored)).await?,
         // Names of workers that are gone by now are not in it, so that it may be called otherwise.
-        Some(lost) => farm.store.replace_trace(id, &lost, &stored.1).await?,
+        Some(lost) => {
+            farm.store
+                .replace_trace(id, &lost, &stored.artifact)
+                .await?
+        }
     }
-    Ok(Some(stored.1))
+    Ok(Some(stored.artifact))
 }
 
 /// A request of a tenant as a trace, as far as it has come; none when the tenant has no such request.
@@ -75,27 +89,40 @@ pub async fn as_it_stands(
 }
 
 /// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.
-async fn store(farm: &Farm, rows: TraceRows) -> Result<(Trace, ArtifactRef), TraceError> {
+async fn store(farm: &Farm, mut rows: TraceRows) -> Result<Stored, TraceError> {
+    let (jobs, brought) = (std::mem::take(&mut rows.jobs), rows.brought);
     let trace = compose(farm, rows).await?;
     let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
     let artifact = farm
         .artifacts
         .put_derived(bytes.into(), MediaType::Json)
         .await?;
-    Ok((trace, artifact))
+    Ok(Stored {
+        trace,
+        artifact,
+        jobs,
+        brought,
+    })
 }
 
-async fn record(farm: &Farm, stored: &[(Trace, ArtifactRef)]) -> Result<(), TraceError> {
+async fn record(farm: &Farm, stored: &[Stored]) -> Result<(), TraceError> {
     let named: Vec<_> = stored
         .iter()
-        .map(|(trace, artifact)| (trace.request, *artifact))
+        .map(|stored| (stored.trace.request, stored.artifact))
         .collect();
     let first = farm.store.record_traces(&named).await?;
     farm.metrics.traces_stored.inc_by(first.len() as u64);
     // Whoever records a trace first counts what the request was: once.
-    for (trace, _) in stored {
+    for Stored {
+        trace,
+        jobs,
+        brought,
+        ..
+    } in stored
+    {
         if first.contains(&trace.request) {
             farm.metrics.ended(trace);
+            spans::ended(farm, trace, jobs, *brought);
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use atelier_proto::{
-    ArtifactRef, MediaType, RequestId,
+    ArtifactRef, JobId, MediaType, RequestId, TraceContext,
     http::{Cost, SubmitRequest, UploadedReference},
     job::{JobKind, NamedReference, Priority},
     review::{Action, Decision, OutcomeMark},
@@ -28,6 +28,10 @@ pub struct TraceRows {
     pub plan: Option<ArtifactRef>,
     /// What each job's report told beside its outcome, in the order of the trace's jobs.
     pub details: Vec<Option<serde_json::Value>>,
+    /// Its jobs, in the order of the trace's.
+    pub jobs: Vec<JobId>,
+    /// The submitter's trace, if it brought one.
+    pub brought: Option<TraceContext>,
     /// Remarks on how the request went.
     pub notes: Vec<String>,
 }
@@ -63,6 +67,7 @@ struct HeadRow {
     image_sha256: Option<Vec<u8>>,
     image_bytes: Option<i64>,
     notes: Vec<String>,
+    traceparent: Option<String>,
     created_ms: i64,
     finished_ms: Option<i64>,
 }
@@ -97,7 +102,7 @@ impl Store {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
             "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
-                    plan_sha256, plan_bytes, image_sha256, image_bytes, notes, candidates, max_time_ms, max_cost_ms,
+                    plan_sha256, plan_bytes, image_sha256, image_bytes, notes, traceparent, candidates, max_time_ms, max_cost_ms,
                     image_round, score_pass, score_fail, score_unknown, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
@@ -126,11 +131,12 @@ impl Store {
             .map(|head| {
                 let mut jobs = of_request.remove(&head.id).unwrap_or_default();
                 let details = jobs.iter_mut().map(|job| job.detail.take()).collect();
+                let ids = jobs.iter().map(|job| JobId::from_uuid(job.id)).collect();
                 let jobs = jobs
                     .into_iter()
                     .map(TraceJob::try_from)
                     .collect::<Result<_, _>>()?;
-                head.into_rows(jobs, details)
+                head.into_rows(jobs, ids, details)
             })
             .collect()
     }
@@ -213,6 +219,7 @@ impl HeadRow {
     fn into_rows(
         self,
         jobs: Vec<TraceJob>,
+        ids: Vec<JobId>,
         details: Vec<Option<serde_json::Value>>,
     ) -> Result<TraceRows, StoreError> {
         let row = self.id;
@@ -299,6 +306,8 @@ impl HeadRow {
             trace,
             plan,
             details,
+            jobs: ids,
+            brought: self.traceparent.and_then(|text| text.parse().ok()),
             notes: self.notes,
         })
     }

@@ -210,6 +210,11 @@ impl Delivery {
         &self.message.payload
     }
 
+    /// Where it was published.
+    pub fn subject(&self) -> &str {
+        self.message.subject.as_str()
+    }
+
     /// How many times the stream has delivered this message; 1 at first.
     pub fn deliveries(&self) -> i64 {
         self.message.info().map_or(1, |info| info.delivered)

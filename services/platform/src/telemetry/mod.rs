@@ -1,9 +1,11 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 
 pub mod latency;
 pub mod logs;
 pub mod metrics;
+pub mod spans;
 
 pub use latency::Latency;
 pub use logs::LogFormat;
 pub use metrics::Metrics;
+pub use spans::Spans;

@@ -26,6 +26,7 @@ use super::{
     wish::Wish,
 };
 use crate::{
+    farm::Arrival,
     http::{
         Api,
         caller::Caller,
@@ -142,7 +143,7 @@ async fn submit_held(
         Ok((submitted, held))
     };
     // What comes of it when nobody waits any more is dropped at its end.
-    let task = tokio::spawn(submit.in_current_span());
+    let task = tokio::spawn(Arrival::carry(submit).in_current_span());
     task.await
         .map_err(|error| Refusal::failed(&error.to_string()))?
 }
