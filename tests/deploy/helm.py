@@ -15,6 +15,9 @@ CASES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
 # What is asked of an S3 client's environment.
 AWS = {"AWS_REGION", "AWS_ENDPOINT", "AWS_ALLOW_HTTP", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
+# What OpenTelemetry's own crates read.
+OTEL = {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_RESOURCE_ATTRIBUTES"}
+
 
 def values(case: str) -> dict:
     return ENGINE.yaml((CHART / f"ci/{case}.yaml").read_text())
@@ -57,7 +60,7 @@ def variables_of(*command: str) -> set:
     """The environment that a program reads, as its help says."""
     done = subprocess.run([str(suite.TARGET / command[0]), *command[1:], "--help"],
                           stdout=subprocess.PIPE, check=True, text=True)
-    return set(re.findall(r"\[env:\s+(ATELIER_[A-Z0-9_]+)", done.stdout))
+    return set(re.findall(r"\[env:\s+((?:ATELIER|OTEL)_[A-Z0-9_]+)", done.stdout))
 
 
 class Rendering(unittest.TestCase):
@@ -201,9 +204,9 @@ class References(unittest.TestCase):
             for name, template in pod_templates(objects):
                 for container in template["spec"]["containers"]:
                     given = {variable["name"] for variable in container["env"]}
-                    ours = {variable for variable in given if variable.startswith("ATELIER_")}
+                    ours = {variable for variable in given if variable.startswith(("ATELIER_", "OTEL_"))} - OTEL
                     self.assertLessEqual(ours, known[container["name"]], name)
-                    others = given - ours - AWS - {"CUDA_MODULE_LOADING"}
+                    others = given - ours - AWS - OTEL - {"CUDA_MODULE_LOADING"}
                     self.assertEqual(others, set(), name)
 
     def test_every_secret_is_announced(self):
@@ -259,11 +262,21 @@ class References(unittest.TestCase):
         policies = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p for p in of_kind(objects, "NetworkPolicy")}
         ports = {name: sorted({port["port"] for rule in p["spec"]["egress"] for port in rule["ports"]})
                  for name, p in policies.items()}
-        self.assertEqual(ports, {"coordinator": [53, 443, 4222, 5432], "worker": [53, 443, 4222], "migrate": [53, 5432]})
+        self.assertEqual(ports, {"coordinator": [53, 443, 4222, 4318, 5432], "worker": [53, 443, 4222, 4318], "migrate": [53, 5432]})
         self.assertEqual(policies["worker"]["spec"]["ingress"][0]["ports"], [{"port": "admin", "protocol": "TCP"}])
         self.assertNotIn("ingress", policies["migrate"]["spec"])
         for policy in policies.values():
             self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
+
+    def test_only_a_farm_with_a_receiver_of_traces_may_reach_one(self):
+        for case in CASES:
+            objects, _ = render(case)
+            told = bool(values(case).get("otlp"))
+            for name, template in pod_templates(objects):
+                given = {v["name"] for c in template["spec"]["containers"] for v in c["env"]}
+                self.assertEqual("OTEL_EXPORTER_OTLP_ENDPOINT" in given, told and "migrate" not in name, (case, name))
+            out = {port["port"] for p in of_kind(objects, "NetworkPolicy") for rule in p["spec"]["egress"] for port in rule["ports"]}
+            self.assertEqual(4318 in out, told and bool(out), case)
 
 
     def test_webhooks_leave_where_the_store_is_named(self):

@@ -89,6 +89,19 @@ _INBOX
     secretKeyRef: {name: {{ .store.existingSecret }}, key: AWS_SECRET_ACCESS_KEY}
 {{- end }}
 {{- end }}
+{{- with .otlp }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: service.namespace={{ $root.Values.prefix }},k8s.namespace.name={{ $root.Release.Namespace }}
+{{- if .existingSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef: {name: {{ .existingSecret }}, key: headers}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

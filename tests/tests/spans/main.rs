@@ -115,6 +115,12 @@ async fn one_tree_from_the_call_through_nats_to_the_device_thread_and_back() -> 
         api.succeeded(id, LONG).await?;
     }
     recorded(api, 3).await?;
+    let wish = serde_json::json!({"prompt": "a fern", "size": "128x128"});
+    let call = api.call(Method::POST, "/v1/images/generations").json(&wish);
+    let other = BROUGHT.replace("0af7", "2cf7");
+    let call = call.header("traceparent", &other).send().await?;
+    call.error_for_status()?;
+    recorded(api, 4).await?;
     // What still waits to be exported goes out at the end of a process.
     ensure!(worker.program.terminate(LONG)?.success());
     ensure!(coordinator.program.terminate(LONG)?.success());
@@ -227,6 +233,16 @@ async fn one_tree_from_the_call_through_nats_to_the_device_thread_and_back() -> 
         .values()
         .find(|span| span.name == "device" && span.end - span.start >= 20_000_000);
     ensure!(drawn.is_some(), "four slow steps show: {spans:#?}");
+
+    // Whichever way a request is made.
+    let drawn = by_id(&all, &other[3..35])?;
+    let call = drawn.values().find(|span| span.parent == CALLER);
+    assert_eq!(
+        call.map(|call| call.name.as_str()),
+        Some("POST /v1/images/generations")
+    );
+    let request = drawn.values().find(|span| span.name == "request");
+    assert_eq!(request.map(|span| &span.parent), call.map(|span| &span.id));
 
     // A caller that does not keep its trace gets nothing; a request without a caller's trace has its own, whose root is the call.
     assert!(by_id(&all, &unsampled[3..35])?.is_empty());
