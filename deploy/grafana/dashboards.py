@@ -178,6 +178,13 @@ QUALITY = [
           ("{{kind}}", share(f'sum by (kind) ({rate("checks_total", where("answer", "=", "unknown"))})',
                              f"sum by (kind) ({rate('checks_total')})")), width=12),
 
+    Panel("Words that plans cover", "Share of the prompts' words with a meaning of their own that plans are made of, by how much was thought.", "percentunit",
+          ("{{think}}", mean("plan_coverage_ratio", "think"))),
+    Panel("Words left out", "Words a second that no part of a plan comes from; each plan's notes name its own.", "ops",
+          ("{{word}}", f'sum by (word) ({rate("plan_words_total", where("word", "=", "uncited"))})')),
+    Panel("Plans that cover all", "Share of plans that leave out no word.", "percentunit",
+          ("cover all", f"1 - sum ({rate('plan_coverage_ratio_bucket', where('le', '=', '0.99'))}) / sum ({rate('plan_coverage_ratio_count')})")),
+
     Panel("Plans", "Made, and given up for the prompt as it is.", "ops", ("{{result}}", f"sum by (result) ({rate('plans_total')})")),
     Panel("What thinking costs in time", "Time to picture, p50, with and without a plan.", "s",
           ("{{think}}", quantile(0.5, "request_duration_seconds", "think"))),
@@ -206,6 +213,8 @@ WORKER = [
     Panel("Loading", "Seconds that loading the model took, by worker.", "s", ("{{instance}}", "max by (instance) (atelier_worker_load_seconds)")),
     Panel("Draining", "Workers that finish and take nothing new.", "short", ("draining", "sum (atelier_worker_draining)")),
     Panel("Versions", "Processes by program and version.", "short", ("{{program}} {{version}}", "count by (program, version) (atelier_build_info)")),
+    Panel("Spans", "Of traces over OTLP, of workers and coordinators: exported, dropped (too many waited) or failed (not taken). None without a receiver.", "ops",
+          ("{{outcome}}", f"sum by (outcome) ({rate('spans_total')})")),
 ]
 
 SLO = [

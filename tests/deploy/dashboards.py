@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from support.farm import DOUBLE, Api, Farm, free_port, ready, wait_until
 from support.prometheus import Server, programs
 
 GRAFANA, PROMETHEUS = suite.ROOT / "deploy/grafana", suite.ROOT / "deploy/prometheus"
+REFERENCE = PROMETHEUS / "metrics.md"
 RULES = ENGINE.yaml((PROMETHEUS / "rules.yaml").read_text())["groups"]
 FILES = sorted(GRAFANA.glob("*.json"))
 # Windows of a few seconds, since the load lasts for some.
@@ -32,7 +34,7 @@ LOAD = [
     ("a red balloon over a lake", {"think": "off", "priority": "interactive"}),
     ("two dogs [misses]", {"priority": "batch", "max_rounds": 3}),
     ("three dogs [hopeless]", {"max_rounds": 2}),
-    ("a mug on a desk [flaky:render]", {}),
+    ("a mug, a lamp, a clock and a fern on a desk [flaky:render]", {}),
     ("a radio on a hill [impossible:plan]", {}),
     ("a robot in the rain [impossible:render]", {}),
     ("a tree in the snow [blend]", {}),
@@ -59,6 +61,18 @@ def records() -> list:
 def scrape(address: str) -> str:
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
         return answer.read().decode()
+
+
+def reference(shown: str) -> str:
+    """Every metric as a table, from what the programs say of themselves."""
+    texts = dict(re.findall(r"^# HELP (atelier_\w+) (.*)$", shown, re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (atelier_\w+) (\w+)$", shown, re.MULTILINE))
+    labels = {}
+    for name, inside in re.findall(r"^(atelier_\w+)\{(.*?)\} ", shown, re.MULTILINE):
+        bare = name if name in kinds else PARTS.sub("", name)
+        labels.setdefault(bare, set()).update(set(re.findall(r'(\w+)="', inside)) - {"le"})
+    rows = [f"| `{name}` | {kinds[name]} | {', '.join(sorted(labels.get(name, ())))} | {texts[name]} |" for name in sorted(texts)]
+    return "\n".join(["| metric | kind | labels | what |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def typescript(boards) -> str:
@@ -176,6 +190,13 @@ class UnderLoad(unittest.TestCase):
         self.assertEqual(set(kinds) - named, set(), "in the code and on no dashboard and in no rule")
         for name, kind in kinds.items():
             self.assertEqual(name.endswith("_total"), kind == "counter", name)
+
+    def test_the_reference_is_what_the_programs_say(self):
+        shown = "".join(scrape(address) for addresses in self.targets.values() for address in addresses)
+        text = "# Metrics\n\nWhat coordinators and workers show at `/metrics`; `ATELIER_BLESS=1 deploy/test dashboards` writes this file.\n\n" + reference(shown)
+        if os.environ.get("ATELIER_BLESS") == "1":
+            REFERENCE.write_text(text)
+        self.assertEqual(REFERENCE.read_text(), text, "run: ATELIER_BLESS=1 deploy/test dashboards")
 
     def test_capacity_is_computed_from_the_same_numbers(self):
         done = subprocess.run(
