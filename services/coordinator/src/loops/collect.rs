@@ -21,11 +21,11 @@ const BATCH: usize = 512;
 
 struct Waiting {
     report: Report,
-    from: From,
+    from: Origin,
 }
 
 /// Where a report comes from, and where its answer goes.
-struct From {
+struct Origin {
     /// The attempt's span.
     trace: TraceContext,
     subject: async_nats::Subject,
@@ -86,7 +86,7 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
     };
     match decode::<Report>(&message.payload) {
         Ok(envelope) => Some(Waiting {
-            from: From {
+            from: Origin {
                 trace: TraceContext::read(envelope.trace.as_deref(), envelope.body.request),
                 subject: message.subject,
                 reply,
