@@ -1,6 +1,6 @@
 """Draws each dashboard as a PNG from live data, for people who would rather look: a farm with the engine's test double under a minute of load.
 
-    python3 -m venv .atelier/preview && .atelier/preview/bin/pip install matplotlib==3.11.2
+    python3 -m venv .atelier/preview && .atelier/preview/bin/pip install matplotlib==3.11.2 pyoxipng==9.1.1
     .atelier/preview/bin/python -B deploy/grafana/preview.py
 
 The pictures show queries and data, not Grafana: matplotlib draws them, in the panels' order and places. Build the farm's programs first.
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import matplotlib
+import oxipng
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
@@ -59,7 +60,7 @@ def palette() -> Image.Image:
         return [int(colour[at:at + 2], 16) for at in (1, 3, 5)]
     def shades(colour: str, *parts: float) -> list:
         return [round(part * own + (1 - part) * below) for part in parts for own, below in zip(rgb(colour), rgb(PANEL))]
-    values = rgb(GROUND) + rgb(PANEL) + rgb(GRID) + shades(INK, 1, 0.66, 0.33) + shades(FAINT, 1, 0.5)
+    values = rgb(GROUND) + rgb(PANEL) + rgb(GRID) + shades(INK, 1, 0.5) + shades(FAINT, 1)
     values += [value for colour in COLOURS for value in shades(colour, 1, 0.35)]
     made = Image.new("P", (1, 1))
     made.putpalette(values + values[:3] * (256 - len(values) // 3))
@@ -111,7 +112,8 @@ def draw(prometheus, board: dict, start: float, end: float, out: Path) -> None:
     figure.savefig(out, facecolor=GROUND)
     plt.close(figure)
     with Image.open(out) as drawn:
-        drawn.convert("RGB").quantize(palette=palette(), dither=Image.Dither.NONE).save(out, optimize=True)
+        drawn.convert("RGB").quantize(palette=palette(), dither=Image.Dither.NONE).save(out)
+    oxipng.optimize(out, level=6, strip=oxipng.StripChunks.all(), deflate=oxipng.Deflaters.zopfli(15))
 
 
 def main() -> None:
