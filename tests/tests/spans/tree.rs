@@ -205,7 +205,7 @@ async fn a_job_that_failed_and_came_again_shows_both_attempts() -> Result<()> {
                 .clone(),
         )
     };
-    assert_eq!(job(&&attempts[0]), job(&&attempts[1]));
+    assert_eq!(job(&attempts[0]), job(&attempts[1]));
     let orphans = spans
         .values()
         .filter(|span| !spans.contains_key(span.parent.as_str()));
