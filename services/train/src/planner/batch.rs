@@ -6,7 +6,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
-use super::prompts::{Nouns, Sample, sample};
+use super::prompts::{Nouns, Sample, Shares, sample};
 
 /// Texts of a step.
 pub const BATCH: usize = 8;
@@ -46,7 +46,7 @@ impl Batches<'_> {
         let group = step / SORTED;
         let mut rng = group_rng(self.seed, group);
         let mut texts = (0..SORTED as usize * BATCH)
-            .map(|_| self.text(&sample(&self.nouns, &mut rng)))
+            .map(|_| self.text(&sample(&self.nouns, Shares::NOW, &mut rng)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         texts.sort_by_key(|text| text.tokens.len());
         let mut order: Vec<usize> = (0..SORTED as usize).collect();

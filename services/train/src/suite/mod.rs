@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn no_pair_and_no_prompt_was_taught() {
-        let taught = taught(0, words::TAUGHT_STEPS);
+        let taught = taught();
         assert!(taught.prompts.len() > 2_000 && taught.pairs.len() > 5_000);
         for case in cases(SEED) {
             assert!(

@@ -5,6 +5,7 @@ use atelier_proto::plan::Predicate;
 use rand::{Rng, RngExt};
 
 use super::{
+    Shares,
     nouns::Nouns,
     positions::{DEEDS, PLACES, RELATIONS},
     things::{Detail, Thing, pick, thing},
@@ -22,12 +23,16 @@ pub struct Body {
     pub is_fronted: bool,
 }
 
+/// Of a hundred prompts, how many are lists of tags.
+const TAGS: u32 = 7;
+
 /// A random body of `number` things.
-pub fn body(nouns: &Nouns, number: usize, rng: &mut impl Rng) -> Body {
+pub fn body(nouns: &Nouns, number: usize, shares: Shares, rng: &mut impl Rng) -> Body {
+    let placed_to = TAGS + shares.placed;
     match rng.random_range(0..100) {
-        0..=6 => tags(nouns, number, rng),
-        7..=28 => placed(nouns, number, rng),
-        29..=58 if number >= 2 => related(nouns, number, rng),
+        at if at < TAGS => tags(nouns, number, rng),
+        at if at < placed_to => placed(nouns, number, rng),
+        at if at < placed_to + shares.related && number >= 2 => related(nouns, number, rng),
         _ => listed(nouns, number, rng),
     }
 }

@@ -26,6 +26,28 @@ pub struct Sample {
     pub draft: Draft,
 }
 
+/// Of a hundred prompts, how many say of each thing where it is, and how many how things stand to each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Shares {
+    /// Prompts with places.
+    pub placed: u32,
+    /// Prompts with relations, where there is more than one thing.
+    pub related: u32,
+}
+
+impl Shares {
+    /// Of the first run.
+    pub const FIRST: Self = Self {
+        placed: 16,
+        related: 30,
+    };
+    /// Of runs since.
+    pub const NOW: Self = Self {
+        placed: 22,
+        related: 30,
+    };
+}
+
 /// Nothing that a draft says, before the things.
 const LEADS: &[&str] = &[
     "a photo of",
@@ -100,7 +122,7 @@ const STYLES: &[&str] = &[
 ];
 
 /// A random sample.
-pub fn sample(nouns: &Nouns, rng: &mut impl Rng) -> Sample {
+pub fn sample(nouns: &Nouns, shares: Shares, rng: &mut impl Rng) -> Sample {
     let number = match rng.random_range(0..100) {
         0..=25 => 1,
         26..=57 => 2,
@@ -109,7 +131,7 @@ pub fn sample(nouns: &Nouns, rng: &mut impl Rng) -> Sample {
         91..=96 => 5,
         _ => 6,
     };
-    let body = body(nouns, number, rng);
+    let body = body(nouns, number, shares, rng);
     let mut text = body.phrase.clone();
     if !body.is_fronted && rng.random_bool(0.33) {
         text = format!("{} {text}", pick(LEADS, rng));
@@ -244,7 +266,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut refused = Vec::new();
         for index in 0..20_000 {
-            let sample = sample(&nouns, &mut rng);
+            let sample = sample(&nouns, Shares::NOW, &mut rng);
             let text = serde_json::to_string(&sample.draft).unwrap();
             let words = PromptWords::read(&sample.prompt);
             for binding in [Binding::Prompt, Binding::Free] {
@@ -277,7 +299,9 @@ mod tests {
         let nouns = Nouns::new();
         let prompts = |seed| -> Vec<String> {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            (0..20).map(|_| sample(&nouns, &mut rng).prompt).collect()
+            (0..20)
+                .map(|_| sample(&nouns, Shares::NOW, &mut rng).prompt)
+                .collect()
         };
         assert_eq!(prompts(3), prompts(3));
         assert_ne!(prompts(3), prompts(4));
