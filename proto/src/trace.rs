@@ -68,7 +68,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Whether the user brought the plan: nobody planned, and it is more than the prompt itself.
+    /// Whether the plan came with the request, a user's own or that of an edit: nobody planned, and it is more than the prompt itself.
     pub fn plan_was_given(&self) -> bool {
         let planned = self.jobs.iter().any(|job| job.kind == JobKind::Plan);
         let plan = self.plan.as_ref();

@@ -87,10 +87,7 @@ pub fn processed(
                 .with("atelier.batch", i64::from(report.batch)),
             Leg::Report => {
                 let unanswered = answer.is_none().then_some("nobody answered");
-                span.with("messaging.system", "nats")
-                    .with("messaging.operation.name", "request")
-                    .with("messaging.operation.type", "send")
-                    .with("messaging.destination.name", reports.clone())
+                span.on_nats("request", "send", reports.clone())
                     .failed(unanswered)
             }
             _ => span,
@@ -114,10 +111,7 @@ pub fn processed(
         between(times.taken, now),
     )
     .after(job.trace.of_leg(Leg::Publish))
-    .with("messaging.system", "nats")
-    .with("messaging.operation.name", "process")
-    .with("messaging.operation.type", "process")
-    .with("messaging.destination.name", subject.to_owned())
+    .on_nats("process", "process", subject.to_owned())
     .with(
         "messaging.consumer.group.name",
         shared.bus.names().consumer(kind, &shared.about.model),

@@ -166,6 +166,25 @@ done
     let before = known(&home)?;
     home.ok(&[&call[..], &["--out", "b"]].concat())?;
     assert_eq!(known(&home)?, before + 2);
+    // A picture that is no picture is no property of its prompt: leaving it out would favour its arm.
+    let judge = r#"while read -r line; do
+  id=$(printf '%s' "$line" | sed 's/^{"id":"\([^"]*\)".*/\1/')
+  case "$id" in fast/*) more=true ;; *) more='false,"error":"no PNG"' ;; esac
+  printf '{"id":"%s","correct":%s}\n' "$id" "$more"
+done
+"#;
+    fs::write(home.path("judge.sh"), judge)?;
+    let judge = format!("sh {}", home.path("judge.sh").display());
+    let call = [
+        "eval",
+        "suite.jsonl",
+        "--arms",
+        "off,fast",
+        "--judge",
+        &judge,
+    ];
+    let (_, said) = home.expect(1, &call)?;
+    says(&said, &["can tell one picture and not another: no PNG"])?;
     Ok(())
 }
 

@@ -179,7 +179,7 @@ async fn a_caller_that_goes_away_during_the_commit_cancels_too() -> Result<()> {
         .await?;
     let wish = json!({"prompt": "a cat", "n": 3});
     assert!(wait_for(&hasty, wish, None).await?.is_err());
-    // Until the coordinator has seen that, too.
+    // Room for the coordinator to see that before the commit: where it sees it later, a call that is held cancels as well, and less is shown.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(requests(api).await?, []);
     commit.rollback().await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use atelier_proto::{
     RequestId,
-    http::{RequestList, RequestState, SubmitRequest},
+    http::{RequestList, RequestState, RequestSummary, SubmitRequest},
     job::{JobKind, Think},
 };
 use atelier_tests::{Api, Sandbox, in_time, prompt};
@@ -16,6 +16,7 @@ use reqwest::{
     multipart::Form,
     redirect::Policy,
 };
+use sqlx::Connection;
 
 use crate::hand::Hand;
 
@@ -395,7 +396,34 @@ async fn the_pictures_of_a_form_are_accepted_together_or_not_at_all() -> Result<
             Ok(listed.requests.is_empty())
         },
     )
+    .await?;
+
+    // Nor when the caller goes away during the commit.
+    let before = all(&coordinator.api).await?.len();
+    let mut database = sandbox.database().await?;
+    let mut commit = database.begin().await?;
+    sqlx::query("LOCK TABLE requests IN SHARE MODE")
+        .execute(&mut *commit)
+        .await?;
+    let form = Form::new().text("prompt", "a dog").text("pictures", "4");
+    let call = browser.call(Method::POST, "/requests").multipart(form);
+    assert!(call.timeout(Duration::from_secs(2)).send().await.is_err());
+    // Room for the coordinator to see that before the commit; where it sees it later, less is shown.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(all(&coordinator.api).await?.len(), before);
+    commit.rollback().await?;
+    in_time("they end again", Duration::from_secs(10), async || {
+        let requests = all(&coordinator.api).await?;
+        let ended = |request: &RequestSummary| request.state == RequestState::Canceled;
+        Ok(requests.len() > before && requests.iter().all(ended))
+    })
     .await
+}
+
+/// Every request.
+async fn all(api: &Api) -> Result<Vec<RequestSummary>> {
+    let listed: RequestList = api.get("/v1/requests").await?.json().await?;
+    Ok(listed.requests)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,7 +440,7 @@ async fn the_page_says_what_was_thought() -> Result<()> {
         ..prompt("a cat")
     };
     for (asked, said) in [
-        (given, "off: a plan was given"),
+        (given, "off: the plan came with the request"),
         (thinks(Think::Off), "off: the prompt is drawn as it is"),
         (thinks(Think::Full), "think, plan, draw, check"),
     ] {

@@ -11,7 +11,7 @@ use atelier_proto::{
     http::{
         MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference,
     },
-    job::{Priority, Size, Think},
+    job::{MAX_THINK_TOKENS, Priority, Size, Think},
     plan::Plan,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -41,7 +41,7 @@ pub struct RequestArgs {
     #[arg(long, value_enum, conflicts_with = "plan")]
     think: Option<Thinking>,
     /// Most tokens of the free thought of --think full, 1 to 4096; without it, as many as the planner likes
-    #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "N", conflicts_with = "plan", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_THINK_TOKENS)))]
     think_tokens: Option<u32>,
     /// Carry out this plan, as `atelier plan` writes them, instead of making one; - reads it from stdin
     #[arg(long, value_name = "FILE")]

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use atelier_proto::{
     http::{RequestState, RequestView, SubmitRequest},
+    job::MAX_THINK_TOKENS,
     plan::Plan,
     trace::Trace,
 };
@@ -41,7 +42,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "fast")]
     think: Thinking,
     /// Most tokens of the free thought of --think full, 1 to 4096; without it, as many as the planner likes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_THINK_TOKENS)))]
     think_tokens: Option<u32>,
     /// How urgent it is
     #[arg(long, value_enum, default_value = "interactive")]

@@ -7,8 +7,8 @@
 
 use atelier_proto::review::{Action, Decision, Findings, Fix, FixKind, Score};
 
-/// Most boxes of one round of repairs: each one reads the picture that the one before it made, and what is chained drifts.
-pub const MOST_BOXES: usize = 4;
+/// Most fixes of one round of repairs: each one reads the picture that the one before it made, and what is chained drifts.
+pub const MOST_FIXES: usize = 4;
 
 /// Everything that a decision rests on.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,7 @@ fn chosen(fixes: &[Fix]) -> Vec<&Fix> {
     let together = |a: &Fix, b: &Fix| a.element == b.element && a.checks == b.checks;
     let mut chosen: Vec<&Fix> = Vec::new();
     for group in fixes.chunk_by(together) {
-        if chosen.len() + group.len() <= MOST_BOXES {
+        if chosen.len() + group.len() <= MOST_FIXES {
             chosen.extend(group);
         }
     }

@@ -18,7 +18,7 @@ mod request;
 mod ripple;
 mod seed;
 
-pub use decide::{MOST_BOXES, Standing, decide};
+pub use decide::{MOST_FIXES, Standing, decide};
 pub use delta::{ChangedJob, Delta};
 pub use effect::Effect;
 pub use event::{Event, NotApplied, Outcome};

@@ -27,7 +27,7 @@ pub use pass::Pass;
 pub use posted::PostedJobs;
 pub use secrets::{Secrets, Use, mac};
 pub use trust::{Evidence, Trust};
-pub use turns::Turns;
+pub use turns::{Turn, Turns};
 pub use webhooks::Webhooks;
 pub use workers::Workers;
 

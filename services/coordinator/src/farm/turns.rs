@@ -4,13 +4,19 @@
 use std::sync::Arc;
 
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::{self, JoinError},
 };
 
 /// As much work at once as there are turns. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<Semaphore>);
+
+/// One of them.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Turns {
     /// So many at once.
@@ -29,11 +35,32 @@ impl Turns {
         T: Send + 'static,
         H: Send + 'static,
     {
-        // Nobody closes it.
-        let turn = self.0.clone().acquire_owned().await.ok();
+        self.turn().await.run(held, work).await
+    }
+
+    /// Waits for a turn, so that what the work takes is fetched in it and not held while others have theirs.
+    pub async fn turn(&self) -> Turn {
+        Turn {
+            // Nobody closes it.
+            _permit: self.0.clone().acquire_owned().await.ok(),
+        }
+    }
+}
+
+impl Turn {
+    /// As [`Turns::run`], in this turn.
+    pub async fn run<T, H>(
+        self,
+        held: H,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(T, H), JoinError>
+    where
+        T: Send + 'static,
+        H: Send + 'static,
+    {
         let run = move || {
             let made = work();
-            drop(turn);
+            drop(self);
             (made, held)
         };
         task::spawn_blocking(run).await

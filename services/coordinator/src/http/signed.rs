@@ -129,8 +129,10 @@ async fn converted(
         let unknown = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
         return Ok((shared, described, unknown).into_response());
     }
+    // Fetched in the turn: those that wait for theirs hold nothing.
+    let turn = api.converting.turn().await;
     let png = api.farm.artifacts.get(picture, MAX_ARTIFACT_BYTES).await?;
-    let bytes = openai::converted(api, png, format).await;
+    let bytes = openai::converted_in(turn, png, format).await;
     let bytes = bytes.map_err(|_| ApiError::damaged())?;
     Ok((shared, described, bytes).into_response())
 }

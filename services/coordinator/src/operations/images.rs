@@ -8,13 +8,18 @@ use atelier_proto::{
     job::{NamedReference, Think},
 };
 use futures::future::join_all;
+use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::{
     cancel::cancel_because,
     direct_plan,
     submit::{self, DEFAULT_ROUNDS, SubmitError, Submitted},
 };
-use crate::{farm::Farm, store::Submission};
+use crate::{
+    farm::{Arrival, Farm},
+    store::Submission,
+};
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -90,7 +95,23 @@ pub async fn submit_all_with_pictures(
         data: String::new(),
     };
     wanted.request.references = wanted.pictures.iter().map(named).collect();
-    submit_all(farm, tenant, wanted).await
+    let own = farm.clone();
+    to_the_end(farm, async move { submit_all(&own, tenant, wanted).await }).await?
+}
+
+/// Does work to its end, whoever still waits for it, and the end of the process waits for it, too: a caller that goes away in the middle of a
+/// commit leaves nothing half done. What comes of it when nobody waits any more is dropped at its end.
+pub async fn to_the_end<T: Send + 'static>(
+    farm: &Farm,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, SubmitError> {
+    let (answer, answered) = oneshot::channel();
+    let work = Arrival::carry(work).in_current_span();
+    farm.life.track(async move {
+        let _ = answer.send(work.await);
+    });
+    // It panicked.
+    answered.await.map_err(|_| SubmitError::NotConfirmed)
 }
 
 /// Whether it is of an earlier turn.

@@ -71,10 +71,7 @@ pub fn published(
         (moments.time(started), moments.time(Instant::now())),
     )
     .within(claimed.trace.of_job(job))
-    .with("messaging.system", "nats")
-    .with("messaging.operation.name", "publish")
-    .with("messaging.operation.type", "send")
-    .with("messaging.destination.name", message.subject)
+    .on_nats("publish", "send", message.subject)
     .with("messaging.message.id", message.id)
     .with("messaging.message.body.size", number(message.bytes as u64))
     .with("atelier.attempt", i64::from(attempt))
@@ -101,10 +98,7 @@ pub fn collected(
         (moments.time(arrived), moments.time(Instant::now())),
     )
     .after(attempt.of_leg(Leg::Report))
-    .with("messaging.system", "nats")
-    .with("messaging.operation.name", "process")
-    .with("messaging.operation.type", "process")
-    .with("messaging.destination.name", subject.to_owned())
+    .on_nats("process", "process", subject.to_owned())
     .with(
         "messaging.consumer.group.name",
         farm.bus.names().coordinators(),

@@ -9,7 +9,7 @@ use atelier_proto::{
 
 use super::{
     evidence::{Witness, root},
-    words::{NUMBERS, read},
+    words::{NUMBERS, Word, read},
 };
 
 /// Words that carry no thing, colour or place, beside those of [`NUMBERS`].
@@ -46,18 +46,8 @@ const EMPTY: &[&str] = &[
     "painting",
     "render",
     "scene",
-    "portrait",
-    "sketch",
-    "watercolor",
-    "watercolour",
-    "photograph",
-    "snapshot",
-    "closeup",
     "close",
-    "view",
     "style",
-    "cartoon",
-    "poster",
     "draw",
     "show",
     "shows",
@@ -130,6 +120,20 @@ const EMPTY: &[&str] = &[
     "half",
 ];
 
+/// Words for pictures, which say nothing before `of`: `a portrait of a cat`, but `a portrait above a sofa`.
+const PICTURES: &[&str] = &[
+    "portrait",
+    "sketch",
+    "watercolor",
+    "watercolour",
+    "photograph",
+    "snapshot",
+    "closeup",
+    "view",
+    "cartoon",
+    "poster",
+];
+
 /// Words before a thing that is named for the first time.
 const BEFORE_THINGS: &[&str] = &[
     "a", "an", "the", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -161,11 +165,13 @@ pub fn uncited(
     knows: &dyn Fn(&str) -> bool,
 ) -> Uncited {
     let covered = covered(witness, plan, cited);
-    let open: Vec<bool> = witness
-        .words
+    let says: Vec<bool> = (0..witness.words.len())
+        .map(|at| says_something(&witness.words, at))
+        .collect();
+    let open: Vec<bool> = says
         .iter()
         .zip(&covered)
-        .map(|(word, covered)| !covered && is_content(&word.text))
+        .map(|(says, covered)| *says && !covered)
         .collect();
     let mut seen = HashSet::new();
     let words = witness.words.iter().zip(&open);
@@ -173,8 +179,8 @@ pub fn uncited(
         .filter(|(word, open)| **open && seen.insert(word.text.clone()))
         .map(|(word, _)| word.text.clone())
         .collect();
-    let content = witness.words.iter().map(|word| word.text.as_str());
-    let content: HashSet<&str> = content.filter(|word| is_content(word)).collect();
+    let content = witness.words.iter().zip(&says).filter(|(_, says)| **says);
+    let content: HashSet<&str> = content.map(|(word, _)| word.text.as_str()).collect();
     let number = |words: usize| u32::try_from(words).unwrap_or(u32::MAX);
     let coverage = Coverage {
         words: number(content.len()),
@@ -190,12 +196,20 @@ pub fn uncited(
 
 /// Whether a noun of a draft only introduces other things of its prompt: `a portrait of a cat`, `a trio of dogs`.
 pub fn introduces(witness: &Witness<'_>, noun: &str) -> bool {
-    let says_nothing = read(noun).iter().all(|word| !is_content(&word.text));
-    says_nothing
+    let only_introduces =
+        |word: &Word| !is_content(&word.text) || PICTURES.contains(&word.text.as_str());
+    read(noun).iter().all(only_introduces)
         && witness.find(noun, &[]).is_some_and(|words| {
             let next = witness.words.get(words.end);
             next.is_some_and(|word| word.text == "of")
         })
+}
+
+/// Whether a word of a prompt is about what is in the picture.
+fn says_something(words: &[Word], at: usize) -> bool {
+    let word = words[at].text.as_str();
+    let before_of = || words.get(at + 1).is_some_and(|next| next.text == "of");
+    is_content(word) && !(PICTURES.contains(&word) && before_of())
 }
 
 fn is_content(word: &str) -> bool {

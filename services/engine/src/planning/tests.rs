@@ -246,6 +246,13 @@ fn words_that_nothing_cites_are_noted() {
         uncited: 2,
     };
     assert_eq!(made.uncited.coverage, coverage);
+    for (prompt, missed) in [
+        ("a cat and a poster on the wall", "poster"),
+        ("a cat and a portrait above a sofa", "portrait"),
+    ] {
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 3);
+        assert!(made.uncited.things.contains(&missed.to_owned()), "{prompt}");
+    }
 }
 
 proptest! {

@@ -22,15 +22,21 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a prompt; none where nothing may be kept, or where more than the prompt decides.
-    pub fn of(input: &PlanInput) -> Option<Self> {
+    /// The key of a prompt for a planner that `thinks`, which alone reads of pictures and bounds its thought; none where nothing may be kept, or
+    /// where more than the prompt decides.
+    pub fn of(input: &PlanInput, thinks: bool) -> Option<Self> {
         let tenant = input.keep_for.filter(|_| input.findings.is_empty())?;
         Some(Self {
             tenant,
             prompt: input.prompt.clone(),
             think: input.think,
-            tokens: input.think_tokens,
-            pictures: input.reference_names.clone(),
+            tokens: input
+                .think_tokens
+                .filter(|_| thinks && input.think == Think::Full),
+            pictures: match thinks {
+                true => input.reference_names.clone(),
+                false => Vec::new(),
+            },
         })
     }
 }
@@ -89,13 +95,13 @@ mod tests {
     #[test]
     fn a_draft_is_found_by_its_tenant_and_prompt_whatever_the_seed() {
         let mut drafts = Drafts::default();
-        drafts.keep(Key::of(&input(1, "a cat")), &draft("cat"));
+        drafts.keep(Key::of(&input(1, "a cat"), true), &draft("cat"));
         let other_seed = PlanInput {
             seed: 9,
             ..input(1, "a cat")
         };
         let found = |input: &PlanInput| {
-            let found = drafts.get(Key::of(input).as_ref());
+            let found = drafts.get(Key::of(input, true).as_ref());
             found.map(|draft| draft.text)
         };
         assert_eq!(found(&other_seed).as_deref(), Some("cat"));
@@ -116,6 +122,25 @@ mod tests {
             ..input(1, "a cat")
         };
         assert_eq!(found(&shown), None);
+        // One that does not think reads neither names of pictures nor a bound.
+        let with = |think, think_tokens| PlanInput {
+            think,
+            think_tokens,
+            ..shown.clone()
+        };
+        for think in [Think::Fast, Think::Full] {
+            let bare = PlanInput {
+                think,
+                ..input(1, "a cat")
+            };
+            assert_eq!(
+                Key::of(&with(think, Some(64)), false),
+                Key::of(&bare, false)
+            );
+        }
+        let key = |think, tokens| Key::of(&with(think, tokens), true);
+        assert_eq!(key(Think::Fast, Some(64)), key(Think::Fast, None));
+        assert_ne!(key(Think::Full, Some(64)), key(Think::Full, None));
         let anew = PlanInput {
             keep_for: None,
             ..input(1, "a cat")
@@ -127,10 +152,10 @@ mod tests {
     fn the_oldest_go() {
         let mut drafts = Drafts::default();
         for number in 0..=MOST {
-            drafts.keep(Key::of(&input(1, &number.to_string())), &draft(""));
+            drafts.keep(Key::of(&input(1, &number.to_string()), true), &draft(""));
         }
         assert_eq!(drafts.kept.len(), MOST);
-        let key = |prompt: &str| Key::of(&input(1, prompt));
+        let key = |prompt: &str| Key::of(&input(1, prompt), true);
         assert!(drafts.get(key("0").as_ref()).is_none());
         assert!(drafts.get(key("1").as_ref()).is_some());
     }

@@ -140,7 +140,7 @@ impl Engine for TorchEngine {
             props: &self.props,
             stand_ins: self.stand_ins.as_ref(),
         };
-        let key = Key::of(input);
+        let key = Key::of(input, planner.thinks());
         let kept = self.drafts.get(key.as_ref());
         let looked = key.as_ref().map(|_| kept.is_some());
         let drafted = match kept {
@@ -175,7 +175,10 @@ impl Engine for TorchEngine {
             let lacks = |_| Err(EngineError::Impossible(lacking.clone()));
             return inputs.iter().map(lacks).collect();
         };
-        let keys: Vec<Option<Key>> = inputs.iter().map(|input| Key::of(input)).collect();
+        let keys: Vec<Option<Key>> = inputs
+            .iter()
+            .map(|input| Key::of(input, planner.thinks()))
+            .collect();
         let kept: Vec<_> = keys
             .iter()
             .map(|key| self.drafts.get(key.as_ref()))

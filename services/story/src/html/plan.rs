@@ -29,10 +29,7 @@ pub fn tell(out: &mut String, trace: &Trace) {
         let _ = writeln!(out, "</details>");
     }
     if trace.plan_was_given() {
-        let _ = writeln!(
-            out,
-            "<p>Given with the request, so that nothing was thought.</p>"
-        );
+        let _ = writeln!(out, "<p>It came with the request: nothing was planned.</p>");
     }
     one(out, trace.plan.as_ref(), trace.thought.as_ref());
     if let Some(artifact) = &trace.plan_artifact {

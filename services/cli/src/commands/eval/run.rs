@@ -1,7 +1,7 @@
 //! One run over a suite: which arm draws when, which of several drawings is delivered, and what the judge says of all.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -36,8 +36,38 @@ pub struct Run {
     pub args: Args,
 }
 
-/// Cases by their index that the judge cannot tell, and why.
-type Untold = BTreeMap<usize, String>;
+/// Cases by their index: those of which the judge told a picture, and those that it cannot tell, with the reason.
+#[derive(Default)]
+struct Answers {
+    told: BTreeSet<usize>,
+    untold: BTreeMap<usize, String>,
+}
+
+impl Answers {
+    fn take(&mut self, index: usize, grade: Result<Grade, String>) -> Option<Grade> {
+        match grade {
+            Ok(grade) => {
+                self.told.insert(index);
+                Some(grade)
+            }
+            Err(why) => {
+                self.untold.entry(index).or_insert(why);
+                None
+            }
+        }
+    }
+
+    /// The cases to leave out. Of a prompt that it does not understand a judge can tell no picture; where it tells one and not another, leaving
+    /// the prompt out would favour an arm.
+    fn untold(self, cases: &[Case]) -> Result<BTreeMap<usize, String>> {
+        let mut untold = self.untold.iter();
+        if let Some((index, why)) = untold.find(|(index, _)| self.told.contains(index)) {
+            let id = &cases[*index].id;
+            bail!("{id}: the judge can tell one picture and not another: {why}");
+        }
+        Ok(self.untold)
+    }
+}
 
 /// What an arm drew of every case.
 struct Made {
@@ -68,12 +98,13 @@ impl Run {
             made.push(drawn);
         }
         made.sort_by_key(|made| made.arm);
-        let mut untold = Untold::new();
+        let mut answers = Answers::default();
         let mut columns = Vec::new();
         for made in &made {
-            columns.push(self.graded(made, &mut judge, &mut untold).await?);
+            columns.push(self.graded(made, &mut judge, &mut answers).await?);
         }
         self.sheet(&made)?;
+        let untold = answers.untold(&self.cases)?;
         if let Some(why) = untold
             .values()
             .next()
@@ -226,19 +257,19 @@ impl Run {
     }
 
     /// Grades what an arm delivered, and what it drew first where it checks.
-    async fn graded(&self, made: &Made, judge: &mut Grader, untold: &mut Untold) -> Result<Column> {
+    async fn graded(
+        &self,
+        made: &Made,
+        judge: &mut Grader,
+        answers: &mut Answers,
+    ) -> Result<Column> {
         let bar = self.board.total(self.cases.len() as u64);
         bar.set_message(format!("judging {}", made.arm.as_str()));
         let (mut delivered, mut first) = (Vec::new(), Vec::new());
         for (index, (case, drawn)) in self.cases.iter().zip(&made.drawn).enumerate() {
             let name = &made.names[index][made.chosen[index]];
             let none = Grade::none(case.truth.checks());
-            let mut told = |grade: Result<Grade, String>| {
-                grade.unwrap_or_else(|why| {
-                    untold.insert(index, why);
-                    none
-                })
-            };
+            let mut told = |grade| answers.take(index, grade).unwrap_or(none);
             let last = match drawn.has_picture {
                 true => told(grade(case, name, &self.studio.picture(name), judge).await?),
                 false => none,

@@ -15,7 +15,7 @@ use super::{
     IGNORED_FIELDS, REQUEST_ID, REQUEST_IDS, Refusal, fields::Ignored, waiting::Drawn, wish::Reply,
 };
 use crate::{
-    farm::Farm,
+    farm::{Farm, Turn},
     http::{Api, signed},
     operations::submit::Submitted,
 };
@@ -74,11 +74,16 @@ pub async fn converted(api: &Api, png: Bytes, format: Format) -> Result<Bytes, R
     if format == Format::Png {
         return Ok(png);
     }
+    converted_in(api.converting.turn().await, png, format).await
+}
+
+/// The same in a turn that the caller has.
+pub async fn converted_in(turn: Turn, png: Bytes, format: Format) -> Result<Bytes, Refusal> {
     let convert = move || {
         let picture = read(&png, &BOUNDS).map_err(|error| error.to_string())?;
         write(&picture, format, &[]).map_err(|error| error.to_string())
     };
-    match api.converting.run((), convert).await {
+    match turn.run((), convert).await {
         Ok((Ok(file), ())) => Ok(file.into()),
         Ok((Err(error), ())) => Err(Refusal::failed(&format!("its picture {error}"))),
         Err(error) => Err(Refusal::failed(&error.to_string())),

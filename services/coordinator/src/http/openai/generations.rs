@@ -15,7 +15,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::future::try_join_all;
-use tracing::Instrument;
 
 use super::{
     MAX_JSON_BYTES, Refusal,
@@ -26,7 +25,6 @@ use super::{
     wish::Wish,
 };
 use crate::{
-    farm::Arrival,
     http::{
         Api,
         caller::Caller,
@@ -35,7 +33,7 @@ use crate::{
         session, trace_context,
     },
     operations::{
-        images::{Wanted, submit_all},
+        images::{Wanted, submit_all, to_the_end},
         submit::{self, Submitted},
     },
 };
@@ -129,7 +127,7 @@ pub async fn answer(
     Ok((headers, Json(body)).into_response())
 }
 
-/// Submits in a task of its own: a call that goes away in the middle of the commit goes away after it, too, and what it wanted is canceled.
+/// Submits to the end: a call that goes away in the middle of the commit goes away after it, too, and what it wanted is canceled.
 async fn submit_held(
     api: &Api,
     tenant: TenantId,
@@ -142,10 +140,7 @@ async fn submit_held(
         let held = Held::new(&farm, tenant, &submitted, has_key);
         Ok((submitted, held))
     };
-    // What comes of it when nobody waits any more is dropped at its end.
-    let task = tokio::spawn(Arrival::carry(submit).in_current_span());
-    task.await
-        .map_err(|error| Refusal::failed(&error.to_string()))?
+    to_the_end(&api.farm, submit).await?
 }
 
 impl Call {

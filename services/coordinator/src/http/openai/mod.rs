@@ -16,7 +16,7 @@ mod wish;
 
 use axum::http::HeaderName;
 
-pub use answer::converted;
+pub use answer::converted_in;
 pub use error::Refusal;
 pub use form::MAX_FORM_BYTES;
 

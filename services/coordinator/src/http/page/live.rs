@@ -84,7 +84,7 @@ fn review_of(trace: &Trace) -> Option<&Review> {
 /// What came before the drawing, and comes after.
 fn thinking(trace: &Trace) -> &'static str {
     match trace.submitted.think {
-        Think::Off if trace.plan_was_given() => "off: a plan was given",
+        Think::Off if trace.plan_was_given() => "off: the plan came with the request",
         Think::Off => "off: the prompt is drawn as it is",
         Think::Fast => "plan, draw, check",
         Think::Full => "think, plan, draw, check",

@@ -84,10 +84,19 @@ async fn gather(
 ) -> Option<Vec<SpanData>> {
     let mut batch = Vec::new();
     let fill = async {
-        queue.recv_many(&mut batch, BATCH).await;
-        if batch.len() < BATCH {
-            tokio::time::sleep(LINGER).await;
+        if queue.recv_many(&mut batch, BATCH).await == 0 {
+            return;
         }
+        let more = async {
+            while batch.len() < BATCH {
+                let room = BATCH - batch.len();
+                if queue.recv_many(&mut batch, room).await == 0 {
+                    return;
+                }
+            }
+        };
+        // What came until then is in the batch either way.
+        let _ = tokio::time::timeout(LINGER, more).await;
     };
     tokio::select! {
         () = fill => {}

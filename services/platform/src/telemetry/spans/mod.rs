@@ -254,6 +254,16 @@ impl Span {
         }
     }
 
+    /// With what OpenTelemetry's conventions for messaging ask of a message on NATS: `operation` as it is called, `kind` as they call it (`send`,
+    /// `process`).
+    #[must_use]
+    pub fn on_nats(self, operation: &'static str, kind: &'static str, subject: String) -> Self {
+        self.with("messaging.system", "nats")
+            .with("messaging.operation.name", operation)
+            .with("messaging.operation.type", kind)
+            .with("messaging.destination.name", subject)
+    }
+
     /// It failed when there is a reason.
     #[must_use]
     pub fn failed(self, why: Option<&str>) -> Self {
