@@ -16,9 +16,9 @@ impl Scene {
         let mut picture = backdrop::paint(self.background, self.time, side, rng);
         let light = backdrop::light_on_things(self.time);
         for thing in &self.things {
-            let (x, y, tokens) = thing.cell;
-            let pixels = |tokens: u8| u32::from(tokens) * side / u32::from(GRID);
-            let (left, top, square) = (pixels(x), pixels(y), pixels(tokens));
+            let (x, y, cells) = thing.cell;
+            let pixels = |cells: u8| u32::from(cells) * side / u32::from(GRID);
+            let (left, top, square) = (pixels(x), pixels(y), pixels(cells));
             library.props()[thing.prop].with_fitted(square, |sprite| {
                 let corner = (
                     left + (square - sprite.width()) / 2,

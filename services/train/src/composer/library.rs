@@ -47,11 +47,11 @@ pub struct Prop {
     pub image: RgbaImage,
     /// File of the sprite.
     pub file: PathBuf,
-    fitted: [OnceLock<RgbaImage>; 8],
+    fitted: [OnceLock<RgbaImage>; 15],
 }
 
 impl Prop {
-    /// The picture with its longest side `side`, colours multiplied by alpha. Cached for whole tokens up to 7 (16 to 112 pixels).
+    /// The picture with its longest side `side`, colours multiplied by alpha. Cached for whole tokens up to 14 (16 to 224 pixels).
     pub fn with_fitted<T>(&self, side: u32, then: impl FnOnce(&RgbaImage) -> T) -> T {
         let slot = (side / TOKEN) as usize;
         if side.is_multiple_of(TOKEN) && slot > 0 && slot < self.fitted.len() {

@@ -1,4 +1,5 @@
-//! A scene: what is behind, when it is, which things stand where. Boxes lie on the token grid, so that a thing's patches have no sub-token phase.
+//! A scene: what is behind, when it is, which things stand where. Boxes lie on a grid of every second cell, so that a thing's patches have no
+//! sub-token phase in small pictures either; [`Scene::nudged`] moves them to any cell.
 
 use atelier_models::props::vocabulary::{self, Background, Color, TimeOfDay};
 use rand::RngExt;
@@ -6,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::library::Library;
 
-/// Tokens along a side of the picture.
-pub const GRID: u8 = 8;
+/// Cells along a side of the picture: tokens of the default model's 256 x 256 pixels, half tokens of 128 x 128.
+pub const GRID: u8 = 16;
 
 /// Share of things that get a colour that is not their own.
 const COLORED: f64 = 0.38;
@@ -22,7 +23,7 @@ pub struct Thing {
     pub prop: usize,
     /// Its colour when not its own.
     pub color: Option<Color>,
-    /// `(x, y, side)` of its square in tokens.
+    /// `(x, y, side)` of its square in cells of [`GRID`].
     pub cell: (u8, u8, u8),
 }
 
@@ -30,7 +31,7 @@ impl Thing {
     /// Its square `[x0, y0, x1, y1]` in 0..1.
     pub fn bbox(&self) -> [f32; 4] {
         let (x, y, side) = self.cell;
-        [x, y, x + side, y + side].map(|tokens| f32::from(tokens) / f32::from(GRID))
+        [x, y, x + side, y + side].map(|cells| f32::from(cells) / f32::from(GRID))
     }
 
     /// `a red cat`.
@@ -137,13 +138,26 @@ impl Scene {
         )
     }
 
+    /// The same with every thing anywhere in its square, some a cell smaller: where plans put things knows no even cells. For pictures whose
+    /// tokens are single cells.
+    pub fn nudged(mut self, rng: &mut ChaCha8Rng) -> Self {
+        for thing in &mut self.things {
+            let (x, y, side) = thing.cell;
+            if rng.random_bool(0.5) {
+                let (right, down) = (rng.random_range(0..=1), rng.random_range(0..=1));
+                thing.cell = (x + right, y + down, side - 1);
+            }
+        }
+        self
+    }
+
     /// The squares of the things, `[x0, y0, x1, y1]` in 0..1, in their order.
     pub fn boxes(&self) -> Vec<[f32; 4]> {
         self.things.iter().map(Thing::bbox).collect()
     }
 }
 
-/// Squares for `number` things on the token grid, without overlap; the fewer things, the larger.
+/// Squares for `number` things on every second cell, without overlap; the fewer things, the larger.
 fn layout(number: usize, rng: &mut ChaCha8Rng) -> Vec<(u8, u8, u8)> {
     let sides = match number {
         0 | 1 => 4..=7,
@@ -152,14 +166,15 @@ fn layout(number: usize, rng: &mut ChaCha8Rng) -> Vec<(u8, u8, u8)> {
         4 => 3..=3,
         _ => 2..=2,
     };
+    const HALF: u8 = GRID / 2;
     loop {
         let mut cells: Vec<(u8, u8, u8)> = Vec::with_capacity(number);
         // Some tries a thing, then all over: a bad first square can leave no room for the last one.
         for _ in 0..number * 40 {
             let side = rng.random_range(sides.clone());
             let (x, y) = (
-                rng.random_range(0..=GRID - side),
-                rng.random_range(0..=GRID - side),
+                rng.random_range(0..=HALF - side),
+                rng.random_range(0..=HALF - side),
             );
             let free = |&(ox, oy, other): &(u8, u8, u8)| {
                 x >= ox + other || ox >= x + side || y >= oy + other || oy >= y + side
@@ -167,7 +182,8 @@ fn layout(number: usize, rng: &mut ChaCha8Rng) -> Vec<(u8, u8, u8)> {
             if cells.iter().all(free) {
                 cells.push((x, y, side));
                 if cells.len() == number {
-                    return cells;
+                    let doubled = |(x, y, side)| (2 * x, 2 * y, 2 * side);
+                    return cells.into_iter().map(doubled).collect();
                 }
             }
         }
@@ -209,10 +225,24 @@ mod tests {
             }
             .place()
         };
-        assert_eq!(place((0, 0, 3)), "top left");
-        assert_eq!(place((2, 2, 4)), "center");
-        assert_eq!(place((5, 3, 3)), "right");
-        assert_eq!(place((2, 5, 3)), "bottom");
+        assert_eq!(place((0, 0, 6)), "top left");
+        assert_eq!(place((4, 4, 8)), "center");
+        assert_eq!(place((10, 6, 6)), "right");
+        assert_eq!(place((4, 10, 6)), "bottom");
+    }
+
+    #[test]
+    fn a_nudged_thing_stays_in_its_square() {
+        for seed in 0..100 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let scene = Scene::random_of(&[0, 5, 9], &mut rng, 4);
+            let nudged = scene.clone().nudged(&mut rng);
+            for (old, new) in scene.things.iter().zip(&nudged.things) {
+                let ((x, y, side), (nx, ny, smaller)) = (old.cell, new.cell);
+                assert!(nx >= x && ny >= y && nx + smaller <= x + side && ny + smaller <= y + side);
+                assert!(smaller + 1 >= side);
+            }
+        }
     }
 
     #[test]

@@ -15,22 +15,37 @@ use tch::{Device, Kind, Tensor};
 
 use super::phrases::Phrases;
 use crate::{
-    autoencoder::batch::{Batch as Pictures, SIDE},
-    composer::{GRID as SIDE_TOKENS, Library, Scene},
+    autoencoder::batch::Batch as Pictures,
+    composer::{GRID as CELLS, Library, Scene},
     run::step_seed,
 };
 
-/// Tokens of a scene.
-pub const GRID: Grid = Grid {
-    rows: SIDE_TOKENS as usize,
-    columns: SIDE_TOKENS as usize,
+/// Pixels of a token.
+const TOKEN: usize = 16;
+
+/// Tokens of a picture of the default size, 256 x 256 pixels: one a cell of a scene.
+pub const FULL: Grid = Grid {
+    rows: CELLS as usize,
+    columns: CELLS as usize,
 };
+
+/// Tokens of a small one, 128 x 128 pixels.
+const SMALL: Grid = Grid {
+    rows: CELLS as usize / 2,
+    columns: CELLS as usize / 2,
+};
+
+/// Every so many steps trains on small pictures, four times as many, so that both sizes are drawn.
+const SMALL_EVERY: u64 = 4;
 
 /// Share of things whose reference is left out.
 const WITHOUT: f64 = 0.1;
 
 /// Share of scenes without any reference, so that text alone is learnt, too.
 const TEXT_ONLY: f64 = 0.1;
+
+/// Most things of a scene, each as often as it stands here.
+const MOST: [usize; 4] = [1, 4, 4, 6];
 
 /// One scene as the network is told of it.
 pub struct Sample {
@@ -42,6 +57,15 @@ pub struct Sample {
     pub phrases: Vec<String>,
     /// Tokens `(side * side, channels)` of each thing's picture.
     pub references: Vec<Option<Tensor>>,
+    /// The picture's tokens.
+    pub grid: Grid,
+}
+
+impl Sample {
+    /// Tokens along the side of a thing's square.
+    fn side(&self, thing: usize) -> usize {
+        usize::from(self.scene.things[thing].cell.2) * self.grid.rows / usize::from(CELLS)
+    }
 }
 
 /// What a step trains on.
@@ -57,7 +81,7 @@ pub struct Maker {
     autoencoder: Autoencoder,
     library: Arc<Library>,
     known: Arc<HashSet<String>>,
-    encoded: HashMap<(usize, u8), Tensor>,
+    encoded: HashMap<(usize, usize), Tensor>,
 }
 
 impl Maker {
@@ -75,70 +99,84 @@ impl Maker {
         }
     }
 
-    /// The batch of a step.
+    /// The batch of a step: `size` pictures of the default size, or four times as many small ones.
     pub fn of_step(&mut self, seed: u64, step: u64, size: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(step_seed(seed, step));
+        let (grid, size) = if step % SMALL_EVERY == SMALL_EVERY - 1 {
+            (SMALL, 4 * size)
+        } else {
+            (FULL, size)
+        };
         let scenes: Vec<Scene> = (0..size)
             .map(|_| {
-                let most = if rng.random_bool(0.35) { 1 } else { 4 };
-                Scene::random(&self.library, &mut rng, most)
+                let most = MOST[rng.random_range(0..MOST.len())];
+                let scene = Scene::random(&self.library, &mut rng, most);
+                if grid == FULL {
+                    scene.nudged(&mut rng)
+                } else {
+                    scene
+                }
             })
             .collect();
+        let side = (grid.rows * TOKEN) as u32;
         let pictures: Vec<_> = scenes
             .iter()
-            .map(|scene| scene.draw(&self.library, SIDE, &mut rng))
+            .map(|scene| scene.draw(&self.library, side, &mut rng))
             .collect();
         let latents = self.encode(&Pictures::of(&pictures));
         let samples = scenes
             .into_iter()
-            .map(|scene| self.told(scene, &mut rng))
+            .map(|scene| self.told(scene, grid, &mut rng))
             .collect();
         Batch { latents, samples }
     }
 
     /// A scene with varied words and some references left out.
-    fn told(&mut self, scene: Scene, rng: &mut ChaCha8Rng) -> Sample {
+    fn told(&mut self, scene: Scene, grid: Grid, rng: &mut ChaCha8Rng) -> Sample {
         let text_only = rng.random_bool(TEXT_ONLY);
         let base = scene.base_phrase_varied(rng);
-        let mut sample = self.plain(scene, base, false);
+        let mut sample = self.plain(scene, base, grid, false);
         for (at, thing) in sample.scene.things.clone().iter().enumerate() {
             let varied = thing.phrase_varied(&self.library, rng);
             if self.known.contains(&varied) {
                 sample.phrases[at] = varied;
             }
             if !text_only && !rng.random_bool(WITHOUT) {
-                sample.references[at] = Some(self.reference(thing.prop, thing.cell.2));
+                sample.references[at] = Some(self.reference(thing.prop, sample.side(at)));
             }
         }
         sample
     }
 
     /// A scene in these words, with all references or none.
-    pub fn plain(&mut self, scene: Scene, base: String, references: bool) -> Sample {
+    pub fn plain(&mut self, scene: Scene, base: String, grid: Grid, references: bool) -> Sample {
         let phrases = scene
             .things
             .iter()
             .map(|thing| thing.phrase(&self.library))
             .collect();
-        let references = scene
-            .things
-            .iter()
-            .map(|thing| references.then(|| self.reference(thing.prop, thing.cell.2)))
-            .collect();
-        Sample {
+        let mut sample = Sample {
+            references: scene.things.iter().map(|_| None).collect(),
             scene,
             base,
             phrases,
-            references,
+            grid,
+        };
+        if references {
+            for at in 0..sample.references.len() {
+                let made = self.reference(sample.scene.things[at].prop, sample.side(at));
+                sample.references[at] = Some(made);
+            }
         }
+        sample
     }
 
-    fn reference(&mut self, prop: usize, side: u8) -> Tensor {
+    /// Tokens of a thing's picture, `side` of them along each side.
+    fn reference(&mut self, prop: usize, side: usize) -> Tensor {
         if let Some(found) = self.encoded.get(&(prop, side)) {
             return found.shallow_clone();
         }
-        let pixels = u32::from(side) * SIDE / u32::from(SIDE_TOKENS);
-        let picture = self.library.props()[prop].reference(pixels);
+        let picture = self.library.props()[prop].reference((side * TOKEN) as u32);
         let made = self.encode(&Pictures::of(&[picture])).get(0);
         self.encoded.insert((prop, side), made.shallow_clone());
         made
@@ -165,6 +203,7 @@ pub struct Packed {
 impl Packed {
     /// Packs samples.
     pub fn of(samples: &[Sample], phrases: &Phrases) -> anyhow::Result<Self> {
+        let grid = grid(samples)?;
         let (mut texts, mut references, mut layouts) = (Vec::new(), Vec::new(), Vec::new());
         for sample in samples {
             let base = phrases.get(&sample.base)?;
@@ -173,15 +212,11 @@ impl Packed {
                 things: Vec::new(),
             };
             let mut text = vec![base];
-            for ((thing, phrase), reference) in sample
-                .scene
-                .things
-                .iter()
-                .zip(&sample.phrases)
-                .zip(&sample.references)
+            for (at, (thing, reference)) in
+                sample.scene.things.iter().zip(&sample.references).enumerate()
             {
-                let states = phrases.get(phrase)?;
-                let side = usize::from(thing.cell.2);
+                let states = phrases.get(&sample.phrases[at])?;
+                let side = sample.side(at);
                 layout.things.push(ThingTokens {
                     text: states.size()[0] as usize,
                     bbox: Some(thing.bbox()),
@@ -206,21 +241,29 @@ impl Packed {
                 .ok_or_else(|| anyhow::anyhow!("a batch without any text"))?,
             reference: regions::pad(&references),
             arrangement: Positions::Placed
-                .arrange(GRID, &layouts, Device::Cpu)
+                .arrange(grid, &layouts, Device::Cpu)
                 .in_kind(Kind::BFloat16),
         })
     }
 }
 
+/// The grid that all pictures of a batch have.
+fn grid(samples: &[Sample]) -> anyhow::Result<Grid> {
+    let grid = samples.first().map(|sample| sample.grid);
+    grid.filter(|grid| samples.iter().all(|sample| sample.grid == *grid))
+        .ok_or_else(|| anyhow::anyhow!("a batch is of one size"))
+}
+
 /// Weights `(B, N)` of the loss: `inside` in boxes against 1, each picture's mean 1.
 pub fn weights(samples: &[Sample], inside: f32) -> Tensor {
-    let mut weights = Vec::with_capacity(samples.len() * GRID.tokens());
+    let mut weights = Vec::new();
     for sample in samples {
-        let mut own = vec![1.0_f32; GRID.tokens()];
+        let grid = sample.grid;
+        let mut own = vec![1.0_f32; grid.tokens()];
         for bbox in sample.scene.boxes() {
-            let cells = Cells::of(bbox, GRID);
+            let cells = Cells::of(bbox, grid);
             for (token, weight) in own.iter_mut().enumerate() {
-                if cells.contains(token / GRID.columns, token % GRID.columns) {
+                if cells.contains(token / grid.columns, token % grid.columns) {
                     *weight = inside;
                 }
             }

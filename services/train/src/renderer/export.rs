@@ -55,8 +55,8 @@ pub fn write(
     let used = RendererConfig {
         positions: Positions::Placed,
         steps: 12,
-        width: 128,
-        height: 128,
+        width: 256,
+        height: 256,
         guidance: 1.0,
         regions: Ties::DEFAULT,
     };

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     phrases_only: bool,
     /// Pictures a step.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 8)]
     batch: usize,
     /// Minutes between two sheets of samples.
     #[arg(long, default_value_t = 10.0)]

@@ -22,7 +22,7 @@ pub fn config() -> TransformerConfig {
         time_channels: 256,
         hidden: 768,
         axes: [8, 8, 8, 8],
-        // The grid has 8 rows: the family's slow turns would tell no two of them apart.
+        // The grid has 16 rows: the family's slow turns would tell no two of them apart.
         theta: 100.0,
         eps: 1e-6,
     }

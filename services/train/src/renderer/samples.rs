@@ -12,24 +12,24 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    batch::{GRID, Maker, Packed, Sample},
+    batch::{FULL, Maker, Packed, Sample},
     export::SCHEDULE,
     phrases::Phrases,
 };
 use crate::{
-    autoencoder::{
-        batch::{SIDE, pictures},
-        export as autoencoder,
-    },
+    autoencoder::{batch::pictures, export as autoencoder},
     composer::{Library, Scene, sheet},
     run::Session,
 };
 
 /// Scenes of a sheet.
-const SCENES: usize = 16;
+const SCENES: usize = 8;
 
 /// Scenes in a row.
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 4;
+
+/// Side of a picture in pixels.
+const SIDE: u32 = 256;
 
 /// Denoise steps.
 const STEPS: u32 = 12;
@@ -77,7 +77,7 @@ impl Samples {
             let mut told = |references: bool| -> Vec<Sample> {
                 scenes
                     .iter()
-                    .map(|scene| maker.plain(scene.clone(), scene.base_phrase(), references))
+                    .map(|scene| maker.plain(scene.clone(), scene.base_phrase(), FULL, references))
                     .collect()
             };
             sheets.push(Sheet {
@@ -128,9 +128,9 @@ impl Samples {
         Ok(tch::no_grad(|| {
             tch::manual_seed(1);
             let number = samples.len() as i64;
-            let sigmas = Schedule { shift: SCHEDULE }.sigmas(STEPS, GRID.tokens() as i64);
+            let sigmas = Schedule { shift: SCHEDULE }.sigmas(STEPS, FULL.tokens() as i64);
             let mut x = Tensor::randn(
-                [number, GRID.tokens() as i64, net.config().in_channels],
+                [number, FULL.tokens() as i64, net.config().in_channels],
                 (Kind::Float, Device::Cpu),
             );
             for pair in sigmas.windows(2) {
@@ -146,7 +146,7 @@ impl Samples {
                 });
                 x += velocity.to_kind(Kind::Float) * f64::from(pair[1] - pair[0]);
             }
-            pictures(&self.autoencoder.decode(&regions::from_tokens(&x, GRID)))
+            pictures(&self.autoencoder.decode(&regions::from_tokens(&x, FULL)))
         }))
     }
 }

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::{composer::Scene, run::Options};
-use batch::{GRID, Sample};
+use batch::{FULL, Sample};
 
 const OPTIONS: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -35,12 +35,13 @@ fn sample() -> Sample {
         base: "in a room".into(),
         phrases: vec!["a cat".into()],
         references: vec![Some(Tensor::randn([side * side, 128], OPTIONS))],
+        grid: FULL,
     }
 }
 
 fn batch() -> Batch {
     Batch {
-        latents: Tensor::randn([1, GRID.tokens() as i64, 128], OPTIONS),
+        latents: Tensor::randn([1, FULL.tokens() as i64, 128], OPTIONS),
         samples: vec![sample()],
     }
 }
@@ -54,10 +55,10 @@ fn a_batch_is_text_and_references_in_their_places() {
     let reference = i64::from(side) * i64::from(side);
     assert_eq!(packed.text.size(), [1, 5, 12]);
     assert_eq!(packed.reference.unwrap().size(), [1, reference, 128]);
-    assert_eq!(packed.arrangement.image_ids.size(), [1, 64 + reference, 4]);
+    assert_eq!(packed.arrangement.image_ids.size(), [1, 256 + reference, 4]);
     let weights = batch::weights(&[sample], INSIDE);
     let values = Vec::<f32>::try_from(weights.flatten(0, -1)).unwrap();
-    let inside = values[usize::from(y) * GRID.columns + usize::from(x)];
+    let inside = values[usize::from(y) * FULL.columns + usize::from(x)];
     let outside = values.iter().copied().fold(f32::INFINITY, f32::min);
     assert!((inside / outside - INSIDE).abs() < 1e-4);
     assert!((weights.mean(Kind::Float).double_value(&[]) - 1.0).abs() < 1e-5);
