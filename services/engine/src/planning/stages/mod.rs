@@ -151,23 +151,28 @@ fn blend(id: &str, inputs: [&str; 2], angle: f32, border: f32, seam: f32) -> Sta
     }
 }
 
-/// One scene at several times: the first is drawn, the others are made from it, and each gets its part of the picture.
+/// One scene at several times: the brightest is drawn, since light is easier taken away than brought back; the others are made from it, and each
+/// gets its part of the picture.
 fn changing(sketch: &Sketch<'_>, plan: &Plan, moments: &[(Moment, Span)], hard: bool) -> Staged {
-    let Some((first, _)) = moments.first() else {
+    let brightest = moments.iter().min_by_key(|(moment, _)| darkness(*moment));
+    let (Some((first, _)), Some((drawn, _))) = (moments.first(), brightest) else {
         return one();
     };
-    let (background, light) = scene_at(*first, plan);
+    let (background, light) = scene_at(*drawn, plan);
     let mut stages = vec![generate(
-        first.name,
+        drawn.name,
         caption(sketch.groups, &background, &light),
     )];
-    for (moment, _) in &moments[1..] {
+    for (moment, _) in moments
+        .iter()
+        .filter(|(moment, _)| moment.name != drawn.name)
+    {
         let (background, light) = scene_at(*moment, plan);
         let instruction = format!(
             "the same scene {}; background: {background}, light: {light}.",
             when(*moment)
         );
-        stages.push(edit(moment.name, first.name, instruction));
+        stages.push(edit(moment.name, drawn.name, instruction));
     }
     let parts = moments.len() as f32;
     let seam = if hard {
@@ -198,6 +203,15 @@ fn changing(sketch: &Sketch<'_>, plan: &Plan, moments: &[(Moment, Span)], hard: 
         cited: cited
             .map(|(moment, span)| (moment.name.to_owned(), span.clone()))
             .collect(),
+    }
+}
+
+/// How little light there is; seasons have as much as each other.
+fn darkness(moment: Moment) -> u8 {
+    match (moment.kind, moment.name) {
+        (Kind::Season, _) | (Kind::Light, "day") => 0,
+        (Kind::Light, "night") => 2,
+        (Kind::Light, _) => 1,
     }
 }
 

@@ -297,6 +297,30 @@ fn a_change_of_light_is_drawn_once_and_changed() {
 }
 
 #[test]
+fn the_brightest_moment_is_drawn_wherever_it_stands() {
+    let plan = staged("a cityscape from night to day");
+    assert_eq!(
+        graph(&plan),
+        [
+            ("day", "generate", vec![]),
+            ("night", "edit", vec!["day"]),
+            ("out", "blend", vec!["night", "day"])
+        ]
+    );
+    let plan = staged("a lake from sunrise through noon to sunset");
+    assert_eq!(
+        graph(&plan),
+        [
+            ("day", "generate", vec![]),
+            ("sunrise", "edit", vec!["day"]),
+            ("sunset", "edit", vec!["day"]),
+            ("to-day", "blend", vec!["sunrise", "day"]),
+            ("out", "blend", vec!["to-day", "sunset"])
+        ]
+    );
+}
+
+#[test]
 fn two_scenes_are_independent() {
     let plan = staged("left half a sunny beach, right half a snowy forest at night");
     assert_eq!(
