@@ -80,6 +80,7 @@ target!(
             prop_of: &|noun| noun.len().is_multiple_of(2).then(|| "thing".to_owned()),
             stand_in: &|_| None,
             means: &|_| None,
+            color_of: &|word| (word == "red").then(|| word.to_owned()),
         };
         let made = make_plan(prompt, &draft, &studio, 1);
         assert_eq!(made.plan.validate(), Ok(()));

@@ -206,7 +206,7 @@ pub fn introduces(witness: &Witness<'_>, noun: &str) -> bool {
 }
 
 /// Whether a word of a prompt is about what is in the picture.
-fn says_something(words: &[Word], at: usize) -> bool {
+pub fn says_something(words: &[Word], at: usize) -> bool {
     let word = words[at].text.as_str();
     let before_of = || words.get(at + 1).is_some_and(|next| next.text == "of");
     is_content(word) && !(PICTURES.contains(&word) && before_of())

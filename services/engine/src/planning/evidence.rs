@@ -8,6 +8,7 @@ use atelier_proto::{
 };
 
 use super::{
+    colors,
     elements::PREDICATES,
     words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, stem},
 };
@@ -91,10 +92,7 @@ impl<'a> Witness<'a> {
 
     /// The word that means `text`, nearest to the word `near` and preferably before it.
     fn meaning(&self, text: &str, near: Option<usize>) -> Option<usize> {
-        let fits = |at: &usize| {
-            let word = &self.words[*at].text;
-            word == text || (self.means)(word).is_some_and(|meant| meant == text)
-        };
+        let fits = |at: &usize| self.names(&self.words[*at].text, text);
         let all: Vec<usize> = (0..self.words.len()).filter(fits).collect();
         let distance = |at: usize| match near {
             Some(near) if at < near => near - at,
@@ -103,6 +101,11 @@ impl<'a> Witness<'a> {
             None => 0,
         };
         all.into_iter().min_by_key(|at| distance(*at))
+    }
+
+    /// Whether a word of the prompt is `text` in the words of plans.
+    fn names(&self, word: &str, text: &str) -> bool {
+        word == text || (self.means)(word).is_some_and(|meant| meant == text)
     }
 
     /// Everything in the plan that words of the prompt stand for.
@@ -152,11 +155,12 @@ impl<'a> Witness<'a> {
     ) {
         let near = noun.map(|noun| noun.start);
         for color in &element.colors {
-            if let Some(at) = self.meaning(color, near) {
-                cited.push(self.cite(
-                    format!("elements.{}.colors", element.id),
-                    self.span(at..at + 1),
-                ));
+            let named = |word: &str| self.names(word, color).then(|| color.clone());
+            let behind = noun.and_then(|noun| colors::behind(&self.words, noun.end, &named));
+            let words = behind.map(|(_, words)| words);
+            let words = words.or_else(|| self.meaning(color, near).map(|at| at..at + 1));
+            if let Some(words) = words {
+                cited.push(self.cite(format!("elements.{}.colors", element.id), self.span(words)));
             }
         }
         for attribute in &element.attributes {

@@ -1,12 +1,13 @@
 //! From what a model named to a plan: layout, references, stages and checks, in pure code.
 //!
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
-//! `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
+//! `colors` finds those behind their nouns, `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
 //! words that each part comes from, `coverage` the words that nothing comes from.
 //! [`mend`] goes the other way: from what was found in the picture to what would mend it.
 
 mod caption;
 mod checks;
+mod colors;
 mod coverage;
 pub mod draft;
 mod elements;
@@ -43,6 +44,8 @@ pub struct Studio<'a> {
     pub stand_in: &'a dyn Fn(&str) -> Option<String>,
     /// What a word of a prompt is called in plans: `golden` is `yellow`, `sunny` is `day`; none for words that are called nothing else.
     pub means: Means<'a>,
+    /// The colour that a word of a prompt names, as plans call it.
+    pub color_of: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// A plan and what is known of how it follows from its prompt.
@@ -68,7 +71,8 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         stages::Scenes::Nested { .. } => None,
         _ => Some(without_introductions(draft, &witness)),
     };
-    let draft = cleaned.as_ref().unwrap_or(draft);
+    let draft = colors::bound(cleaned.as_ref().unwrap_or(draft), &witness, studio.color_of);
+    let draft = &draft;
     let mut cast = elements::cast(draft, studio, &mut notes);
     let halves = halves(&scenes, &witness, &mut cast);
     let inner = nested::find(&scenes, &witness, &mut cast);

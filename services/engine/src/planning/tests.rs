@@ -21,6 +21,7 @@ fn studio<'a>(names: &'a [String], prop_of: &'a dyn Fn(&str) -> Option<String>) 
         prop_of,
         stand_in: &|_| None,
         means: &|word| (word == "golden").then(|| "yellow".to_owned()),
+        color_of: &|word| ["yellow", "red"].contains(&word).then(|| word.to_owned()),
     }
 }
 

@@ -24,16 +24,20 @@ use crate::props::vocabulary::{Background, Color, TimeOfDay};
 
 /// What a word of a prompt is called in plans: `golden` is `yellow`, `sunny` is `day`, `seaside` is `beach`.
 pub fn means(word: &str) -> Option<String> {
-    let color = Color::ALL.iter().find(|one| one.words().contains(&word));
     let time = TimeOfDay::ALL
         .iter()
         .find(|one| one.words().contains(&word));
     let place = Background::ALL
         .iter()
         .find(|one| one.words().contains(&word));
-    let name = color
+    let other = time
         .map(|one| one.name())
-        .or_else(|| time.map(|one| one.name()));
-    name.or_else(|| place.map(|one| one.name()))
-        .map(str::to_owned)
+        .or_else(|| place.map(|one| one.name()));
+    color_of(word).or_else(|| other.map(str::to_owned))
+}
+
+/// The colour that a word of a prompt names: `golden` is `yellow`.
+pub fn color_of(word: &str) -> Option<String> {
+    let color = Color::ALL.iter().find(|one| one.words().contains(&word))?;
+    Some(color.name().to_owned())
 }

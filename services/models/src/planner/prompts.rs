@@ -75,6 +75,7 @@ mod tests {
                     prop_of: &|_| None,
                     stand_in: &|_| None,
                     means: &|word| crate::planner::means(word),
+                    color_of: &|word| crate::planner::color_of(word),
                 };
                 let made = make_plan(asked, &draft, &studio, 1);
                 assert_eq!(made.plan.validate(), Ok(()));

@@ -32,7 +32,7 @@ use reader::Reader;
 use crate::{
     critic::{DetectorCritic, ReadingCritic, qwen3_vl::Qwen3VlError},
     device,
-    planner::{Planner, means},
+    planner::{Planner, color_of, means},
     props::{PropLibrary, StandIns},
     renderer::Renderer,
 };
@@ -104,6 +104,7 @@ impl World<'_> {
             prop_of: &prop_of,
             stand_in: &stand_in,
             means: &means,
+            color_of: &color_of,
         })
     }
 }

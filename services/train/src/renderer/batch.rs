@@ -212,8 +212,12 @@ impl Packed {
                 things: Vec::new(),
             };
             let mut text = vec![base];
-            for (at, (thing, reference)) in
-                sample.scene.things.iter().zip(&sample.references).enumerate()
+            for (at, (thing, reference)) in sample
+                .scene
+                .things
+                .iter()
+                .zip(&sample.references)
+                .enumerate()
             {
                 let states = phrases.get(&sample.phrases[at])?;
                 let side = sample.side(at);
