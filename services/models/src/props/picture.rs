@@ -2,6 +2,8 @@
 
 use image::{RgbImage, Rgba, RgbaImage, imageops};
 
+use super::vocabulary::Color;
+
 /// The grey behind reference pictures.
 pub const REFERENCE_GREY: u8 = 128;
 
@@ -45,6 +47,18 @@ pub fn fit(picture: &RgbaImage, side: u32) -> RgbaImage {
         }
     }
     fitted
+}
+
+/// A picture (colours not multiplied by alpha) of the same thing in another colour.
+pub fn painted(picture: &RgbaImage, color: Color) -> RgbaImage {
+    let mut painted = picture.clone();
+    for Rgba([r, g, b, _]) in painted.pixels_mut() {
+        let own = [*r, *g, *b].map(|channel| f32::from(channel) / 255.0);
+        [*r, *g, *b] = color
+            .paint(own, 1.0)
+            .map(|channel| (channel * 255.0).round().clamp(0.0, 255.0) as u8);
+    }
+    painted
 }
 
 /// What [`fit`] made, in the middle of the bottom edge of a grey square of `side` pixels.

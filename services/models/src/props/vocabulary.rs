@@ -425,6 +425,16 @@ impl Color {
         };
         pure.map(|channel: f32| v * (1.0 - s * (1.0 - channel)))
     }
+
+    /// How a pixel of the colours `own` (0..1, as many times its alpha as `a` says) looks in this colour.
+    pub fn paint(self, own: [f32; 3], a: f32) -> [f32; 3] {
+        let (high, low) = (
+            own[0].max(own[1]).max(own[2]),
+            own[0].min(own[1]).min(own[2]),
+        );
+        let saturation = if high > 0.0 { (high - low) / high } else { 0.0 };
+        self.tint(high, saturation, a)
+    }
 }
 
 /// The canonical caption of what is behind the things: `on the surface of the moon at night`.

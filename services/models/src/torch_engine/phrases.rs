@@ -14,7 +14,7 @@ use crate::{
     critic::DetectorCritic,
     language::TextStates,
     props::{
-        PropLibrary,
+        Prop, PropLibrary, picture,
         vocabulary::{self, Background, Color, TimeOfDay},
     },
     renderer::{RenderScene, RenderThing},
@@ -122,20 +122,25 @@ impl Phrases<'_> {
 
     /// `a red cat`: the library's name where the thing is drawn from it, the prompt's noun elsewhere.
     fn thing_phrase(&self, element: &Element) -> String {
-        let prop = element
-            .reference
-            .as_deref()
-            .and_then(|reference| reference.strip_prefix("props/"));
-        let prop = prop.and_then(|name| self.props.get(name));
+        let prop = self.prop_of(element);
         let name = prop.map_or(element.noun.as_str(), |prop| prop.name.as_str());
         let article = prop.is_none_or(|prop| prop.article);
-        let color = element.colors.iter().find_map(|word| Color::find(word));
-        // A tomato that is asked for in red is drawn as it comes.
-        let painted = color.filter(|color| !self.critic.is_own_color(name, color.name()));
-        vocabulary::thing_phrase(name, painted, article)
+        vocabulary::thing_phrase(name, self.color_of(element, name), article)
     }
 
-    /// The picture of an element, with the digest of its file.
+    /// The library's thing that an element is drawn from.
+    fn prop_of(&self, element: &Element) -> Option<&Prop> {
+        let name = element.reference.as_deref()?.strip_prefix("props/")?;
+        self.props.get(name)
+    }
+
+    /// The colour in which something of this name is to be painted: a tomato that is asked for in red is drawn as it comes.
+    fn color_of(&self, element: &Element, name: &str) -> Option<Color> {
+        let color = element.colors.iter().find_map(|word| Color::find(word));
+        color.filter(|color| !self.critic.is_own_color(name, color.name()))
+    }
+
+    /// The picture of an element, in the plan's colour where it is the library's, with the digest of its file.
     fn picture(
         &self,
         element: &Element,
@@ -155,6 +160,11 @@ impl Phrases<'_> {
             .ok_or_else(|| EngineError::Impossible(format!("the library has no prop {name:?}")))?;
         let bytes = self.props.bytes(prop).map_err(failed)?;
         let picture = self.props.picture(prop).map_err(failed)?;
+        // The renderer copies a picture better than it recolours one. What the user sent stays as it is.
+        let picture = match self.color_of(element, &prop.name) {
+            Some(color) => picture::painted(&picture, color),
+            None => picture,
+        };
         Ok(Some((picture, Sha256(Sha256Hash::digest(&bytes).into()))))
     }
 }

@@ -47,17 +47,7 @@ pub(super) fn stamp(
         let own = [r, g, b].map(|channel| f32::from(channel) / 255.0);
         let painted = match color {
             None => own,
-            Some(color) => {
-                let (high, low) = (
-                    own[0].max(own[1]).max(own[2]),
-                    own[0].min(own[1]).min(own[2]),
-                );
-                color.tint(
-                    high,
-                    if high > 0.0 { (high - low) / high } else { 0.0 },
-                    f32::from(a) / 255.0,
-                )
-            }
+            Some(color) => color.paint(own, f32::from(a) / 255.0),
         };
         let Rgb(behind) = picture.get_pixel_mut(x, y);
         let through = 1.0 - f32::from(a) / 255.0;

@@ -5,9 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use atelier_models::renderer::{
-    autoencoder::Autoencoder,
-    regions::{self, Arrangement, Cells, Grid, Layout, Positions, ThingTokens},
+use atelier_models::{
+    props::{picture, vocabulary::Color},
+    renderer::{
+        autoencoder::Autoencoder,
+        regions::{self, Arrangement, Cells, Grid, Layout, Positions, ThingTokens},
+    },
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,6 +43,9 @@ const SMALL_EVERY: u64 = 4;
 
 /// Share of things whose reference is left out.
 const WITHOUT: f64 = 0.1;
+
+/// Share of coloured things whose reference has their own colour, as a picture that somebody sends has.
+const OWN_COLOR: f64 = 0.15;
 
 /// Share of scenes without any reference, so that text alone is learnt, too.
 const TEXT_ONLY: f64 = 0.1;
@@ -142,7 +148,8 @@ impl Maker {
                 sample.phrases[at] = varied;
             }
             if !text_only && !rng.random_bool(WITHOUT) {
-                sample.references[at] = Some(self.reference(thing.prop, sample.side(at)));
+                let color = thing.color.filter(|_| !rng.random_bool(OWN_COLOR));
+                sample.references[at] = Some(self.reference(thing.prop, sample.side(at), color));
             }
         }
         sample
@@ -164,20 +171,33 @@ impl Maker {
         };
         if references {
             for at in 0..sample.references.len() {
-                let made = self.reference(sample.scene.things[at].prop, sample.side(at));
+                let thing = sample.scene.things[at];
+                let made = self.reference(thing.prop, sample.side(at), thing.color);
                 sample.references[at] = Some(made);
             }
         }
         sample
     }
 
-    /// Tokens of a thing's picture, `side` of them along each side.
-    fn reference(&mut self, prop: usize, side: usize) -> Tensor {
+    /// Tokens of a thing's picture, `side` of them along each side, painted as the farm paints what a plan wants in a colour.
+    fn reference(&mut self, prop: usize, side: usize, color: Option<Color>) -> Tensor {
+        let pixels = (side * TOKEN) as u32;
+        let prop_of = &self.library.props()[prop];
+        if let Some(color) = color {
+            // Too many to keep.
+            let painted = picture::painted(&prop_of.image, color);
+            return self
+                .encode(&Pictures::of(&[picture::reference_picture(
+                    &painted, pixels,
+                )]))
+                .get(0);
+        }
         if let Some(found) = self.encoded.get(&(prop, side)) {
             return found.shallow_clone();
         }
-        let picture = self.library.props()[prop].reference((side * TOKEN) as u32);
-        let made = self.encode(&Pictures::of(&[picture])).get(0);
+        let made = self
+            .encode(&Pictures::of(&[prop_of.reference(pixels)]))
+            .get(0);
         self.encoded.insert((prop, side), made.shallow_clone());
         made
     }
