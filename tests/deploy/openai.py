@@ -65,7 +65,7 @@ def with_the_default_model() -> int:
     del os.environ["ATELIER_LONGEST_WAIT_S"]
     farm = Farm(engine="torch")
     try:
-        environment = environment_of(farm, MASK_128=mask(128))
+        environment = environment_of(farm, MASK=mask(256))
         return run(sys.executable, "-B", str(HERE / "default_model.py"), environment=environment)
     finally:
         farm.close()

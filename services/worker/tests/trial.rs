@@ -182,7 +182,7 @@ fn draw_and_ask_with_the_default_model() {
         json(&arguments)
     };
     let told = draw(&file("one.png"), "5");
-    assert_eq!((&told["width"], &told["seed"]), (&128.into(), &5.into()));
+    assert_eq!((&told["width"], &told["seed"]), (&256.into(), &5.into()));
     assert_eq!(told["plan"]["elements"][0]["noun"], "apple");
     draw(&file("again.png"), "5");
     draw(&file("other.webp"), "6");

@@ -166,6 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn a_painted_thing_keeps_its_shape_and_shades() {
+        let pixels = [
+            [200, 40, 40, 255],
+            [100, 20, 20, 128],
+            [0, 0, 0, 255],
+            [90, 90, 90, 0],
+        ];
+        let picture = RgbaImage::from_fn(4, 1, |x, _| Rgba(pixels[x as usize]));
+        let blue = painted(&picture, Color::Blue);
+        for (before, after) in picture.pixels().zip(blue.pixels()) {
+            assert_eq!(before.0[3], after.0[3]);
+            // As bright as it was.
+            let brightest = |pixel: &Rgba<u8>| *pixel.0[..3].iter().max().unwrap();
+            assert_eq!(brightest(before), brightest(after));
+        }
+        let [r, g, b, _] = blue.get_pixel(0, 0).0;
+        assert!(b > 2 * r && b > g, "{r} {g} {b}");
+    }
+
+    #[test]
     fn a_reference_stands_on_the_bottom_edge_without_its_margin() {
         let mut picture = RgbaImage::new(40, 40);
         for y in 10..30 {
