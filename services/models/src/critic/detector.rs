@@ -14,7 +14,10 @@ pub use config::{Backbone, DetectorConfig};
 pub use decode::{Detection, decode};
 pub use net::DetectorNet;
 
-use crate::bounded;
+use crate::{
+    bounded,
+    weights::{Weights, WeightsError},
+};
 
 /// Most bytes of `config.json`.
 const MAX_CONFIG: u64 = 1 << 20;
@@ -28,9 +31,9 @@ pub enum DetectorError {
     /// The configuration is not valid.
     #[error("{0} is not valid: {1}")]
     Config(PathBuf, String),
-    /// The weights do not fit the configuration.
-    #[error("the detector's weights do not fit its configuration: {0}")]
-    Weights(String),
+    /// Tensors that are missing, too much, malformed or of another shape.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
 }
 
 /// What is in a picture.
@@ -52,29 +55,19 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Loads `config.json` and `model.safetensors` from a folder.
+    /// Loads `config.json` and `model.safetensors` from a folder; computes in f32. A tensor that is missing, too much or of another shape is an
+    /// error that names it.
     pub fn load(dir: &Path, device: Device) -> Result<Self, DetectorError> {
         let path = dir.join("config.json");
         let unreadable = |error| DetectorError::Read(path.clone(), error);
         let bytes = bounded::read(&path, MAX_CONFIG).map_err(unreadable)?;
         let config = DetectorConfig::parse(&bytes)
             .map_err(|error| DetectorError::Config(path.clone(), error))?;
-        let weights: std::collections::HashMap<String, Tensor> =
-            Tensor::read_safetensors(dir.join("model.safetensors"))
-                .map_err(|error| DetectorError::Weights(error.to_string()))?
-                .into_iter()
-                .collect();
-        let take = |name: &str, shape: &[i64]| match weights.get(name) {
-            Some(tensor) if tensor.size() == shape => {
-                Ok(tensor.to_device(device).to_kind(Kind::Float))
-            }
-            Some(tensor) => Err(DetectorError::Weights(format!(
-                "{name} has shape {:?}, not {shape:?}",
-                tensor.size()
-            ))),
-            None => Err(DetectorError::Weights(format!("{name} is missing"))),
-        };
-        let net = DetectorNet::new(&config, &take)?;
+        let weights = Weights::load_file(&dir.join("model.safetensors"))?
+            .to_kind(Kind::Float)
+            .to_device(device);
+        let net = DetectorNet::new(&config, &|name, shape| weights.get_shaped(name, shape))?;
+        weights.refuse_extra(|_| false)?;
         Ok(Self::of(config, net, device))
     }
 
@@ -207,24 +200,70 @@ mod tests {
             serde_json::to_vec(&config).expect("serialises"),
         )
         .expect("written");
-        assert!(load().is_err());
-        // Every parameter but with the wrong number of names.
-        let wider = DetectorConfig::mini(vec!["cat".into(), "dog".into()], vec![vec![], vec![]]);
-        let tensors: Vec<_> = net::parameters(&wider)
-            .into_iter()
-            .map(|(name, shape)| (name, Tensor::zeros(shape, (Kind::BFloat16, Device::Cpu))))
-            .collect();
+        let missing = load();
+        assert!(matches!(
+            missing,
+            Err(DetectorError::Weights(WeightsError::Read(..)))
+        ));
         let file = dir.path().join("model.safetensors");
-        Tensor::write_safetensors(&tensors, &file).expect("written");
-        assert!(load().is_err());
+        fs::write(&file, b"not weights").expect("written");
+        let malformed = load();
+        assert!(matches!(
+            malformed,
+            Err(DetectorError::Weights(WeightsError::Malformed(..)))
+        ));
+    }
+
+    #[test]
+    fn weights_are_those_that_the_configuration_says_and_no_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = DetectorConfig::mini(vec!["cat".into()], vec![vec![]]);
         fs::write(
             dir.path().join("config.json"),
-            serde_json::to_vec(&wider).expect("serialises"),
+            serde_json::to_vec(&config).expect("serialises"),
         )
         .expect("written");
-        assert!(load().is_ok());
-        fs::write(&file, b"not weights").expect("written");
-        assert!(load().is_err());
+        let bf16 = (Kind::BFloat16, Device::Cpu);
+        let refused = |change: &dyn Fn(&mut Vec<(String, Tensor)>)| {
+            let parameters = net::parameters(&config).into_iter();
+            let mut tensors = parameters
+                .map(|(name, shape)| (name, Tensor::zeros(shape, bf16)))
+                .collect();
+            change(&mut tensors);
+            Tensor::write_safetensors(&tensors, dir.path().join("model.safetensors"))
+                .expect("written");
+            let loaded = Detector::load(dir.path(), Device::Cpu);
+            loaded.err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&|_| {}), None);
+        let missing = refused(&|tensors| tensors.retain(|(name, _)| name != "neck.bias"));
+        assert_eq!(
+            missing.as_deref(),
+            Some("the checkpoint has no tensor \"neck.bias\"")
+        );
+        let extra = refused(&|tensors| tensors.push(("neck.gain".into(), Tensor::ones([3], bf16))));
+        assert_eq!(
+            extra.as_deref(),
+            Some(
+                "the checkpoint has a tensor \"neck.gain\", which its configuration has no place for"
+            )
+        );
+        // One name more than it can tell.
+        let other = refused(&|tensors| {
+            for (name, tensor) in tensors {
+                if name == "cells.bias" {
+                    *tensor = Tensor::zeros([config.cell_channels() + 1], bf16);
+                }
+            }
+        });
+        let found = config.cell_channels();
+        assert_eq!(
+            other,
+            Some(format!(
+                "tensor \"cells.bias\" has shape [{}], the configuration says [{found}]",
+                found + 1
+            ))
+        );
     }
 
     #[test]
