@@ -2,21 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
-use std::path::PathBuf;
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use atelier_models::renderer::{
-    Area, Canvas, Drawing, Noise, Pipeline, RenderError, RenderScene, RenderThing, Renderer, noise,
+    Area, Canvas, Drawing, Layers, Network, Noise, Pipeline, RenderError, RenderScene, RenderThing,
+    Renderer, RendererConfig, TransformerInput, noise,
+    regions::{Grid, Layout, ThingTokens, Ties},
 };
 use image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage};
 use tch::{Device, Tensor};
 
 const FAMILIES: [&str; 2] = ["klein", "zimage"];
 
-fn load(family: &str) -> Renderer {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+fn folder(family: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/parity/tiny")
-        .join(family);
-    Renderer::load(&dir, Device::Cpu).unwrap()
+        .join(family)
+}
+
+fn load(family: &str) -> Renderer {
+    Renderer::load(&folder(family), Device::Cpu).unwrap()
 }
 
 fn states(renderer: &Renderer, seed: u64, tokens: i64) -> Tensor {
@@ -107,6 +112,155 @@ fn a_batch_of_unequal_seeds_and_scenes_is_its_members_alone() {
                 pictures.push(drawn);
             }
             assert!(apart(&pictures[0], &pictures[1]) > 0);
+        }
+    }
+}
+
+/// The velocity, and before it what leaves each block that sees text and picture together, in their order.
+fn pass(network: &Network, input: &TransformerInput<'_>) -> Vec<Tensor> {
+    let mut left = Vec::new();
+    let mut observe = |name: &'static str, _, tensor: &Tensor| {
+        if ["double.image", "single", "layer"].contains(&name) {
+            left.push(tensor.shallow_clone());
+        }
+    };
+    let velocity = match network {
+        Network::Klein(network) => network.forward_observed(input, &mut observe),
+        Network::ZImage(network) => network.forward_observed(input, &mut observe),
+    };
+    left.push(velocity);
+    left
+}
+
+#[test]
+fn blocks_outside_of_the_chosen_ones_are_tied_as_they_are_told() {
+    for family in FAMILIES {
+        let renderer = load(family);
+        let network = renderer.network();
+        let grid = Grid {
+            rows: 4,
+            columns: 6,
+        };
+        let thing = |bbox| ThingTokens {
+            text: 2,
+            bbox: Some(bbox),
+            reference: None,
+        };
+        let layout = Layout {
+            base: 28,
+            things: vec![thing([0.0, 0.0, 0.5, 0.5]), thing([0.5, 0.5, 1.0, 1.0])],
+        };
+        let positions = renderer.config().positions;
+        let arranged = positions.arrange(grid, &[layout], Device::Cpu);
+        let (firm, soft) = (arranged.at(8.0), arranged.at(1.0));
+        let random = |seed, tokens, channels| noise::gaussian(seed, tokens, channels, Device::Cpu);
+        let noisy = random(1, 24, network.token_channels());
+        let states = random(2, 32, network.text_channels());
+        let text = network.text(&states, &[32], &arranged.text_ids, firm.as_ref());
+        let pass = |bias: Option<&Tensor>, layers: Option<Layers<'_>>| {
+            let input = TransformerInput {
+                noisy: &noisy,
+                reference: None,
+                text: &text,
+                times: &Tensor::from_slice(&[0.5_f32]),
+                image_ids: &arranged.image_ids,
+                text_ids: &arranged.text_ids,
+                bias,
+                layers,
+            };
+            tch::no_grad(|| pass(network, &input))
+        };
+        let (firm, soft) = (firm.as_ref(), soft.as_ref());
+        for elsewhere in [None, soft] {
+            let (tied, other) = (pass(firm, None), pass(elsewhere, None));
+            let half = (tied.len() - 1) / 2;
+            assert!(half > 0, "{family} has one block");
+            for (share, first, then) in [([0.0, 0.5], &tied, &other), ([0.5, 1.0], &other, &tied)] {
+                let left = pass(firm, Some(Layers { share, elsewhere }));
+                for (index, (one, first)) in left.iter().zip(first).enumerate() {
+                    let same = one.equal(first);
+                    assert_eq!(same, index < half, "{family}: block {index} of {share:?}");
+                }
+                // What the other blocks read is not what they read where all are like them.
+                let last = left.len() - 1;
+                assert!(!left[last].equal(&then[last]), "{family}: {share:?}");
+            }
+            let share = [0.0, 1.0];
+            let all = pass(firm, Some(Layers { share, elsewhere }));
+            assert!(all.iter().zip(&tied).all(|(one, tied)| one.equal(tied)));
+        }
+    }
+}
+
+/// The same pipeline with other ties in its `renderer.json`.
+fn tied(family: &str, regions: Ties) -> Renderer {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder(family)).unwrap() {
+        let entry = entry.unwrap();
+        symlink(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let config = RendererConfig {
+        regions,
+        ..RendererConfig::of(load(family).pipeline())
+    };
+    let file = dir.path().join(RendererConfig::FILE);
+    fs::write(file, serde_json::to_vec(&config).unwrap()).unwrap();
+    Renderer::load(dir.path(), Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_renderer_s_file_says_how_firmly_things_are_tied() {
+    let ties = Ties::DEFAULT;
+    let (half, rest) = ([0.0, 0.5], [0.5, 1.0]);
+    for family in FAMILIES {
+        let scene = scene(&load(family), 1, 2);
+        let draw = |ties: Ties| {
+            let size = Some((64, 48));
+            let drawn = tied(family, ties).render(&scene, 5, Some(4), size, &mut |_, _, _| true);
+            drawn.unwrap()
+        };
+        let usual = load(family)
+            .render(&scene, 5, Some(4), Some((64, 48)), &mut |_, _, _| true)
+            .unwrap();
+        // Firm everywhere, said in other words.
+        for same in [
+            ties,
+            Ties { soft: 2.0, ..ties },
+            Ties {
+                layers: half,
+                soft: ties.strength,
+                ..ties
+            },
+        ] {
+            assert!(draw(same) == usual, "{family}: {same:?}");
+        }
+        let mut drawn = vec![usual];
+        for other in [
+            Ties {
+                strength: 2.0,
+                ..ties
+            },
+            Ties {
+                steps: half,
+                ..ties
+            },
+            Ties {
+                layers: half,
+                ..ties
+            },
+            Ties {
+                layers: rest,
+                ..ties
+            },
+            Ties {
+                layers: half,
+                soft: 2.0,
+                ..ties
+            },
+        ] {
+            let picture = draw(other);
+            assert!(!drawn.contains(&picture), "{family}: {other:?}");
+            drawn.push(picture);
         }
     }
 }

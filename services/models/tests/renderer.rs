@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use atelier_models::{
     renderer::{
-        Layers, TransformerInput,
+        TransformerInput,
         autoencoder::{Autoencoder, AutoencoderConfig},
         klein::{Transformer, TransformerConfig},
         regions::{Grid, Layout, Positions, ThingTokens},
@@ -156,75 +156,6 @@ fn the_names_of_the_parameters_are_those_of_the_checkpoint() {
         TransformerConfig::from_json(written.as_bytes()).unwrap(),
         config()
     );
-}
-
-#[test]
-fn blocks_outside_of_the_chosen_ones_are_not_tied() {
-    let reference = Reference::load();
-    let network = transformer();
-    let (noisy, text) = (
-        reference.get("regions.noisy"),
-        reference.get("regions.text"),
-    );
-    let thing = |bbox| ThingTokens {
-        text: 2,
-        bbox: Some(bbox),
-        reference: None,
-    };
-    let layout = Layout {
-        base: text.size()[1] as usize - 4,
-        things: vec![thing([0.0, 0.0, 0.5, 0.5]), thing([0.5, 0.5, 1.0, 1.0])],
-    };
-    let arranged = Positions::Family.arrange(GRID, &[layout], Device::Cpu);
-    // What leaves each block, in their order.
-    let pass = |bias: Option<&Tensor>, layers: Option<Layers<'_>>| {
-        let mut left = Vec::new();
-        let velocity = network.forward_observed(
-            &TransformerInput {
-                noisy: &noisy,
-                reference: None,
-                text: &text,
-                times: &Tensor::from_slice(&[0.5_f32]),
-                image_ids: &arranged.image_ids,
-                text_ids: &arranged.text_ids,
-                bias,
-                layers,
-            },
-            &mut |name, _, tensor| {
-                if name == "double.image" || name == "single" {
-                    left.push(tensor.shallow_clone());
-                }
-            },
-        );
-        (left, velocity)
-    };
-    let bias = arranged.bias.as_ref();
-    let (tied, free) = (pass(bias, None), pass(None, None));
-    let total = tied.0.len();
-    assert!(total >= 2, "{total} blocks");
-    let half = total.div_ceil(2);
-    for (share, first, then) in [
-        ([0.0, 0.5], &tied.0, &free.1),
-        ([0.5, 1.0], &free.0, &tied.1),
-    ] {
-        let elsewhere = None;
-        let layers = Some(Layers { share, elsewhere });
-        let (left, velocity) = pass(bias, layers);
-        for (index, (one, other)) in left.iter().zip(first).enumerate() {
-            assert_eq!(one.equal(other), index < half, "block {index} of {share:?}");
-        }
-        assert!(!velocity.equal(&tied.1) && !velocity.equal(then));
-        // A softer tie is neither.
-        let soft = arranged.at(1.0);
-        let elsewhere = soft.as_ref();
-        let layers = Some(Layers { share, elsewhere });
-        assert!(!pass(bias, layers).1.equal(&velocity));
-    }
-    let all = Layers {
-        share: [0.0, 1.0],
-        elsewhere: None,
-    };
-    assert!(pass(bias, Some(all)).1.equal(&tied.1));
 }
 
 #[test]

@@ -31,11 +31,45 @@ pub struct Layers<'a> {
     pub elsewhere: Option<&'a Tensor>,
 }
 
-impl Layers<'_> {
-    /// Whether block `index` of `total` has the bias.
-    pub fn hold_at(&self, index: usize, total: usize) -> bool {
-        let at = index as f32 / total.max(1) as f32;
-        (self.share[0]..self.share[1]).contains(&at)
+/// What is added to the logits in each of the blocks that see text and picture together.
+pub(super) struct BlockBiases {
+    chosen: Option<Tensor>,
+    others: Option<Tensor>,
+    /// The chosen blocks, from and to, as shares of all.
+    share: [f32; 2],
+    blocks: usize,
+}
+
+impl BlockBiases {
+    /// Those of a pass through `blocks` blocks, each made `ready` for attention once.
+    pub fn of(
+        input: &TransformerInput<'_>,
+        blocks: usize,
+        ready: impl Fn(&Tensor) -> Tensor,
+    ) -> Self {
+        let all = Layers {
+            share: [0.0, 1.0],
+            elsewhere: None,
+        };
+        let layers = input.layers.unwrap_or(all);
+        Self {
+            chosen: input.bias.map(&ready),
+            others: layers.elsewhere.map(&ready),
+            share: layers.share,
+            blocks,
+        }
+    }
+
+    /// That of block `index`.
+    pub fn at(&self, index: usize) -> Option<&Tensor> {
+        let place = index as f32 / self.blocks.max(1) as f32;
+        let [from, to] = self.share;
+        let bias = if (from..to).contains(&place) {
+            &self.chosen
+        } else {
+            &self.others
+        };
+        bias.as_ref()
     }
 }
 

@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 
 use super::{
     attention::Sequence,
-    input::{Observe, TransformerInput},
+    input::{BlockBiases, Observe, TransformerInput},
     rope, time,
 };
 use crate::{
@@ -117,16 +117,11 @@ impl Transformer {
 
         let ids = Tensor::cat(&[input.text_ids, input.image_ids], 1);
         let rotations = rope::rotations(&ids, &self.config.axes, self.config.theta, Kind::Double);
-        let bias = input.bias.map(|bias| bias.to_kind(kind));
-        let elsewhere = input.layers.and_then(|layers| layers.elsewhere);
-        let elsewhere = elsewhere.map(|bias| bias.to_kind(kind));
-        let total = self.double_blocks.len() + self.single_blocks.len();
+        let blocks = self.double_blocks.len() + self.single_blocks.len();
+        let biases = BlockBiases::of(input, blocks, |bias| bias.to_kind(kind));
         let sequence = |index: usize| Sequence {
             rotations: &rotations,
-            bias: match input.layers {
-                Some(layers) if !layers.hold_at(index, total) => elsewhere.as_ref(),
-                _ => bias.as_ref(),
-            },
+            bias: biases.at(index),
         };
 
         let tokens = match input.reference {

@@ -12,7 +12,7 @@ pub use config::ZImageConfig;
 
 use super::{
     attention::Sequence,
-    input::{Observe, TransformerInput},
+    input::{BlockBiases, Observe, TransformerInput},
     rope, time,
 };
 use crate::{
@@ -179,16 +179,12 @@ impl ZImageTransformer {
         }
 
         let rotations = Tensor::cat(&[self.rotations(input.text_ids), image_rotations], 1);
-        let filled = |bias: &Tensor| filled(&bias.to_kind(kind), text_tokens + noisy, padding);
-        let bias = input.bias.map(filled);
-        let elsewhere = input.layers.and_then(|layers| layers.elsewhere);
-        let elsewhere = elsewhere.map(filled);
+        let biases = BlockBiases::of(input, self.layers.len(), |bias| {
+            filled(&bias.to_kind(kind), text_tokens + noisy, padding)
+        });
         let together = |index: usize| Sequence {
             rotations: &rotations,
-            bias: match input.layers {
-                Some(layers) if !layers.hold_at(index, self.layers.len()) => elsewhere.as_ref(),
-                _ => bias.as_ref(),
-            },
+            bias: biases.at(index),
         };
         let mut all = Tensor::cat(&[input.text.to_kind(kind), image], 1);
         for (index, block) in self.layers.iter().enumerate() {
