@@ -16,7 +16,7 @@ use super::phrases::Phrases;
 use crate::run::{Master, write_tensors};
 
 /// How denoise steps are moved towards noise.
-pub const SCHEDULE: Shift = Shift::Static(1.5);
+pub const SCHEDULE: Shift = Shift::Static(3.0);
 
 /// Writes transformer, autoencoder, schedule, text statistics and how the checkpoint is used.
 pub fn write(

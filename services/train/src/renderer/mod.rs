@@ -70,8 +70,9 @@ const DECAY: f64 = 0.35;
 /// Weight of the loss inside boxes against outside.
 const INSIDE: f32 = 2.5;
 
-/// Where most training times are: the logistic function of a normal number about this.
-const TIME_SHIFT: f64 = 0.4;
+/// Where most training times are: the logistic function of a normal number about this. The larger the picture, the more noise it takes to hide
+/// what is behind the things.
+const TIME_SHIFT: f64 = 1.0;
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
