@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context;
-use atelier_models::critic::detector::{DetectorConfig, DetectorNet, net};
+use atelier_models::{
+    critic::detector::{DetectorConfig, DetectorNet, net},
+    weights::Weights,
+};
 use tch::{Device, Kind, Tensor, nn};
 
 /// Parameters by name.
@@ -40,6 +43,22 @@ impl Master {
             values,
             average,
         }
+    }
+
+    /// The parameters that the recipe exported to a folder.
+    pub fn trained(config: &DetectorConfig, dir: &Path) -> anyhow::Result<Self> {
+        let master = Self::fresh(config);
+        let shipped = Weights::load_file(&dir.join("model.safetensors"))?;
+        tch::no_grad(|| {
+            for tensors in [&master.values, &master.average] {
+                for (name, tensor) in tensors {
+                    let saved = shipped.get_shaped(name, &tensor.size())?;
+                    tensor.shallow_clone().copy_(&saved);
+                }
+            }
+            shipped.refuse_extra(|_| false)?;
+            Ok(master)
+        })
     }
 
     /// What the optimizer steps.

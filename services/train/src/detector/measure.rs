@@ -50,7 +50,8 @@ pub fn answers(
             library,
             &classes,
             &mut rng,
-        );
+        )
+        .small();
         answered.add(&critic, &sample, &names, &mut rng);
     }
     Ok(answered)
@@ -73,6 +74,7 @@ pub fn score_of(
                 &classes,
                 &mut rng,
             )
+            .small()
         })
         .collect();
     score_samples(detector, &samples, sheet)

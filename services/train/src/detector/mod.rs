@@ -7,6 +7,7 @@ mod loss;
 mod master;
 mod measure;
 mod own_color;
+pub mod passed;
 mod sample;
 mod score;
 mod training;
@@ -18,7 +19,8 @@ use atelier_models::{
     critic::detector::{Detector, DetectorConfig},
     props::vocabulary::Color,
 };
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use crate::composer::{self, Library, Scene};
@@ -27,6 +29,13 @@ use measure::{answers, score_of};
 pub use measure::{classes, score_samples};
 pub use sample::{Sample, Truth};
 pub use training::{Training, export};
+
+/// Most things of a scene.
+const MOST_THINGS: usize = 6;
+/// Tells the seed of the scenes that pass the autoencoder from that of others.
+const PASSED: u64 = 0x5057;
+/// Seed of the scenes that it is measured on; no training step has it.
+const HELD_OUT: u64 = u64::MAX - 13;
 
 /// Options of the command.
 #[derive(clap::Args)]
@@ -52,6 +61,15 @@ pub struct Args {
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: i32,
+    /// Start from the detector in this folder, as this recipe exports it, instead of a fresh one.
+    #[arg(long, value_name = "DIR")]
+    start: Option<PathBuf>,
+    /// Autoencoder that what is drawn comes out of.
+    #[arg(long, default_value = "deploy/models/atelier-mini/renderer/vae")]
+    autoencoder: PathBuf,
+    /// Scenes that are passed through the autoencoder at the start; a quarter of every batch is of them.
+    #[arg(long, default_value_t = 768)]
+    passed: usize,
     /// Folder of the renderer's own pictures with their truth beside them; they make up half of every batch.
     #[arg(long, value_name = "DIR")]
     drawn: Option<PathBuf>,
@@ -78,14 +96,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         seed: args.seed,
     };
     let (drawn, kept) = drawn_of(&args, &config)?;
-    let mut master = Master::fresh(&config);
-    let classes = classes(&library);
+    let mut master = match &args.start {
+        Some(dir) => Master::trained(&config, dir)?,
+        None => Master::fresh(&config),
+    };
+    let of_props = classes(&library);
+    let number = if args.steps == 0 { 0 } else { args.passed };
+    let soft = softened(&args, &library, &of_props, args.seed ^ PASSED, number)?;
     let scenes = Arc::clone(&library);
     training.go(&library, &config, &mut master, move |index, rng| {
         if index % 2 == 1 && !drawn.is_empty() {
             return drawn[rng.random_range(0..drawn.len())].clone();
         }
-        Sample::of(&Scene::random(&scenes, rng, 4), &scenes, &classes, rng)
+        if index % 4 == 0 && !soft.is_empty() {
+            return soft[rng.random_range(0..soft.len())].clone();
+        }
+        composed(&scenes, &of_props, rng).small()
     })?;
     let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
     let score = score_of(
@@ -94,7 +120,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         1_000,
         Some(&args.run.join("found.png")),
     )?;
+    let held_out = softened(&args, &library, &classes(&library), HELD_OUT, 300)?;
+    let sheet = args.run.join("found_passed.png");
+    let of_drawn = score_samples(&detector, &held_out, Some(&sheet))?;
     let answered = answers(detector, &library, &args.props, 500)?;
+    println!("up to {MOST_THINGS} things anywhere, through the autoencoder: {of_drawn}");
     println!("fresh scenes: {score}\n{answered}");
     if !kept.is_empty() {
         let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
@@ -111,6 +141,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         println!("exported: {}", score_of(&shipped, &library, 1_000, None)?);
     }
     Ok(())
+}
+
+/// A scene with things in any cell, as large as what is drawn.
+fn composed(library: &Library, classes: &[Option<usize>], rng: &mut ChaCha8Rng) -> Sample {
+    let scene = Scene::random(library, rng, MOST_THINGS).nudged(rng);
+    Sample::of(&scene, library, classes, rng)
+}
+
+/// Scenes as the autoencoder hands them back.
+fn softened(
+    args: &Args,
+    library: &Library,
+    classes: &[Option<usize>],
+    seed: u64,
+    number: usize,
+) -> anyhow::Result<Vec<Sample>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let clear = (0..number).map(|_| composed(library, classes, &mut rng));
+    let through = passed::open(&args.autoencoder)?;
+    let soft = passed::all(&through, clear.collect());
+    Ok(soft.into_iter().map(Sample::small).collect())
 }
 
 /// Names of the things of the library that are drawn, and the colours that each has of its own.

@@ -12,6 +12,8 @@ use crate::composer::{Library, Scene};
 pub const GRID: usize = 8;
 /// Side of the input in pixels.
 pub const SIDE: u32 = 128;
+/// Side of the pictures that the farm draws, in pixels.
+const DRAWN: u32 = 256;
 /// Share of a thing that must be left in a crop for it to be asked for.
 const VISIBLE: f32 = 0.6;
 
@@ -29,7 +31,7 @@ pub struct Truth {
 /// A picture and the truth about it.
 #[derive(Clone)]
 pub struct Sample {
-    /// 128 x 128 pixels.
+    /// 128 x 128 pixels where the network reads it.
     pub picture: RgbImage,
     /// The things in it.
     pub things: Vec<Truth>,
@@ -40,7 +42,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A scene as it is composed; `classes[prop]` is the class of a prop.
+    /// A scene as it is composed, as large as what is drawn; `classes[prop]` is the class of a prop.
     pub fn of(
         scene: &Scene,
         library: &Library,
@@ -48,7 +50,7 @@ impl Sample {
         rng: &mut ChaCha8Rng,
     ) -> Self {
         Self {
-            picture: scene.draw(library, SIDE, rng),
+            picture: scene.draw(library, DRAWN, rng),
             things: scene
                 .things
                 .iter()
@@ -63,6 +65,12 @@ impl Sample {
             background: scene.background,
             time: scene.time,
         }
+    }
+
+    /// The same as small as the network reads it.
+    pub fn small(mut self) -> Self {
+        self.picture = imageops::resize(&self.picture, SIDE, SIDE, imageops::FilterType::Triangle);
+        self
     }
 
     /// The same seen differently: nearer and off the grid, softer, noisier, in another light. A drawn picture is never as clean as a composed one.

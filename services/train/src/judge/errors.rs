@@ -15,10 +15,10 @@ use atelier_proto::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Scenes, passed};
+use super::Scenes;
 use crate::{
     composer::{Library, Loose, LooseThing},
-    detector::Sample,
+    detector::{Sample, passed},
 };
 
 /// Seed of these scenes; neither training nor the other measurements have it.

@@ -2,7 +2,6 @@
 //! off the grid, mirrored, crowded, and one in four as the shipped autoencoder hands it back. It grades what the farm delivers in `atelier eval`.
 
 mod errors;
-mod passed;
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -18,7 +17,7 @@ use tch::Device;
 
 use crate::{
     composer::{Library, Loose, LooseThing},
-    detector::{Master, Sample, Training, Truth, classes, export, score_samples, words},
+    detector::{Master, Sample, Training, Truth, classes, export, passed, score_samples, words},
 };
 
 /// Seed of the scenes that it is measured on; no training step has it.

@@ -6,12 +6,10 @@ use atelier_models::renderer::autoencoder::Autoencoder;
 use image::RgbImage;
 use tch::Kind;
 
-use crate::{
-    autoencoder::{
-        batch::{Batch, pictures},
-        export,
-    },
-    detector::Sample,
+use super::sample::Sample;
+use crate::autoencoder::{
+    batch::{Batch, pictures},
+    export,
 };
 
 /// Pictures that are encoded at once.
@@ -22,7 +20,7 @@ pub fn open(folder: &Path) -> anyhow::Result<Autoencoder> {
     export::read(folder, Kind::Float)
 }
 
-/// The samples with their pictures encoded and decoded.
+/// The samples, all of one size, with their pictures encoded and decoded.
 pub fn all(autoencoder: &Autoencoder, mut samples: Vec<Sample>) -> Vec<Sample> {
     for chunk in samples.chunks_mut(AT_ONCE) {
         let before: Vec<RgbImage> = chunk.iter().map(|sample| sample.picture.clone()).collect();
