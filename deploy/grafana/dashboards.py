@@ -149,8 +149,9 @@ FARM = [
           ("retries of {{kind}}", f"sum by (kind) ({rate('job_retries_total')})")),
     Panel("Reports", "Answers to workers' reports: superseded ones came too late.", "ops",
           ("{{kind}} {{answer}}", f"sum by (kind, answer) ({rate('reports_total')})")),
-    Panel("Beside the work", "Traces that were stored, objects that were swept, webhooks by outcome, and readers of events at the moment.", "short",
+    Panel("Beside the work", "Traces that were stored, objects that were swept, webhooks and costs of pods by outcome, and readers of events at the moment.", "short",
           ("webhooks {{outcome}} a second", f"sum by (outcome) ({rate('webhook_deliveries_total')})"),
+          ("pods' costs {{outcome}} a second", f"sum by (outcome) ({rate('pod_deletion_cost_writes_total')})"),
           ("traces a second", f"sum ({rate('traces_stored_total')})"), ("objects swept a second", f"sum ({rate('objects_swept_total')})"),
           ("event readers", "sum (atelier_event_readers)")),
 ]

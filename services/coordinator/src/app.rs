@@ -182,6 +182,12 @@ async fn start(
         "webhooks",
         Box::pin(loops::webhooks::run(farm.clone(), stop.clone())),
     );
+    if let Some(access) = config.pods() {
+        endless(
+            "pods",
+            Box::pin(loops::pods::run(farm.clone(), access, stop.clone())),
+        );
+    }
     life.spawn("cancels", loops::cancels::run(farm.clone(), stop.clone()));
     life.spawn("collect", loops::collect::run(farm.clone(), stop.clone()));
     life.spawn("liveness", loops::liveness::run(farm.clone(), stop.clone()));

@@ -6,8 +6,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use atelier_domain::Policy;
 use atelier_platform::telemetry::LogFormat;
 use clap::Args;
+use reqwest::Url;
 
-use crate::{http::Settings, loops::retire::Keep, operations::webhooks::Terms};
+use crate::{
+    http::Settings,
+    loops::retire::Keep,
+    operations::{
+        pods::{self, Access},
+        webhooks::Terms,
+    },
+};
 
 /// What a coordinator is told at its start.
 #[derive(Clone, Debug, Args)]
@@ -89,6 +97,24 @@ pub struct Config {
     #[arg(long, env = "ATELIER_WEBHOOK_ATTEMPTS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub webhook_attempts: u32,
 
+    /// Start of the names of workers' pods: into these is written how many jobs each holds (controller.kubernetes.io/pod-deletion-cost), so
+    /// that idle ones go first when a pool shrinks; nothing is told to Kubernetes unless given
+    #[arg(long, env = "ATELIER_POD_DELETION_COST", value_name = "PREFIX", value_parser = pods::check_prefix)]
+    pub pod_deletion_cost: Option<String>,
+
+    /// Kubernetes' API, for --pod-deletion-cost
+    #[arg(long, env = "ATELIER_KUBERNETES_API", value_name = "URL", default_value = "https://kubernetes.default.svc", value_parser = pods::check_server)]
+    pub kubernetes_api: Url,
+
+    /// Folder with the token of a service account, the certificate of the API's authority and the namespace of the pods (token, ca.crt, namespace)
+    #[arg(
+        long,
+        env = "ATELIER_KUBERNETES_ACCOUNT",
+        value_name = "DIR",
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount"
+    )]
+    pub kubernetes_account: PathBuf,
+
     /// Days that requests are kept after their end; for ever unless given
     #[arg(long, env = "ATELIER_KEEP_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub keep_days: Option<u32>,
@@ -146,6 +172,16 @@ impl Config {
             to_private: self.webhooks_to_private,
             attempts: self.webhook_attempts,
         }
+    }
+
+    /// Whose pods are told what their workers hold, and how; none unless asked for.
+    pub fn pods(&self) -> Option<Access> {
+        let prefix = self.pod_deletion_cost.clone()?;
+        Some(Access {
+            prefix,
+            server: self.kubernetes_api.clone(),
+            account: self.kubernetes_account.clone(),
+        })
     }
 
     /// How the API is served.

@@ -73,6 +73,8 @@ metrics! {
     traces_stored: IntCounter = counter("traces_stored_total"),
     #[doc = " Tries to tell the end of a request to whoever asked for it, by outcome: delivered, failed (comes again) or given_up."]
     webhooks: IntCounterVec = counters("webhook_deliveries_total", &["outcome"]),
+    #[doc = " Tries to write into a worker's pod how many jobs it holds, by outcome: written, gone (there is no such pod), refused (no right to) or failed."]
+    pod_costs: IntCounterVec = counters("pod_deletion_cost_writes_total", &["outcome"]),
     #[doc = " Objects that nothing pointed at and that were deleted."]
     objects_swept: IntCounter = counter("objects_swept_total"),
     #[doc = " Jobs that are not over, by kind, state, priority and the model that they want, of the whole farm."]
@@ -138,6 +140,9 @@ impl Metrics {
         }
         for outcome in ["delivered", "failed", "given_up"] {
             self.webhooks.with_label_values(&[outcome]);
+        }
+        for outcome in ["written", "gone", "refused", "failed"] {
+            self.pod_costs.with_label_values(&[outcome]);
         }
         for message in ["heartbeat", "progress", "report"] {
             self.malformed.with_label_values(&[message]);

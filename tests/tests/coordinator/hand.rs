@@ -25,6 +25,8 @@ pub const MODEL: &str = "atelier-mini";
 pub struct Hand {
     pub bus: Bus,
     pub id: WorkerId,
+    /// Its name for people.
+    pub name: String,
     /// What its reports say of batches.
     pub batch: u32,
     /// Whether its reports say that something else was away.
@@ -56,6 +58,7 @@ impl Hand {
         Ok(Self {
             bus: Bus::connect(options).await?,
             id: WorkerId::from_uuid(Uuid::now_v7()),
+            name: "hand".into(),
             batch: 1,
             outage: false,
             draining: false,
@@ -153,7 +156,7 @@ impl Hand {
         };
         let heartbeat = Heartbeat {
             worker: self.id,
-            name: "hand".into(),
+            name: self.name.clone(),
             roles: JobKind::ALL.to_vec(),
             model: MODEL.into(),
             device: "none".into(),

@@ -1,6 +1,7 @@
 //! The coordinator as a process on real servers, with the test in the workers' place: what a worker would never do can be tried too.
 
 mod hand;
+mod kubernetes;
 
 mod admin;
 mod bad_input;
@@ -18,6 +19,7 @@ mod openai;
 mod openapi;
 mod outage;
 mod page;
+mod pods;
 mod quarantine;
 mod retire;
 mod tenants;

@@ -93,6 +93,20 @@ impl Workers {
         workers
     }
 
+    /// Jobs in the hands of those who were heard lately and are not about to end, by name. Who share one name count together.
+    pub fn holding(&self, wanted: impl Fn(&str) -> bool) -> HashMap<String, u32> {
+        let inner = self.lock();
+        let mut holding = HashMap::new();
+        for (heartbeat, at) in inner.heard.values() {
+            if at.elapsed() < self.silence && !heartbeat.draining && wanted(&heartbeat.name) {
+                let jobs = u32::try_from(heartbeat.holding.len()).unwrap_or(u32::MAX);
+                let sum: &mut u32 = holding.entry(heartbeat.name.clone()).or_default();
+                *sum = sum.saturating_add(jobs);
+            }
+        }
+        holding
+    }
+
     /// Name for people of a worker that was heard.
     pub fn name(&self, worker: WorkerId) -> Option<String> {
         let inner = self.lock();
@@ -217,6 +231,35 @@ mod tests {
         workers.heard(busy);
         assert_eq!(workers.room().render, 1 + 1);
         assert_eq!(workers.list().len(), 2);
+    }
+
+    #[test]
+    fn what_is_held_is_told_by_name() {
+        let workers = Workers::new(Duration::from_secs(60));
+        let said = |n: u8, name: &str, jobs: u8| Heartbeat {
+            name: name.into(),
+            holding: (0..jobs).map(|j| (JobId::at(0, [j; 10]), 1)).collect(),
+            ..heartbeat(n, &[JobKind::Render])
+        };
+        workers.heard(said(1, "pod-a", 2));
+        // A worker that was started again in the same pod.
+        workers.heard(said(2, "pod-a", 1));
+        workers.heard(said(3, "pod-b", 0));
+        workers.heard(said(4, "elsewhere", 5));
+        let leaving = Heartbeat {
+            draining: true,
+            ..said(5, "pod-c", 1)
+        };
+        workers.heard(leaving);
+        let mut holding: Vec<_> = workers
+            .holding(|name| name.starts_with("pod-"))
+            .into_iter()
+            .collect();
+        holding.sort();
+        assert_eq!(holding, [("pod-a".into(), 3), ("pod-b".into(), 0)]);
+        let silent = Workers::new(Duration::ZERO);
+        silent.heard(said(1, "pod-a", 2));
+        assert!(silent.holding(|_| true).is_empty());
     }
 
     #[test]

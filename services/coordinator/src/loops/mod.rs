@@ -7,6 +7,7 @@ pub mod dispatch;
 pub mod intake;
 pub mod liveness;
 pub mod notices;
+pub mod pods;
 pub mod queue;
 pub mod reconcile;
 pub mod registry;

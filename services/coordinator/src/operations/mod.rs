@@ -11,6 +11,7 @@ mod findings;
 pub mod images;
 pub mod look;
 pub mod pictures;
+pub mod pods;
 pub mod retire;
 pub mod retry;
 pub mod settle;
