@@ -262,7 +262,7 @@ class References(unittest.TestCase):
         policies = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p for p in of_kind(objects, "NetworkPolicy")}
         ports = {name: sorted({port["port"] for rule in p["spec"]["egress"] for port in rule["ports"]})
                  for name, p in policies.items()}
-        self.assertEqual(ports, {"coordinator": [53, 443, 4222, 4318, 5432], "worker": [53, 443, 4222, 4318], "migrate": [53, 5432]})
+        self.assertEqual(ports, {"coordinator": [53, 443, 4222, 4318, 5432, 6443], "worker": [53, 443, 4222, 4318], "migrate": [53, 5432]})
         self.assertEqual(policies["worker"]["spec"]["ingress"][0]["ports"], [{"port": "admin", "protocol": "TCP"}])
         self.assertNotIn("ingress", policies["migrate"]["spec"])
         for policy in policies.values():
@@ -278,6 +278,60 @@ class References(unittest.TestCase):
             out = {port["port"] for p in of_kind(objects, "NetworkPolicy") for rule in p["spec"]["egress"] for port in rule["ports"]}
             self.assertEqual(4318 in out, told and bool(out), case)
 
+    def test_only_coordinators_talk_to_kubernetes_and_only_where_that_is_wanted(self):
+        self.assertEqual({"podDeletionCost" in values(case) for case in CASES}, {False, True})
+        for case in CASES:
+            objects, _ = render(case)
+            wanted = values(case).get("podDeletionCost", {}).get("enabled", False)
+            templates = dict(pod_templates(objects))
+            makers = ["farm-atelier-coordinator"] if wanted else []
+            self.assertEqual([name for name, template in templates.items() if has_token(template)], makers, case)
+            for account in of_kind(objects, "ServiceAccount"):
+                self.assertIs(account["automountServiceAccountToken"], False, case)
+            roles, bindings = of_kind(objects, "Role"), of_kind(objects, "RoleBinding")
+            self.assertEqual((len(roles), len(bindings)), (len(makers), len(makers)), case)
+            self.assertEqual(of_kind(objects, "ClusterRole") + of_kind(objects, "ClusterRoleBinding"), [])
+            accounts = {name: template["spec"].get("serviceAccountName") for name, template in templates.items()}
+            given = {name for name, template in templates.items() for c in containers(template)
+                     for v in c.get("env", []) if v["name"] == "ATELIER_POD_DELETION_COST"}
+            self.assertEqual(sorted(given), makers, case)
+            out = {p["metadata"]["name"] for p in of_kind(objects, "NetworkPolicy") for rule in p["spec"]["egress"]
+                   for port in rule["ports"] if port["port"] == 6443}
+            self.assertEqual(sorted(out), makers if of_kind(objects, "NetworkPolicy") else [], case)
+            if not wanted:
+                self.assertEqual(set(accounts.values()) - {None}, {"farm-atelier"}, case)
+                continue
+            self.assertEqual(roles[0]["rules"], [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}])
+            self.assertEqual(bindings[0]["roleRef"]["name"], roles[0]["metadata"]["name"])
+            subject = bindings[0]["subjects"][0]
+            self.assertEqual((len(bindings[0]["subjects"]), subject["kind"], subject["namespace"]), (1, "ServiceAccount", "graphics"))
+            self.assertEqual([name for name, account in accounts.items() if account == subject["name"]], makers, case)
+
+    def test_a_workers_name_is_its_pods_and_begins_as_coordinators_expect(self):
+        objects, _ = render("multi-pool")
+        coordinator = containers(matching(objects, {"app.kubernetes.io/component": "coordinator"})[0])[0]
+        prefix = {v["name"]: v.get("value") for v in coordinator["env"]}["ATELIER_POD_DELETION_COST"]
+        for maker in of_kind(objects, "Deployment"):
+            name, template = maker["metadata"]["name"], maker["spec"]["template"]
+            works = template["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
+            # A pod's name begins with its Deployment's.
+            self.assertEqual(name.startswith(prefix), works, name)
+            if works:
+                self.assertIn({"name": "ATELIER_WORKER_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                              containers(template)[0]["env"])
+
+    def test_coordinators_find_the_account_where_they_look(self):
+        done = subprocess.run([str(suite.TARGET / "atelier-coordinator"), "serve", "--help"], stdout=subprocess.PIPE, check=True, text=True)
+        folder = re.search(r"ATELIER_KUBERNETES_ACCOUNT=\]\s+\[default:\s+(\S+)\]", done.stdout)[1]
+        template = matching(render("full")[0], {"app.kubernetes.io/component": "coordinator"})[0]
+        mount = next(m for m in containers(template)[0]["volumeMounts"] if m["name"] == "kubernetes")
+        self.assertEqual(mount, {"name": "kubernetes", "mountPath": folder, "readOnly": True})
+        volume = next(v for v in template["spec"]["volumes"] if v["name"] == "kubernetes")
+        token, authority, namespace = volume["projected"]["sources"]
+        self.assertEqual(token["serviceAccountToken"]["path"], "token")
+        # Every namespace has this ConfigMap.
+        self.assertEqual(authority["configMap"], {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]})
+        self.assertEqual(namespace["downwardAPI"]["items"], [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}])
 
     def test_webhooks_leave_where_the_store_is_named(self):
         objects, _ = render("full")
@@ -287,6 +341,13 @@ class References(unittest.TestCase):
         self.assertIn(anywhere, egress["coordinator"])
         for closed in ("worker", "migrate"):
             self.assertNotIn(anywhere, egress[closed])
+
+
+def has_token(template) -> bool:
+    """Whether pods get a token of Kubernetes, by themselves or by name."""
+    sources = [s for v in template["spec"].get("volumes", []) for s in v.get("projected", {}).get("sources", [])]
+    by_itself = template["spec"].get("automountServiceAccountToken") is not False
+    return by_itself or any("serviceAccountToken" in source for source in sources)
 
 
 def uses_image_volume(item) -> bool:

@@ -10,6 +10,9 @@
 {{- end -}}
 {{- end }}
 
+{{/* What names of pools' Deployments begin with, and so those of their pods. */}}
+{{- define "atelier.poolPrefix" -}}{{ include "atelier.fullname" . }}-pool-{{- end }}
+
 {{/* What never changes in the life of a release: selectors are immutable. */}}
 {{- define "atelier.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
