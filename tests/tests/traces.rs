@@ -354,26 +354,66 @@ async fn a_prompt_that_was_thought_about_is_laid_out_anew_and_not_thought_about_
     assert_eq!(third, first);
     let stranger = api.with_key(Some(&sandbox.key_of("other")?))?;
     assert!(!planned(&stranger, &request).await?.0);
-    let metrics = reqwest::get(format!("http://{admin}/metrics")).await?;
-    let metrics = metrics.text().await?;
-    for (outcome, count) in [("hit", 1), ("miss", 2)] {
-        let line = metrics.lines().find(|line| {
-            let parts = [
-                "worker_cache_total",
-                "\"drafts\"",
-                &format!("\"{outcome}\""),
-            ];
-            parts.iter().all(|part| line.contains(part))
-        });
-        let line = line.with_context(|| metrics.clone())?;
-        assert!(line.ends_with(&format!(" {count}")), "{line}");
-    }
+    assert_eq!(looked_for(&admin, "drafts").await?, [1, 2]);
     // Off by the worker's own flag, too.
     worker.program.kill()?;
     let _other = sandbox.real_worker("other", &[&options[..], &["--cache", "none"]].concat())?;
     for _ in 0..2 {
         assert!(!planned(api, &request).await?.0);
     }
+    Ok(())
+}
+
+/// How often a worker found what it looked for, and how often not.
+async fn looked_for(admin: &str, cache: &str) -> Result<[u64; 2]> {
+    let metrics = reqwest::get(format!("http://{admin}/metrics")).await?;
+    let metrics = metrics.text().await?;
+    let count = |outcome: &str| {
+        let parts = ["worker_cache_total", cache, outcome];
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| parts.iter().all(|part| line.contains(part)));
+        let (_, count) = line.and_then(|line| line.rsplit_once(' '))?;
+        count.parse().ok()
+    };
+    let both = count("\"hit\"").zip(count("\"miss\""));
+    let (hits, misses) = both.with_context(|| metrics.clone())?;
+    Ok([hits, misses])
+}
+
+#[tokio::test]
+async fn texts_that_were_read_for_a_picture_are_not_read_for_the_next_which_is_the_same_without()
+-> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("coordinator", &[])?;
+    let admin = format!("127.0.0.1:{}", free_port(None)?);
+    let options = ["--threads", "1"];
+    let told = [&options[..], &["--admin-listen", &admin]].concat();
+    let mut worker = sandbox.real_worker("painter", &told)?;
+    let api = &coordinator.api;
+    let asked = |seed, cache| SubmitRequest {
+        seed: Some(seed),
+        cache,
+        max_rounds: Some(1),
+        ..prompt("a cat and a red balloon on the moon")
+    };
+    // What is behind, the cat and the balloon.
+    let (first, _) = draw(api, &asked(1, None)).await?;
+    assert_eq!(looked_for(&admin, "texts").await?, [0, 3]);
+    let (second, trace) = draw(api, &asked(2, None)).await?;
+    assert!(!is_kept(&trace)?);
+    assert_eq!(looked_for(&admin, "texts").await?, [3, 3]);
+    let (anew, _) = draw(api, &asked(2, Some(false))).await?;
+    assert_eq!(anew.image, second.image);
+    assert_eq!(looked_for(&admin, "texts").await?, [3, 3]);
+    worker.program.kill()?;
+    let none = ["--admin-listen", &admin, "--cache", "none"];
+    let _other = sandbox.real_worker("other", &[&options[..], &none].concat())?;
+    for before in [&first, &second] {
+        let (anew, trace) = draw(api, &asked(before.seed, None)).await?;
+        assert!(!is_kept(&trace)?);
+        assert_eq!(anew.image, before.image);
+    }
+    assert_eq!(looked_for(&admin, "texts").await?, [0, 0]);
     Ok(())
 }
 

@@ -163,6 +163,8 @@ pub struct RenderInput {
     pub inputs: Vec<RgbImage>,
     /// The user's pictures.
     pub references: Vec<Reference>,
+    /// Whether what was computed of texts for other drawings may be used again, and this one's for others. The picture is the same either way.
+    pub reuse: bool,
 }
 
 /// What drawings must have in common to be made at once: they take the same steps on tensors of the same size.
@@ -230,6 +232,27 @@ pub struct RenderOutput {
     pub steps: u32,
     /// Pictures that things were drawn with.
     pub references: Vec<UsedReference>,
+    /// Texts that were looked for before a language model read them.
+    pub texts: Looked,
+}
+
+/// How often something was looked for before it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// It was there.
+    pub hits: u32,
+    /// It was not.
+    pub misses: u32,
+}
+
+impl Looked {
+    /// Something was looked for.
+    pub const fn count(&mut self, hit: bool) {
+        match hit {
+            true => self.hits += 1,
+            false => self.misses += 1,
+        }
+    }
 }
 
 /// Input of [`Engine::critique`].

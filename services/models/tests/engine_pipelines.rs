@@ -87,6 +87,7 @@ fn input(plan: Plan, stage: &str, inputs: &[&RgbImage]) -> RenderInput {
             picture: RgbaImage::from_pixel(48, 32, image::Rgba([200, 30, 20, 255])),
             sha256: Sha256([5; 32]),
         }],
+        reuse: false,
     }
 }
 

@@ -411,7 +411,13 @@ fn phrases_have_the_recorded_states_alone_and_together() {
             difference(&states[index], &wanted)
         );
     }
-    assert_eq!(together.states(&phrases).unwrap()[1], states[1]);
+    for hit in [false, true] {
+        for phrase in &phrases {
+            let (kept, known) = together.kept(phrase).unwrap();
+            let alone = fresh().states(std::slice::from_ref(phrase)).unwrap();
+            assert_eq!((kept, known), (alone[0].shallow_clone(), hit), "{phrase}");
+        }
+    }
     assert!(
         TextStates::new(
             Rc::clone(&model.decoder),

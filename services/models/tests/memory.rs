@@ -52,6 +52,7 @@ fn input(engine: &mut TorchEngine) -> RenderInput {
         size: None,
         inputs: Vec::new(),
         references: Vec::new(),
+        reuse: true,
     }
 }
 

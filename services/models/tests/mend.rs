@@ -55,6 +55,7 @@ fn drawn(
         size: None,
         inputs: from.cloned().into_iter().collect(),
         references: Vec::new(),
+        reuse: false,
     };
     engine
         .render(&input, &mut Patient)

@@ -115,6 +115,7 @@ fn counts_come_from_the_detector_and_words_from_the_reader() {
         size: None,
         inputs: Vec::new(),
         references: Vec::new(),
+        reuse: false,
     };
     let refused = both.render(&input, &mut Never);
     assert!(matches!(refused, Err(EngineError::Impossible(_))));
@@ -150,6 +151,7 @@ fn a_pipeline_with_a_critic_draws_and_looks() {
         }),
         inputs: Vec::new(),
         references: Vec::new(),
+        reuse: false,
     };
     let drawn = engine.render(&input, &mut Never).expect("a picture");
     assert_eq!(drawn.image.dimensions(), (64, 48));

@@ -88,7 +88,8 @@ pub struct Config {
     #[arg(long, env = "ATELIER_BATCH", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub batch: Option<u64>,
 
-    /// What is used again instead of being made again: auto (drawings, where drawing takes longer than looking), all, none
+    /// What is used again instead of being made again: drafts of plans, what was computed of texts, and drawings; auto leaves out drawings where
+    /// drawing takes no longer than looking, none leaves out all
     #[arg(long, env = "ATELIER_CACHE", default_value = "auto", value_parser = Caching::from_str)]
     pub cache: Caching,
 

@@ -28,6 +28,17 @@ pub enum Task {
     Critique(Box<CritiqueInput>),
 }
 
+impl Task {
+    /// Nothing that was made for another task may be used for it, nor what is made for it for others.
+    pub fn forbid_reuse(&mut self) {
+        match self {
+            Self::Plan(input) => input.keep_for = None,
+            Self::Render(input) => input.reuse = false,
+            Self::Critique(_) => {}
+        }
+    }
+}
+
 /// Output of an engine.
 #[derive(Debug)]
 pub enum Made {

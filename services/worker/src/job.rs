@@ -123,8 +123,8 @@ async fn attempt(
         return Ok(outcome);
     }
     let mut task = task?;
-    if let (Caching::None, Task::Plan(input)) = (shared.caching, &mut task) {
-        input.keep_for = None;
+    if shared.caching == Caching::None {
+        task.forbid_reuse();
     }
     let label = shared
         .labels
@@ -144,7 +144,11 @@ async fn attempt(
     shared.metrics.device(kind, device.time);
     let kept = match &made {
         device::Made::Plan(plan) => plan.kept,
-        _ => None,
+        device::Made::Picture(drawn) => {
+            shared.metrics.looked("texts", drawn.texts);
+            None
+        }
+        device::Made::Review(_) => None,
     };
     if let Some(hit) = kept {
         shared.metrics.cache("drafts", hit);

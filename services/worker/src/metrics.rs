@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_engine::Looked;
 use atelier_platform::telemetry::Metrics;
 use atelier_proto::{
     job::JobKind,
@@ -106,7 +107,7 @@ impl WorkerMetrics {
                 self.attempts.with_label_values(&[kind.as_str(), outcome]);
             }
         }
-        for cache in ["results", "drafts"] {
+        for cache in ["results", "drafts", "texts"] {
             for outcome in ["hit", "miss"] {
                 self.cache.with_label_values(&[cache, outcome]);
             }
@@ -148,8 +149,17 @@ impl WorkerMetrics {
 
     /// Something was looked for before it was made.
     pub fn cache(&self, cache: &str, hit: bool) {
-        let outcome = if hit { "hit" } else { "miss" };
-        self.cache.with_label_values(&[cache, outcome]).inc();
+        let mut looked = Looked::default();
+        looked.count(hit);
+        self.looked(cache, looked);
+    }
+
+    /// Several things were looked for before they were made.
+    pub fn looked(&self, cache: &str, looked: Looked) {
+        for (outcome, count) in [("hit", looked.hits), ("miss", looked.misses)] {
+            let counter = self.cache.with_label_values(&[cache, outcome]);
+            counter.inc_by(count.into());
+        }
     }
 
     /// The device worked.

@@ -15,7 +15,8 @@ use atelier_proto::{Sha256, job::JobKind, review::Review};
 pub use directive::{Directive, directives};
 
 use crate::{
-    Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
+    Control, CritiqueInput, Engine, EngineError, Looked, PlanInput, PlanOutput, RenderInput,
+    RenderOutput,
 };
 
 /// Steps of a render that names none.
@@ -95,6 +96,7 @@ impl DoubleEngine {
             image: picture::draw(input)?,
             steps: input.steps.unwrap_or(default).max(1),
             references: picture::used_references(input),
+            texts: Looked::default(),
         };
         Ok((step, drawing))
     }

@@ -49,6 +49,7 @@ fn render_input(prompt: &str, stage: &str, seed: u64) -> RenderInput {
         size: None,
         inputs: Vec::new(),
         references: Vec::new(),
+        reuse: false,
     }
 }
 

@@ -75,34 +75,35 @@ impl TextStates {
         self.decoder.config().hidden * self.taps.len() as i64
     }
 
+    /// States `(tokens, channels)` of a text, as [`Self::states`] computes them of it alone, and whether they were computed before. They are
+    /// kept within bounds.
+    pub fn kept(&self, text: &String) -> Result<(Tensor, bool), LanguageError> {
+        let known = |kept: &Kept| kept.states.get(text).map(Tensor::shallow_clone);
+        if let Some(states) = known(&self.kept.borrow()) {
+            return Ok((states, true));
+        }
+        let states = self.states(std::slice::from_ref(text))?.remove(0);
+        self.kept.borrow_mut().keep(text, &states);
+        Ok((states, false))
+    }
+
     /// States `(tokens, channels)` of every text, in f32 on the decoder's device; the taps stand side by side. An empty text has no
-    /// tokens. Texts of like length are computed together; states of texts seen before are kept within bounds.
+    /// tokens. Texts of like length are computed together, which low bits of their states may tell.
     pub fn states(&self, texts: &[String]) -> Result<Vec<Tensor>, LanguageError> {
-        let mut found: Vec<Option<Tensor>> = {
-            let kept = self.kept.borrow();
-            texts
-                .iter()
-                .map(|text| kept.states.get(text).map(Tensor::shallow_clone))
-                .collect()
-        };
-        let mut missing = Vec::new();
-        for (index, text) in texts
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| found[*index].is_none())
-        {
+        let mut found: Vec<Option<Tensor>> = texts.iter().map(|_| None).collect();
+        let mut sorted = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
             let mut tokens = self.tokenizer.encode_plain(text)?;
             tokens.truncate(MAX_TOKENS.min(self.decoder.config().context));
-            missing.push((index, tokens));
+            sorted.push((index, tokens));
         }
-        missing.sort_by_key(|(_, tokens)| tokens.len());
-        let mut rest = missing.as_slice();
+        sorted.sort_by_key(|(_, tokens)| tokens.len());
+        let mut rest = sorted.as_slice();
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(batch_size(rest));
             rest = after;
             let tokens: Vec<&[u32]> = batch.iter().map(|(_, tokens)| tokens.as_slice()).collect();
             for ((index, _), states) in batch.iter().zip(self.compute(&tokens)?) {
-                self.kept.borrow_mut().keep(&texts[*index], &states);
                 found[*index] = Some(states);
             }
         }

@@ -1,6 +1,6 @@
 //! From a plan's words to what the small renderer reads: phrases as it was trained on, and the pictures of things.
 
-use atelier_engine::{EngineError, Reference};
+use atelier_engine::{EngineError, Looked, Reference, RenderInput};
 use atelier_proto::{
     Sha256,
     plan::{Element, Plan, StageOp, sent_picture},
@@ -9,7 +9,7 @@ use atelier_proto::{
 use image::RgbaImage;
 use sha2::{Digest, Sha256 as Sha256Hash};
 
-use super::render::Words;
+use super::render::{Told, Words};
 use crate::{
     critic::DetectorCritic,
     language::TextStates,
@@ -32,14 +32,9 @@ pub struct Phrases<'a> {
 
 impl Words for Phrases<'_> {
     /// In the light that the stage names, or the plan where it names none.
-    fn scene(
-        &self,
-        plan: &Plan,
-        op: &StageOp,
-        references: &[Reference],
-    ) -> Result<(RenderScene, Vec<UsedReference>), EngineError> {
-        let named = self.named_by(op, plan);
-        let plan = named.as_ref().unwrap_or(plan);
+    fn told(&self, input: &RenderInput, op: &StageOp) -> Result<Told, EngineError> {
+        let named = self.named_by(op, &input.plan);
+        let plan = named.as_ref().unwrap_or(&input.plan);
         let light = match op {
             StageOp::Generate { caption } => caption.split("light:").last().unwrap_or_default(),
             StageOp::Edit { instruction, .. } => instruction,
@@ -51,7 +46,7 @@ impl Words for Phrases<'_> {
         let mut used = Vec::new();
         for element in &plan.elements {
             phrases.push(self.thing_phrase(element));
-            let picture = self.picture(element, references)?;
+            let picture = self.picture(element, &input.references)?;
             if let (Some((_, sha256)), Some(reference)) = (&picture, &element.reference) {
                 used.push(UsedReference {
                     element: element.id.clone(),
@@ -61,9 +56,17 @@ impl Words for Phrases<'_> {
             }
             pictures.push(picture.map(|(picture, _)| picture));
         }
-        // Each by itself: in company low bits come out differently, and a picture that is drawn again would depend on what is kept from others.
-        let alone = |phrase: &String| self.text.states(std::slice::from_ref(phrase));
-        let states: Result<Vec<_>, _> = phrases.iter().map(alone).collect();
+        let mut texts = Looked::default();
+        let states = phrases.iter().map(|phrase| {
+            // Each by itself: in company low bits come out differently, and a picture that is drawn again would depend on what is kept from others.
+            if !input.reuse {
+                return self.text.states(std::slice::from_ref(phrase));
+            }
+            let (states, hit) = self.text.kept(phrase)?;
+            texts.count(hit);
+            Ok(vec![states])
+        });
+        let states: Result<Vec<_>, _> = states.collect();
         let mut states = states.map_err(failed)?.into_iter().flatten();
         let base = states.next().ok_or_else(|| failed("no text states"))?;
         let things = plan
@@ -82,7 +85,11 @@ impl Words for Phrases<'_> {
             things,
             negative: None,
         };
-        Ok((scene, used))
+        Ok(Told {
+            scene,
+            references: used,
+            texts,
+        })
     }
 }
 

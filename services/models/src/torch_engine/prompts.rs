@@ -1,6 +1,6 @@
 //! From a plan's words to what a published renderer reads: prompts in its own template, things tied to their boxes, the user's pictures.
 
-use atelier_engine::{EngineError, Reference, planning::of_element};
+use atelier_engine::{EngineError, Looked, Reference, RenderInput, planning::of_element};
 use atelier_proto::{
     plan::{Plan, StageOp},
     report::UsedReference,
@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::{
     phrases::{failed, sent},
-    render::Words,
+    render::{Told, Words},
 };
 use crate::{
     language::TextEncoder,
@@ -39,12 +39,8 @@ struct Thing<'a> {
 }
 
 impl Words for Prompts<'_> {
-    fn scene(
-        &self,
-        plan: &Plan,
-        op: &StageOp,
-        references: &[Reference],
-    ) -> Result<(RenderScene, Vec<UsedReference>), EngineError> {
+    fn told(&self, input: &RenderInput, op: &StageOp) -> Result<Told, EngineError> {
+        let (plan, references) = (&input.plan, &input.references);
         let mut used = Vec::new();
         let mut things = Vec::new();
         // A picture that is read shows where its things are; what changes is in the instruction.
@@ -118,7 +114,11 @@ impl Words for Prompts<'_> {
             things,
             negative,
         };
-        Ok((scene, used))
+        Ok(Told {
+            scene,
+            references: used,
+            texts: Looked::default(),
+        })
     }
 }
 

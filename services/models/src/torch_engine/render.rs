@@ -1,23 +1,25 @@
 //! Stages of plans: generate, edit, blend or repair; one or more of equal shape at once.
 
-use atelier_engine::{Control, EngineError, RenderInput, RenderOutput};
-use atelier_proto::{
-    plan::{Plan, StageOp},
-    report::UsedReference,
-};
+use atelier_engine::{Control, EngineError, Looked, RenderInput, RenderOutput};
+use atelier_proto::{plan::StageOp, report::UsedReference};
 use image::{GrayImage, RgbImage};
 
 use crate::renderer::{Area, Canvas, Drawing, Noise, RenderError, RenderScene, Renderer, blend};
 
 /// Turns a stage's words into what a renderer reads.
 pub trait Words {
-    /// The scene of a stage, and the pictures that it is drawn with.
-    fn scene(
-        &self,
-        plan: &Plan,
-        op: &StageOp,
-        references: &[atelier_engine::Reference],
-    ) -> Result<(RenderScene, Vec<UsedReference>), EngineError>;
+    /// What a renderer reads of the stage that does `op`.
+    fn told(&self, input: &RenderInput, op: &StageOp) -> Result<Told, EngineError>;
+}
+
+/// A stage as a renderer reads it.
+pub struct Told {
+    /// What is drawn.
+    pub scene: RenderScene,
+    /// The pictures that it is drawn with.
+    pub references: Vec<UsedReference>,
+    /// Texts that were looked for before they were read.
+    pub texts: Looked,
 }
 
 /// A stage and who is told about it.
@@ -26,11 +28,7 @@ pub type Asked<'a, 'b> = (&'a RenderInput, &'b mut dyn Control);
 /// What is left to do for a stage.
 enum Ready<'a> {
     Done(RenderOutput),
-    Draw {
-        scene: RenderScene,
-        references: Vec<UsedReference>,
-        canvas: Canvas<'a>,
-    },
+    Draw { told: Told, canvas: Canvas<'a> },
 }
 
 /// Draws stages at once; says of each what came of it, in their order.
@@ -59,10 +57,10 @@ pub fn render(
     let mut places = Vec::with_capacity(ready.len());
     let mut drawings = Vec::with_capacity(ready.len());
     for (place, one) in ready.iter().enumerate() {
-        if let Ok(Ready::Draw { scene, canvas, .. }) = one {
+        if let Ok(Ready::Draw { told, canvas }) = one {
             places.push(place);
             drawings.push(Drawing {
-                scene,
+                scene: &told.scene,
                 noise: Noise::Seed(inputs[place].seed),
                 canvas: *canvas,
             });
@@ -84,7 +82,7 @@ pub fn render(
         .zip(done)
         .map(|(one, steps)| match one? {
             Ready::Done(output) => Ok(output),
-            Ready::Draw { references, .. } => {
+            Ready::Draw { told, .. } => {
                 let image = drawn.next().unwrap_or(Err(RenderError::Canceled));
                 Ok(RenderOutput {
                     image: image.map_err(|error| match error {
@@ -92,7 +90,8 @@ pub fn render(
                         other => EngineError::Impossible(other.to_string()),
                     })?,
                     steps,
-                    references,
+                    references: told.references,
+                    texts: told.texts,
                 })
             }
         })
@@ -116,6 +115,7 @@ fn prepared<'a>(
                 image,
                 steps: 0,
                 references: Vec::new(),
+                texts: Looked::default(),
             }));
         }
         StageOp::Generate { .. } => Canvas::Blank(input.size.map(|size| (size.width, size.height))),
@@ -129,12 +129,8 @@ fn prepared<'a>(
             strength: 1.0,
         },
     };
-    let (scene, references) = words.scene(&input.plan, &stage.op, &input.references)?;
-    Ok(Ready::Draw {
-        scene,
-        references,
-        canvas,
-    })
+    let told = words.told(input, &stage.op)?;
+    Ok(Ready::Draw { told, canvas })
 }
 
 fn picture(input: &RenderInput, index: usize) -> Result<&RgbImage, EngineError> {

@@ -125,6 +125,7 @@ fn render(ms: u64, steps: u32) -> Task {
         size: None,
         inputs: Vec::new(),
         references: Vec::new(),
+        reuse: false,
     }))
 }
 

@@ -58,6 +58,7 @@ pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<
         size: work.size,
         inputs: pictures,
         references,
+        reuse: work.keep_for.is_some(),
     })))
 }
 

@@ -197,6 +197,7 @@ fn draw(engine: &mut TorchEngine, plan: &Plan, args: &Args) -> Result<(RgbImage,
                 .map(|input| made[input].clone())
                 .collect(),
             references: Vec::new(),
+            reuse: true,
         };
         let drawn = engine.render(&input, &mut Watch("drawing, step"))?;
         steps += drawn.steps;
