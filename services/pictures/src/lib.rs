@@ -3,6 +3,7 @@
 //! Pixels only: no tensors, no network.
 
 mod alpha;
+mod origin;
 mod parameters;
 mod provenance;
 mod read;
@@ -11,6 +12,7 @@ mod texts;
 mod write;
 
 pub use alpha::{on, on_white};
+pub use origin::Origin;
 pub use parameters::Parameters;
 pub use provenance::{PROVENANCE_VERSION, Provenance};
 pub use read::{Bounds, PictureError, format_of, read};

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use atelier_coordinator::pictures::{MAX_SIDE, to_png};
-use atelier_pictures::{Format, MAX_TEXT, Parameters, Provenance, Text, texts, write};
+use atelier_pictures::{Format, MAX_TEXT, Origin, Parameters, Provenance, Text, texts, write};
 use atelier_worker::inputs::read_picture;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use image::{DynamicImage, ImageFormat, RgbaImage};
@@ -70,6 +70,7 @@ target!(
             assert_eq!(Parameters::parse(&read.to_text().text), read);
             let _ = Provenance::parse(&text.text);
         }
+        let _ = Origin::take_out(bytes);
         Some(())
     }
 );

@@ -188,7 +188,7 @@ fn a_lost_picture_of_a_line_that_was_tried_again_is_that_of_the_second_request()
         target if target == format!("GET /v1/requests/{second}") => {
             (200, "", view(second, "succeeded"))
         }
-        target if target == format!("GET /v1/requests/{second}/image") => {
+        target if target == format!("GET /v1/requests/{second}/image?traced=1") => {
             (200, "", "a picture".into())
         }
         _ => (404, "", refusal("not_found", "no such thing")),

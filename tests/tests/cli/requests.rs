@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use atelier_pictures::Origin;
 use atelier_proto::{
     http::{RequestList, RequestState, RequestView},
     plan::Plan,
@@ -106,14 +107,16 @@ fn one_picture(home: &Home) -> Result<()> {
         &said,
         &["\nplan  ", &format!("again.trace.json, request {id}")],
     )?;
+    let stored = trace.image.context("a picture")?.sha256.to_string();
     ensure!(
-        told["request"] == id.as_str() && told["sha256"].is_string(),
+        told["request"] == id.as_str() && told["sha256"] == stored.as_str(),
         "{told}"
     );
+    says(&said, &[&format!("see 'atelier trace {id}'")])?;
     fs::copy(home.path("again.png"), home.path("moved.png"))?;
     let moved: serde_json::Value = home.json(&["inspect", "moved.png"])?;
     ensure!(
-        moved["request"].is_null() && moved["sha256"] == told["sha256"],
+        moved["request"] == id.as_str() && moved["sha256"] == told["sha256"],
         "{moved}"
     );
     home.ok(&["download", &id, "--out", "again.jpg", "--quality", "70"])?;
@@ -136,7 +139,8 @@ fn page(home: &Home, id: &str) -> Result<()> {
     let out = home.ok(&["trace", id, "--html", "story.html"])?;
     ensure!(out == "story.html\n", "{out}");
     let page = fs::read_to_string(home.path("story.html"))?;
-    let picture = STANDARD.encode(fs::read(home.path("cat.png"))?);
+    let (_, picture) = Origin::take_out(&fs::read(home.path("cat.png"))?).context("a copy")?;
+    let picture = STANDARD.encode(picture);
     says(
         &page,
         &["<!doctype html>", &picture, "a cat and a radio", "</html>"],

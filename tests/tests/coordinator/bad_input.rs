@@ -314,7 +314,7 @@ async fn headers_paths_and_queries() -> Result<()> {
             .await?;
     }
     let image = "/v1/requests/{id}/image";
-    for query in ["redirect=yes", "redirect=256", "size=2"] {
+    for query in ["redirect=yes", "redirect=256", "traced=yes", "size=2"] {
         let called = image.replace("{id}", &nobody.to_string());
         let call = get(&format!("{called}?{query}"));
         fed.refuses(("get", image), call, (400, "invalid_query"), query)

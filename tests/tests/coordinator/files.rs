@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use atelier_pictures::Origin;
 use atelier_platform::Artifacts;
 use atelier_proto::{
     RequestId,
-    http::ErrorBody,
+    http::{ErrorBody, SubmitRequest},
     job::{JobKind, Think},
     object_key,
 };
@@ -14,6 +15,50 @@ use atelier_tests::{Api, Options, Sandbox, in_time, prompt, sha256};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::hand::Hand;
+
+#[tokio::test]
+async fn a_copy_to_keep_names_its_request_and_is_the_stored_picture_otherwise() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let api = &coordinator.api;
+    let mut worker = sandbox.worker("worker", &[])?;
+    let wanted = SubmitRequest {
+        think: Think::Off,
+        ..prompt("a cat")
+    };
+    let mut copies = Vec::new();
+    for _ in 0..2 {
+        let id = api.submit(&wanted).await?.id;
+        let view = api.succeeded(id, Duration::from_secs(20)).await?;
+        let path = format!("/v1/requests/{id}/image?traced=1");
+        let answer = api.get(&path).await?;
+        let tag = header(&answer, "etag").to_owned();
+        let copy = answer.bytes().await?;
+        assert_eq!(tag, format!("\"{}\"", sha256(&copy)));
+        let (origin, stored) = Origin::take_out(&copy).context("it says where it is from")?;
+        assert_eq!(origin.request, id);
+        assert_eq!(Some(sha256(&stored)), view.image.map(|image| image.sha256));
+        assert_eq!(stored, api.picture(id).await?);
+        let head = api.call(Method::HEAD, &path).send().await?;
+        assert_eq!(header(&head, "content-length"), copy.len().to_string());
+        let part = api.call(Method::GET, &path).header("range", "bytes=-5");
+        assert_eq!(
+            part.send().await?.bytes().await?,
+            copy.slice(copy.len() - 5..)
+        );
+        copies.push((copy, stored));
+    }
+    assert!(copies[0].0 != copies[1].0 && copies[0].1 == copies[1].1);
+    // Pictures that say nothing of themselves are not made to.
+    worker.program.kill()?;
+    let _bare = sandbox.worker("bare", &["--bare-pictures"])?;
+    let id = api.submit(&wanted).await?.id;
+    api.succeeded(id, Duration::from_secs(20)).await?;
+    let path = format!("/v1/requests/{id}/image?traced=1");
+    let bare = api.get(&path).await?.bytes().await?;
+    assert_eq!(bare, api.picture(id).await?);
+    Ok(())
+}
 
 /// A request that ended with a picture.
 async fn drawn(sandbox: &Sandbox, api: &Api) -> Result<RequestId> {

@@ -140,6 +140,12 @@ impl Client {
             .await
     }
 
+    /// The same as a copy to keep, which says what request it is of.
+    pub async fn image_to_keep(&self, id: RequestId) -> Result<Vec<u8>> {
+        let path = format!("/v1/requests/{id}/image?traced=1");
+        self.bytes(self.http.get(self.url(&path))).await
+    }
+
     /// The trace of a request, JSON.
     pub async fn trace(&self, id: RequestId) -> Result<Vec<u8>> {
         self.bytes(self.http.get(self.url(&format!("/v1/requests/{id}/trace"))))

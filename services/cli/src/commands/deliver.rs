@@ -196,7 +196,7 @@ async fn one(
         return Ok(outcome);
     }
     let id = outcome.view.id;
-    let picture = patiently(|| client.image(id)).await?;
+    let picture = patiently(|| client.image_to_keep(id)).await?;
     if place == Path::new("-") {
         show::print_raw(&picture)?;
         return Ok(outcome);

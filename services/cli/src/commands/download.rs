@@ -51,7 +51,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             next.replace("ID", &id.to_string())
         );
     }
-    let picture = client.image(view.id).await?;
+    let picture = client.image_to_keep(view.id).await?;
     let out = args.out.unwrap_or_else(|| default_picture(view.id));
     if out == Path::new("-") {
         show::print_raw(&picture)?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use atelier_pictures::{Parameters, Provenance, Text, texts};
+use atelier_pictures::{Origin, Parameters, Provenance, Text, texts};
 use atelier_proto::{RequestId, Sha256, trace::Trace};
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -23,8 +23,9 @@ const MAX_TRACE: u64 = 16 << 20;
 /// Say what a PNG was made with: prompt, model, seed, plan
 ///
 /// Pictures of a farm carry two texts: `parameters`, which other tools read as well, and `atelier`, the same for programs with the digest of the
-/// plan. The trace of a request names its picture by the digest of the file, so that a trace beside the picture is recognised. Pictures of other
-/// tools are read as far as they have `parameters`. No farm is asked.
+/// plan. A copy that was saved has a third, `atelier-trace`, with the request: `atelier trace ID` tells its story. Without that text the picture is
+/// the file that the farm stores, whose digest is said here: by it, traces name their pictures, so that a trace beside the picture is recognised.
+/// Pictures of other tools are read as far as they have `parameters`. No farm is asked.
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture (PNG)
@@ -52,16 +53,28 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
         Err(error) => bail!("{shown} {error}"),
     };
-    let digest = Sha256(Hasher::digest(&file).into());
+    let (origin, stored) = match Origin::take_out(&file) {
+        Some((origin, stored)) => (Some(origin.request), stored),
+        None => (None, file),
+    };
+    let digest = Sha256(Hasher::digest(&stored).into());
     let beside = trace_of(&args.file, digest);
     if args.output.is_json() {
         let mut document = document(&found);
         document["sha256"] = serde_json::json!(digest);
-        document["request"] = serde_json::json!(beside.as_ref().map(|(_, request)| request));
+        let request = origin.or(beside.as_ref().map(|(_, request)| *request));
+        document["request"] = serde_json::json!(request);
         args.output.print(&document)?;
     } else {
         let mut told = story(&args.file, &found);
         let _ = writeln!(told, "{:12}{digest}", "sha256");
+        if let Some(request) = origin {
+            let _ = writeln!(
+                told,
+                "{:12}{request}, see 'atelier trace {request}'",
+                "request"
+            );
+        }
         if let Some((trace, request)) = beside {
             let _ = writeln!(told, "{:12}{}, request {request}", "trace", trace.display());
         }

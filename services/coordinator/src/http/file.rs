@@ -4,9 +4,13 @@
 
 use std::{convert::Infallible, ops::Range};
 
-use atelier_platform::{ArtifactError, Artifacts, artifacts::MAX_ARTIFACT_BYTES};
-use atelier_proto::ArtifactRef;
+use atelier_platform::{
+    ArtifactError, Artifacts,
+    artifacts::{MAX_ARTIFACT_BYTES, digest},
+};
+use atelier_proto::{ArtifactRef, MediaType};
 use axum::{
+    body::Bytes,
     extract::FromRequestParts,
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
     response::{AppendHeaders, IntoResponse, Response},
@@ -45,10 +49,35 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     }
 }
 
-/// Answers a file, a part of it, or that the caller has it already. `name` is what it is saved as.
+/// Answers a stored file, a part of it, or that the caller has it already. `name` is what it is saved as.
 pub async fn answer(
     artifacts: &Artifacts,
     file: &ArtifactRef,
+    name: &str,
+    asked: &Asked,
+) -> Result<Response, ArtifactError> {
+    let read = async || artifacts.get(file, MAX_ARTIFACT_BYTES).await;
+    answer_with(file, read, name, asked).await
+}
+
+/// The same of a file that is made of stored ones.
+pub async fn answer_made(
+    bytes: Bytes,
+    media_type: MediaType,
+    name: &str,
+    asked: &Asked,
+) -> Result<Response, ArtifactError> {
+    let file = ArtifactRef {
+        sha256: digest(&bytes),
+        bytes: bytes.len() as u64,
+        media_type,
+    };
+    answer_with(&file, async || Ok(bytes.clone()), name, asked).await
+}
+
+async fn answer_with(
+    file: &ArtifactRef,
+    read: impl AsyncFnOnce() -> Result<Bytes, ArtifactError>,
     name: &str,
     asked: &Asked,
 ) -> Result<Response, ArtifactError> {
@@ -91,7 +120,7 @@ pub async fn answer(
         let length = [(header::CONTENT_LENGTH, file.bytes.to_string())];
         return Ok((shared, described, length).into_response());
     }
-    let bytes = artifacts.get(file, MAX_ARTIFACT_BYTES).await?;
+    let bytes = read().await?;
     Ok(match part {
         None => (shared, described, bytes).into_response(),
         Some(part) => {

@@ -169,7 +169,10 @@ impl Run {
         if view.state == RequestState::Succeeded {
             let name = format!("{:04}.png", line.number);
             let place = self.folder.join(&name);
-            write_whole(&place, &patiently(|| self.client.image(view.id)).await?)?;
+            write_whole(
+                &place,
+                &patiently(|| self.client.image_to_keep(view.id)).await?,
+            )?;
             if self.traces {
                 let trace = patiently(|| self.client.trace(view.id)).await?;
                 write_whole(&trace_beside(&place), &trace)?;

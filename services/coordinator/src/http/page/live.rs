@@ -59,7 +59,7 @@ fn buttons(view: &RequestView) -> Markup {
                 }
             }
             @if view.image.is_some() {
-                a #save .button href=(format!("/v1/requests/{id}/image")) download=(format!("atelier-{id}.png")) { "Save picture" }
+                a #save .button href=(format!("/v1/requests/{id}/image?traced=1")) download=(format!("atelier-{id}.png")) { "Save picture" }
             }
             @if view.state != RequestState::Active {
                 a #trace .button href=(format!("/v1/requests/{id}/trace")) { "Trace" }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use atelier_pictures::Origin;
+use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
 use axum::{
+    body::Bytes,
     extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -26,6 +29,9 @@ const SIGNED_FOR: Duration = Duration::from_secs(300);
 pub struct Wanted {
     /// 1: where the store signs URLs, a redirect to one instead of the bytes, so that they do not pass through the coordinator.
     redirect: Option<u8>,
+    /// 1: a copy to keep, with one more text in it, `atelier-trace`, that names the request; its digest is not that of the stored picture.
+    /// Unless pictures say nothing of themselves on this farm. There is no redirect to it.
+    traced: Option<u8>,
 }
 
 /// Answers the PNG file or a part of it.
@@ -46,8 +52,15 @@ pub async fn handler(
         );
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no_image", message));
     };
+    let name = format!("atelier-{id}.png");
+    let artifacts = &api.farm.artifacts;
+    if wanted.traced == Some(1) {
+        let stored = artifacts.get(&image, MAX_ARTIFACT_BYTES).await?;
+        let copy = Origin::of(id).put_into(&stored).map_or(stored, Bytes::from);
+        return Ok(file::answer_made(copy, image.media_type, &name, &asked).await?);
+    }
     if wanted.redirect == Some(1)
-        && let Some(url) = api.farm.artifacts.presigned(&image, SIGNED_FOR).await?
+        && let Some(url) = artifacts.presigned(&image, SIGNED_FOR).await?
     {
         // The URL is as good as a key for this picture, so that nobody on the way may keep it.
         let headers = [
@@ -56,6 +69,5 @@ pub async fn handler(
         ];
         return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
     }
-    let name = format!("atelier-{id}.png");
-    Ok(file::answer(&api.farm.artifacts, &image, &name, &asked).await?)
+    Ok(file::answer(artifacts, &image, &name, &asked).await?)
 }
