@@ -48,7 +48,7 @@ pub struct SubmitRequest {
     /// Drawings of the first round, each with its own seed and critique, 1..=4; it goes on from the best. None is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<u32>,
-    /// Seconds since the submit after which no further round begins; the best picture so far is the result.
+    /// Seconds since the submit after which no further round begins, also when one waits in the queue by then; the best picture so far is the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_time_s: Option<f64>,
     /// Seconds on devices after which no further round begins.

@@ -5,10 +5,11 @@ use atelier_proto::{
     http::{RequestState, SubmitRequest},
     job::{JobKind, Think},
     report::{Outcome, ReportAnswer},
+    review::{Action, Answer, OutcomeMark},
 };
 use atelier_tests::{Sandbox, in_time, prompt};
 
-use crate::hand::Hand;
+use crate::hand::{Hand, day_and_night, stage_of};
 
 fn direct() -> SubmitRequest {
     SubmitRequest {
@@ -300,5 +301,71 @@ async fn failures_are_tried_again_until_they_are_too_many() -> Result<()> {
         .await?;
     assert_eq!(view.state, RequestState::Failed);
     assert!(view.reason.is_some_and(|why| why.contains("no paint")));
+    Ok(())
+}
+
+/// Draws both stages of a round, and looks at what came of it.
+async fn round(hand: &Hand, shade: u8, answers: &[Answer]) -> Result<()> {
+    for shade in [shade, shade + 1] {
+        let job = hand.next(JobKind::Render).await?;
+        hand.finish(job, hand.rendered(shade).await?).await?;
+    }
+    let job = hand.next(JobKind::Critique).await?;
+    hand.finish(job, hand.reviewed(answers).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_that_queues_when_the_time_is_over_is_taken_back_and_one_in_hands_is_not()
+-> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &["--lease-ms", "1000"])?;
+    let (api, hand) = (&coordinator.api, Hand::new(&sandbox).await?);
+    let limited = SubmitRequest {
+        max_time_s: Some(3.0),
+        max_rounds: Some(2),
+        ..prompt("a city by day and by night")
+    };
+    for in_hands in [false, true] {
+        let begun = Instant::now();
+        let id = api.submit(&limited).await?.id;
+        let plan = hand.next(JobKind::Plan).await?;
+        let planned = hand.planned(day_and_night(2)).await?;
+        hand.finish(plan, planned).await?;
+        round(&hand, 10, &[Answer::Pass, Answer::Fail]).await?;
+        let best = api.view(id).await?.image;
+        if in_hands {
+            let job = hand.next(JobKind::Render).await?;
+            assert_eq!(stage_of(&job.offer)?.0, "day");
+            while begun.elapsed() < Duration::from_millis(4_500) {
+                hand.beat(&[&job.offer]).await?;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            assert_eq!(api.view(id).await?.state, RequestState::Active);
+            hand.finish(job, hand.rendered(20).await?).await?;
+            let night = hand.next(JobKind::Render).await?;
+            hand.finish(night, hand.rendered(21).await?).await?;
+            let look = hand.next(JobKind::Critique).await?;
+            let passed = hand.reviewed(&[Answer::Pass; 2]).await?;
+            hand.finish(look, passed).await?;
+            let view = api.succeeded(id, Duration::from_secs(5)).await?;
+            assert_eq!((view.round, view.outcome), (2, Some(OutcomeMark::Accepted)));
+            continue;
+        }
+        let view = api.succeeded(id, Duration::from_secs(10)).await?;
+        assert!(begun.elapsed() > Duration::from_secs(3));
+        assert_eq!(view.image, best);
+        let Some(OutcomeMark::BestSoFar { reason }) = &view.outcome else {
+            panic!("{view:?}")
+        };
+        assert!(reason.contains("its 3 s are over"), "{reason}");
+        let trace = api.trace(id).await?;
+        let actions = trace.decisions.iter().map(|decision| decision.action);
+        assert_eq!(actions.collect::<Vec<_>>(), [Action::Redraw, Action::Stop]);
+        let second = trace.jobs.iter().filter(|job| job.round == 2);
+        assert!(second.clone().count() > 0 && second.clone().all(|job| job.state == "canceled"));
+        // Its message is not in the stream any more.
+        hand.nothing(JobKind::Render, Duration::from_secs(1))
+            .await?;
+    }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub struct RequestArgs {
     /// Drawings of the first round, 1 to 4; the best goes on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4))]
     candidates: Option<u32>,
-    /// Begin no further round after so many seconds.
+    /// Begin no further round after so many seconds, also not one that waits in the queue by then.
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
     /// Begin no further round after so many seconds on devices.

@@ -42,6 +42,8 @@ pub enum Event {
     },
     /// A look at the leases; those that ran out are acted on.
     LeasesChecked,
+    /// A look at what is left of time and cost.
+    LimitsChecked,
     /// The messages of these attempts are known to be gone from the queue.
     MessageLost {
         /// The job.

@@ -7,7 +7,7 @@ use atelier_proto::{
 };
 
 use crate::{
-    Best, Effect, JobState, Millis, PlanInUse, Repair, Request, StageNode, Standing, State,
+    Best, Effect, Job, JobState, Millis, PlanInUse, Repair, Request, StageNode, Standing, State,
     decide::decide, request::Place,
 };
 
@@ -110,6 +110,43 @@ impl Request {
         self.finish(effects);
     }
 
+    /// Ends with the best picture when time or cost are used up and nothing more of it was begun: what is left lies in the queue, and would
+    /// lie there longer. What a worker has in its hands goes on, and what is drawn is looked at.
+    pub(crate) fn stop_when_spent(&mut self, now: Millis, effects: &mut Vec<Effect>) -> bool {
+        let score = self.best.and_then(|best| best.score);
+        let (State::Active, Some(score)) = (&self.state, score) else {
+            return false;
+        };
+        let mut left = self.jobs.iter().filter(|job| !job.state.is_terminal());
+        if left.any(|job| self.has_begun(job)) {
+            return false;
+        }
+        let Some(reason) = self.spent(now) else {
+            return false;
+        };
+        let reason = format!(
+            "{} of {} checks failed, and {reason} before more of round {} was begun",
+            score.fail,
+            score.total(),
+            self.round
+        );
+        self.stop(&reason, effects);
+        true
+    }
+
+    /// Whether a worker has the job, or has drawn something of the same picture.
+    fn has_begun(&self, job: &Job) -> bool {
+        let in_hands = matches!(
+            job.state,
+            JobState::Dispatched {
+                worker: Some(_),
+                ..
+            }
+        );
+        let mut beside = self.renders(job.round, job.candidate);
+        in_hands || beside.any(|other| other.picture().is_some())
+    }
+
     /// Delivers the best picture, and the plan that it was drawn from.
     fn finish(&mut self, effects: &mut Vec<Effect>) {
         if let Some(best) = self.best
@@ -187,7 +224,7 @@ impl Request {
 
     /// A plan is made again once, and one that the user gave never.
     fn plan_stays(&self) -> bool {
-        let planned = |job: &crate::Job| job.kind == JobKind::Plan && job.round > 1;
+        let planned = |job: &Job| job.kind == JobKind::Plan && job.round > 1;
         let given = self
             .plan
             .is_some_and(|plan| plan.artifact == self.direct_plan);

@@ -90,7 +90,7 @@ pub struct Best {
     pub round: u32,
 }
 
-/// After what no further round begins, in milliseconds; none is as long as it takes.
+/// After what nothing more is begun once a picture was looked at, in milliseconds; none is as long as it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Since it was accepted.

@@ -56,8 +56,17 @@ impl Request {
             } => {
                 let from = (worker, device_ms);
                 self.report(job, attempt, from, outcome, now, policy, &mut effects)?;
+                self.stop_when_spent(now, &mut effects);
             }
-            Event::LeasesChecked => self.check_leases(now, policy, &mut effects)?,
+            Event::LeasesChecked => {
+                self.check_leases(now, policy, &mut effects)?;
+                self.stop_when_spent(now, &mut effects);
+            }
+            Event::LimitsChecked => {
+                if !self.stop_when_spent(now, &mut effects) {
+                    return Err(NotApplied::Superseded);
+                }
+            }
             Event::MessageLost { job, attempt } => {
                 let lost = self.running(job, attempt)?;
                 let JobState::Dispatched { worker: None, .. } = lost.state else {

@@ -1,7 +1,8 @@
 //! Whatever happens in whatever order, also twice and too late: the invariants hold, and a request that is worked on ends.
 
 use atelier_domain::{
-    Delta, Event, Graph, JobState, Limits, NewRequest, Outcome, Policy, Request, State, invariants,
+    Delta, Event, Graph, Job, JobState, Limits, NewRequest, Outcome, Policy, Request, State,
+    invariants,
 };
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId,
@@ -49,6 +50,7 @@ enum Op {
     Wait {
         ms: u64,
     },
+    CheckLimits,
     Cancel,
 }
 
@@ -66,6 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => job.clone().prop_map(|job| Op::Return { job }),
         1 => job.prop_map(|job| Op::Lose { job }),
         4 => (0..20_000_u64).prop_map(|ms| Op::Wait { ms }),
+        2 => Just(Op::CheckLimits),
         1 => Just(Op::Cancel),
     ]
 }
@@ -259,6 +262,7 @@ fn event_of(op: &Op, request: &Request, nonce: u64) -> Event {
             attempt: pick(job).attempt,
         },
         Op::Wait { .. } => Event::LeasesChecked,
+        Op::CheckLimits => Event::LimitsChecked,
         Op::Cancel => Event::Canceled {
             reason: "by the user".into(),
         },
@@ -285,6 +289,27 @@ fn apply_checked(request: &mut Request, event: &Event, now: u64) -> Result<(), T
         }
     }
     Ok(())
+}
+
+/// Whether a limit is used, there is a picture that was looked at, and nothing of another one was begun.
+fn is_over(request: &Request, now: u64) -> bool {
+    let used = |used: u64, limit: Option<u64>| limit.is_some_and(|limit| used >= limit);
+    let Limits { time_ms, cost_ms } = request.limits;
+    let spent = used(now, time_ms) || used(request.cost().total_ms(), cost_ms);
+    let begun = request.jobs.iter().any(|job| match job.state {
+        JobState::Dispatched { worker, .. } => worker.is_some() || drawn_beside(request, job),
+        JobState::Waiting | JobState::Ready { .. } => drawn_beside(request, job),
+        _ => false,
+    });
+    let looked_at = request.best.is_some_and(|best| best.score.is_some());
+    request.state == State::Active && looked_at && spent && !begun
+}
+
+/// Whether something of the picture that `job` belongs to is drawn.
+fn drawn_beside(request: &Request, job: &Job) -> bool {
+    let same = |other: &&Job| (other.round, other.candidate) == (job.round, job.candidate);
+    let mut beside = request.jobs.iter().filter(same);
+    beside.any(|other| other.picture().is_some())
 }
 
 /// Works like a farm without faults until nothing is left to do; returns the number of steps.
@@ -338,11 +363,12 @@ proptest! {
         max_rounds in 0..7_u32,
         candidates in 0..6_u32,
         cost in prop::option::of(0..60_u64),
+        time in prop::option::of(1..100_000_u64),
         ops in prop::collection::vec(op(), 0..120),
         fail in 0..2_u32,
     ) {
         let think = if off { Think::Off } else { Think::Fast };
-        let limits = Limits { cost_ms: cost, ..Limits::default() };
+        let limits = Limits { time_ms: time, cost_ms: cost };
         let mut request = start(think, max_rounds, candidates, limits);
         invariants::check(&request).unwrap();
         let mut now = 0;
@@ -351,7 +377,15 @@ proptest! {
                 now += ms;
             }
             let event = event_of(op, &request, nonce as u64 + 1);
+            let before = request.clone();
             apply_checked(&mut request, &event, now)?;
+            if matches!(op, Op::CheckLimits) {
+                match is_over(&before, now) {
+                    true => prop_assert_eq!(&request.state, &State::Succeeded),
+                    false => prop_assert_eq!(&request, &before),
+                }
+                prop_assert_eq!(request.best, before.best);
+            }
         }
         finish(&mut request, now, fail)?;
         prop_assert!(request.state != State::Active);

@@ -1,4 +1,4 @@
-//! Reconcile: acts on leases that ran out, finds traces that were not written, and shows what the database holds.
+//! Reconcile: acts on leases and limits that ran out, finds traces that were not written, and shows what the database holds.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{
     farm::Farm,
-    operations::{error::SaveError, expire::expire_leases},
+    operations::{
+        error::SaveError,
+        expire::{expire_leases, stop_overdue},
+    },
     store::{JobCount, StoreError},
 };
 
@@ -53,6 +56,9 @@ pub async fn run(farm: Farm, stop: CancellationToken) {
 
 async fn sweep(farm: &Farm, pulse: &Pulse) -> Result<(), SaveError> {
     while expire_leases(farm).await? > 0 {
+        pulse.beat();
+    }
+    while stop_overdue(farm).await? > 0 {
         pulse.beat();
     }
     Ok(())

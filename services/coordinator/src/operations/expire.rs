@@ -1,4 +1,5 @@
-//! Acting on jobs that nobody works on any more: leases that ran out, messages that went down with their stream.
+//! Acting on jobs that nobody works on any more, or shall: leases that ran out, messages that went down with their stream, and what waits when
+//! the time of its request is over.
 
 use std::time::Duration;
 
@@ -47,6 +48,26 @@ pub async fn expire_leases(farm: &Farm) -> Result<usize, SaveError> {
         }
     }
     farm.metrics.leases_expired.inc_by(touched.len() as u64);
+    settle(farm, &touched, committed).await;
+    Ok(touched.len())
+}
+
+/// Ends requests whose time is over while a further round waits in the queue, with the best picture so far; returns the number of requests.
+/// That cost is used up is noticed when a report says so.
+pub async fn stop_overdue(farm: &Farm) -> Result<usize, StoreError> {
+    let ids = farm.store.overdue(BATCH).await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let mut unit = farm.store.begin(&ids).await?;
+    let mut touched = Vec::new();
+    for id in unit.ids() {
+        // Unless a worker took it in between.
+        if unit.apply(id, Event::LimitsChecked, &farm.policy).is_ok() {
+            touched.push(id);
+        }
+    }
+    let committed = unit.commit().await?;
     settle(farm, &touched, committed).await;
     Ok(touched.len())
 }

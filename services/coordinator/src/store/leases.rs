@@ -1,4 +1,4 @@
-//! Leases: what extends them, and which ran out.
+//! Leases: what extends them, and which ran out; requests whose own time did.
 
 use atelier_proto::{JobId, RequestId, WorkerId, job::JobKind};
 use sqlx::FromRow;
@@ -223,6 +223,30 @@ impl Store {
                 WHERE state = 'dispatched' AND lease_until <= clock_timestamp()
                 ORDER BY lease_until
                 LIMIT $1) AS first",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(ids.into_iter().map(RequestId::from_uuid).collect())
+    }
+
+    /// Active requests whose time is over, of which a picture was looked at, and nothing more was begun: no worker has a job of theirs, and
+    /// nothing is drawn of the pictures that are left.
+    pub async fn overdue(&self, limit: u32) -> Result<Vec<RequestId>, StoreError> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT r.id FROM requests r
+             WHERE r.state = 'active' AND r.max_time_ms IS NOT NULL AND r.score_pass IS NOT NULL
+               AND r.created_at + r.max_time_ms * interval '1 millisecond' <= clock_timestamp()
+               AND NOT EXISTS (
+                   SELECT 1 FROM jobs j
+                   WHERE j.request_id = r.id AND j.state IN ('waiting', 'ready', 'dispatched')
+                     AND (j.state = 'dispatched' AND j.worker_id IS NOT NULL
+                          OR EXISTS (
+                              SELECT 1 FROM jobs d
+                              WHERE d.request_id = r.id AND d.kind = 'render' AND d.state = 'done'
+                                AND d.round = j.round AND d.candidate = j.candidate)))
+             ORDER BY r.created_at
+             LIMIT $1",
         )
         .bind(i64::from(limit))
         .fetch_all(&self.pool)

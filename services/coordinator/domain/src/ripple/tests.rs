@@ -891,6 +891,94 @@ fn a_budget_that_is_used_ends_it_with_the_best_picture() {
     assert_eq!(request.state, State::Active);
 }
 
+/// A request whose first picture was looked at, with another drawing of it dispatched, and `limits` from then on.
+fn waiting_for_round_two(limits: Limits) -> (Request, JobId) {
+    let mut request = start(Think::Fast, 4);
+    planned_alone(&mut request, 2);
+    look(&mut request, 1, 10, HALF, failed(HALF));
+    assert_eq!(actions(&request), [(1, Action::Redraw)]);
+    request.limits = limits;
+    let job = request.renders(2, 1).next().unwrap().id;
+    request
+        .apply(Event::Dispatched { job }, 5, &POLICY)
+        .unwrap();
+    (request, job)
+}
+
+#[test]
+fn a_round_that_waits_when_its_time_is_over_is_not_begun() {
+    let limits = Limits {
+        time_ms: Some(1_000),
+        cost_ms: None,
+    };
+    let (mut request, job) = waiting_for_round_two(limits);
+    let early = request.apply(Event::LimitsChecked, 999, &POLICY);
+    assert_eq!(early, Err(NotApplied::Superseded));
+    let mut begun = request.clone();
+    let effects = request.apply(Event::LimitsChecked, 1_000, &POLICY).unwrap();
+    assert_eq!(
+        effects,
+        [Effect::StopWork(job), Effect::Ended(State::Succeeded)]
+    );
+    assert_eq!(request.job(job).unwrap().state, JobState::Canceled);
+    assert_eq!(actions(&request), [(1, Action::Redraw), (2, Action::Stop)]);
+    let reason = &request.decisions[1].reason;
+    assert!(reason.contains("its 1 s are over"), "{reason}");
+    assert_eq!(request.best.unwrap().image, artifact(10));
+
+    // In a worker's hands it goes on, and what is drawn is looked at.
+    let alive = Event::Alive {
+        job,
+        attempt: 1,
+        worker: worker(1),
+        begun: false,
+    };
+    begun.apply(alive, 900, &POLICY).unwrap();
+    let refused = |request: &mut Request| request.apply(Event::LimitsChecked, 2_000, &POLICY);
+    assert!(refused(&mut begun).is_err());
+    let mut lost = begun.clone();
+    let drawn = Outcome::Rendered {
+        image: artifact(20),
+    };
+    let report = |outcome| Event::Reported {
+        job,
+        attempt: 1,
+        worker: worker(1),
+        device_ms: 5,
+        outcome,
+    };
+    begun.apply(report(drawn), 2_000, &POLICY).unwrap();
+    assert!(refused(&mut begun).is_err());
+    assert_eq!(begun.state, State::Active);
+    // One that comes back to the queue stays there no longer.
+    lost.apply(report(Outcome::Returned), 2_000, &POLICY)
+        .unwrap();
+    assert_eq!(lost.state, State::Succeeded);
+}
+
+#[test]
+fn an_attempt_that_used_the_rest_of_the_cost_is_the_last() {
+    let limits = Limits {
+        time_ms: None,
+        cost_ms: Some(5_000),
+    };
+    for (device_ms, state) in [(4_000, State::Active), (5_000, State::Succeeded)] {
+        let (mut request, job) = waiting_for_round_two(limits);
+        let failed = Event::Reported {
+            job,
+            attempt: 1,
+            worker: worker(1),
+            device_ms,
+            outcome: Outcome::Failed {
+                reason: "no memory".into(),
+                retry: true,
+            },
+        };
+        request.apply(failed, 6, &POLICY).unwrap();
+        assert_eq!(request.state, state);
+    }
+}
+
 #[test]
 fn the_best_candidate_goes_on_and_a_lost_one_is_left_out() {
     let mut request = start(Think::Fast, 2);
