@@ -61,6 +61,9 @@ pub struct ImageRequest {
     pub seed: Option<u64>,
     /// The farm's own: how much to think, in place of what `quality` and `complexity` say.
     pub think: Option<Think>,
+    /// The farm's own: most tokens of a free thought before the plan, 1..=4096, where `think` (or `complexity`) asks for full thought; none is as
+    /// many as the planner likes.
+    pub think_tokens: Option<u32>,
     /// The farm's own: most passes of render and critique, 1..=4, in place of what `quality` says.
     pub max_rounds: Option<u32>,
     /// The farm's own: how urgent; none is `interactive`, since somebody waits.

@@ -142,6 +142,11 @@ class Generate(unittest.TestCase):
         ignored = set(raw.headers["x-atelier-ignored-fields"].split(", "))
         self.assertEqual(ignored, {"sparkle", "style", "moderation"})
 
+    def test_a_full_thought_may_be_bounded(self):
+        raw = client().images.with_raw_response.generate(prompt="a cat", extra_body={"think": "full", "think_tokens": 9})
+        trace = NATIVE.call("GET", f"/v1/requests/{raw.headers['x-request-id']}/trace")
+        self.assertEqual((trace["submitted"]["think"], trace["submitted"]["think_tokens"]), ("full", 9))
+
     def test_the_same_idempotency_key_gives_the_same_pictures(self):
         wish = {"prompt": "a cat", "n": 2, "extra_headers": {"Idempotency-Key": f"k-{time.time_ns()}"}}
         one, two = (client().images.with_raw_response.generate(**wish) for _ in range(2))
@@ -203,6 +208,8 @@ class Errors(unittest.TestCase):
             ({"frame_duration_ms": 4}, "frame_duration_ms"), ({"complexity": "much"}, "complexity"),
             ({"extra_body": {"seed": -1}}, "seed"), ({"extra_body": {"steps": 0}}, "steps"),
             ({"extra_body": {"max_rounds": 5}}, "max_rounds"), ({"extra_body": {"think": "a lot"}}, "think"),
+            ({"extra_body": {"think_tokens": 9}}, "think_tokens"),
+            ({"extra_body": {"think": "full", "think_tokens": 4097}}, "think_tokens"),
             ({"extra_body": {"priority": "now"}}, "priority"), ({"user": 7}, "user"), ({"stream": True, "n": 2}, "n"),
         ]:
             with self.subTest(options):
@@ -403,7 +410,7 @@ class Document(unittest.TestCase):
         self.assertGreater(len(theirs), 15)
         self.assertEqual(theirs - self.fields("ImageRequest"), set())
         own = self.fields("ImageRequest") - theirs
-        self.assertEqual(own, {"seed", "think", "max_rounds", "priority", "steps"})
+        self.assertEqual(own, {"seed", "think", "think_tokens", "max_rounds", "priority", "steps"})
 
     def test_edits(self):
         theirs = self.known_to_the_library(image_edit_params, "ImageEditParams")

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use atelier_proto::{
     RequestId,
     http::{RequestList, RequestState},
-    job::JobKind,
+    job::{JobKind, Think, Work},
     openai::{ImagesResponse, OpenAiError},
 };
 use atelier_tests::{Api, Sandbox, in_time};
@@ -89,6 +89,29 @@ async fn a_link_of_one_coordinator_is_good_at_every_other() -> Result<()> {
     assert_eq!(head.headers()["content-type"], "image/jpeg");
     assert!(!head.headers().contains_key("content-length"));
     assert!(anybody.get(path).await?.status().is_server_error());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_thought_is_as_long_as_the_call_says_and_no_other_is() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    let hand = Hand::new(&sandbox).await?;
+    for (think, tokens) in [("fast", 9), ("full", 4097)] {
+        let wish = json!({"prompt": "a cat", "think": think, "think_tokens": tokens});
+        let refused = coordinator.api.post(PATH, &wish, None).await?;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        let body: OpenAiError = refused.json().await?;
+        assert_eq!(body.error.param.as_deref(), Some("think_tokens"));
+    }
+    let wish = json!({"prompt": "a cat", "complexity": "high", "think_tokens": 9});
+    let call = wait_for(&coordinator.api, wish, None);
+    let job = hand.next(JobKind::Plan).await?;
+    let Work::Plan(work) = &job.offer.work else {
+        panic!("{:?}", job.offer)
+    };
+    assert_eq!((work.think, work.think_tokens), (Think::Full, Some(9)));
+    call.abort();
     Ok(())
 }
 

@@ -331,6 +331,14 @@ async fn a_form_becomes_requests_once() -> Result<()> {
         "the same form is the same request"
     );
     coordinator.api.cancel(id).await?;
+    let thorough = Form::new()
+        .text("prompt", "a mug")
+        .text("think", "full")
+        .text("think_tokens", "64");
+    let thought = id_in(place(&send(thorough).await?))?;
+    coordinator.api.cancel(thought).await?;
+    let told = coordinator.api.trace(thought).await?.submitted;
+    assert_eq!((told.think, told.think_tokens), (Think::Full, Some(64)));
     let asked = coordinator.api.trace(id).await?.submitted;
     assert_eq!(
         (asked.prompt.as_str(), asked.seed),
@@ -345,7 +353,7 @@ async fn a_form_becomes_requests_once() -> Result<()> {
     let several = send(form("a2", "3")).await?;
     assert_eq!(place(&several), "/");
     let listed: RequestList = coordinator.api.get("/v1/requests").await?.json().await?;
-    assert_eq!(listed.requests.len(), 4);
+    assert_eq!(listed.requests.len(), 5);
     let mut seeds = Vec::new();
     for request in &listed.requests[..3] {
         seeds.push(coordinator.api.view(request.id).await?.seed);
@@ -358,6 +366,8 @@ async fn a_form_becomes_requests_once() -> Result<()> {
         ("prompt", "", "prompt"),
         ("size", "big", "size"),
         ("pictures", "9", "pictures"),
+        // Only full thinking takes tokens.
+        ("think_tokens", "9", "think_tokens"),
         ("evil", "1", "evil"),
     ] {
         let mut form = Form::new().text(name, value);
@@ -374,7 +384,7 @@ async fn a_form_becomes_requests_once() -> Result<()> {
         );
     }
     let listed: RequestList = coordinator.api.get("/v1/requests").await?.json().await?;
-    assert_eq!(listed.requests.len(), 4);
+    assert_eq!(listed.requests.len(), 5);
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub async fn handler(
     drop(held);
     // An edit says itself what is done: there is nothing to think about, and nothing known to check.
     wish.think = Think::Off;
+    wish.think_tokens = None;
     wish.max_rounds = 1;
     wish.reply.quality = Quality::Low;
     wish.size = Some(made.size);
@@ -82,6 +83,7 @@ fn note_what_changes_nothing(asked: &atelier_proto::openai::ImageRequest, ignore
         ("quality", asked.quality.is_some()),
         ("complexity", asked.complexity.is_some()),
         ("think", asked.think.is_some()),
+        ("think_tokens", asked.think_tokens.is_some()),
         ("max_rounds", asked.max_rounds.is_some()),
     ] {
         if given {

@@ -154,6 +154,7 @@ impl Call {
             prompt: self.wish.prompt.clone(),
             seed: self.wish.seed,
             think: self.wish.think,
+            think_tokens: self.wish.think_tokens,
             priority: self.wish.priority,
             steps: self.wish.steps,
             size: self.wish.size,

@@ -23,6 +23,8 @@ pub struct Wish {
     pub seed: Option<u64>,
     /// How much to think.
     pub think: Think,
+    /// Most tokens of a free thought.
+    pub think_tokens: Option<u32>,
     /// Most rounds.
     pub max_rounds: u32,
     /// How urgent.
@@ -76,6 +78,7 @@ impl Wish {
             n,
             seed: request.seed,
             think,
+            think_tokens: request.think_tokens,
             max_rounds,
             priority: request.priority.unwrap_or(Priority::Interactive),
             steps: request.steps,
@@ -327,12 +330,13 @@ mod tests {
     #[test]
     fn the_rest_is_taken_as_it_is() {
         let wish = read(json!({
-            "prompt": "x", "model": "mini", "n": 3, "size": "64x128", "output_format": "jpeg", "output_compression": 0,
+            "prompt": "x", "model": "mini", "n": 3, "think_tokens": 9, "size": "64x128", "output_format": "jpeg", "output_compression": 0,
             "response_format": "url", "seed": 7, "steps": 4, "priority": "batch", "user": "me", "safety_identifier": "",
             "background": "opaque", "style": "vivid", "moderation": "low",
         }))
         .unwrap();
         assert_eq!((wish.n, wish.seed, wish.steps), (3, Some(7), Some(4)));
+        assert_eq!(wish.think_tokens, Some(9));
         assert_eq!(
             wish.size,
             Some(Size {

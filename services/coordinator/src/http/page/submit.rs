@@ -6,7 +6,7 @@ use atelier_proto::{
     http::{
         MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, SubmitRequest, UploadedReference,
     },
-    job::{Priority, Size, Think},
+    job::{MAX_THINK_TOKENS, Priority, Size, Think},
 };
 use axum::{
     extract::{Multipart, State},
@@ -39,6 +39,7 @@ struct Filled {
     size: String,
     steps: String,
     think: String,
+    think_tokens: String,
     rounds: String,
     pictures: String,
     names: Vec<String>,
@@ -72,7 +73,7 @@ pub fn form(once: &[u8; 32]) -> Markup {
                     button.primary type="submit" { "Draw" }
                 }
                 details {
-                    summary { "Seed, size, rounds, reference pictures" }
+                    summary { "Seed, size, rounds, thought, reference pictures" }
                     div.fields {
                         label.field { span { "Seed" }
                             input type="text" name="seed" inputmode="numeric" pattern="[0-9]{1,20}" placeholder="any" autocomplete="off";
@@ -89,6 +90,9 @@ pub fn form(once: &[u8; 32]) -> Markup {
                                     option value=(rounds) selected[rounds == 2] { (rounds) }
                                 }
                             }
+                        }
+                        label.field { span { "Tokens of thought" }
+                            input type="number" name="think_tokens" min="1" max=(MAX_THINK_TOKENS) placeholder="with Think first" inputmode="numeric";
                         }
                     }
                     (references())
@@ -190,6 +194,7 @@ async fn read(mut form: Multipart) -> Result<Filled, ApiError> {
             "size" => filled.size = text,
             "steps" => filled.steps = text,
             "think" => filled.think = text,
+            "think_tokens" => filled.think_tokens = text,
             "rounds" => filled.rounds = text,
             "pictures" => filled.pictures = text,
             "name" if filled.names.len() < MAX_REFERENCES => filled.names.push(text),
@@ -231,6 +236,7 @@ impl Filled {
                 "full" => Think::Full,
                 _ => return Err(ApiError::invalid("think", "must be off, fast or full")),
             },
+            think_tokens: small(&self.think_tokens, "think_tokens")?,
             // Somebody looks at the page.
             priority: Priority::Interactive,
             steps: small(&self.steps, "steps")?,
@@ -309,6 +315,7 @@ mod tests {
             (request.seed, request.size, request.steps),
             (None, None, None)
         );
+        assert_eq!(request.think_tokens, None);
         assert_eq!((request.max_rounds, request.references.len()), (None, 0));
     }
 
@@ -324,6 +331,8 @@ mod tests {
         assert_eq!(with(|filled| filled.size = "256".into()), "size");
         assert_eq!(with(|filled| filled.steps = "99999999999".into()), "steps");
         assert_eq!(with(|filled| filled.think = "hard".into()), "think");
+        let many = with(|filled| filled.think_tokens = "a few".into());
+        assert_eq!(many, "think_tokens");
         assert_eq!(with(|filled| filled.files = vec![vec![1]]), "a reference");
         let wanted = Some(Size {
             width: 640,
