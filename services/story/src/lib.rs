@@ -3,9 +3,11 @@
 //! Pure: a trace and its pictures in, text out. Whatever comes from a prompt is only ever text on the page.
 
 mod html;
+mod times;
 pub mod words;
 
 #[cfg(test)]
 mod sample;
 
 pub use html::{Pictures, page};
+pub use times::Times;

@@ -16,11 +16,12 @@ pub fn line(text: &str) -> String {
         .collect()
 }
 
-/// A time as people say it: `12 ms`, `1.50 s`.
+/// A time as people say it: `12 ms`, `1.50 s`, `1 min 1 s`.
 pub fn time(ms: u64) -> String {
     match ms {
         0..100 => format!("{ms} ms"),
-        _ => format!("{:.2} s", ms as f64 / 1_000.0),
+        100..60_000 => format!("{:.2} s", ms as f64 / 1_000.0),
+        _ => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
     }
 }
 
@@ -30,29 +31,74 @@ pub fn place(place: &BBox) -> String {
     format!("x {x0}-{x1} %, y {y0}-{y1} %")
 }
 
-/// A check as a question.
-pub fn question(question: &Question) -> String {
+/// Where the middle of a box is: `on the left`.
+pub fn whereabouts(place: &BBox) -> &'static str {
+    let third = |at: f32| match at {
+        at if at < 0.37 => 0,
+        at if at > 0.63 => 2,
+        _ => 1,
+    };
+    let (x, y) = place.center();
+    match (third(x), third(y)) {
+        (0, 0) => "at the top left",
+        (1, 0) => "at the top",
+        (2, 0) => "at the top right",
+        (0, 1) => "on the left",
+        (2, 1) => "on the right",
+        (0, 2) => "at the bottom left",
+        (1, 2) => "at the bottom",
+        (2, 2) => "at the bottom right",
+        _ => "in the middle",
+    }
+}
+
+/// A check of a plan as a question, which names things by their nouns.
+pub fn question(plan: &Plan, question: &Question) -> String {
+    let noun = |id: &str| {
+        let element = plan.element(id);
+        line(element.map_or(id, |element| element.noun.as_str()))
+    };
     match question {
-        Question::Presence { element } => format!("is there {}?", line(element)),
-        Question::Count { noun, expect } => format!("exactly {expect} {}?", line(noun)),
-        Question::Color { element, expect } => format!("is {} {}?", line(element), line(expect)),
+        Question::Presence { element } => {
+            let noun = noun(element);
+            format!("Is there {} {noun}?", article(&noun))
+        }
+        Question::Count { noun, expect: 1 } => format!("Is there exactly one {}?", line(noun)),
+        Question::Count { noun, expect } => {
+            format!("Is the number of {} exactly {expect}?", line(noun))
+        }
+        Question::Color { element, expect } => {
+            format!("Is the {} {}?", noun(element), line(expect))
+        }
         Question::Position { element, expect } => {
-            format!("is {} at {}?", line(element), place(expect))
+            format!("Is the {} {}?", noun(element), whereabouts(expect))
         }
         Question::Relation {
             subject,
             predicate: how,
             object,
-        } => format!("is {} {} {}?", line(subject), how.words(), line(object)),
-        Question::Light { expect } => format!("is it {}?", line(expect)),
-        Question::Text { expect } => format!("does it say {:?}?", line(expect)),
+        } => {
+            let (subject, object) = (noun(subject), noun(object));
+            format!("Is the {subject} {} the {object}?", how.words())
+        }
+        Question::Light { expect } => format!("Is it {}?", line(expect)),
+        Question::Text { expect } => format!("Does it say \u{201c}{}\u{201d}?", line(expect)),
     }
+}
+
+/// By the first letter, which is right often enough.
+fn article(noun: &str) -> &'static str {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
+    if vowel { "an" } else { "a" }
 }
 
 /// What a check asks; its id where the plan does not have it.
 pub fn asked(plan: Option<&Plan>, check: &str) -> String {
-    let known = plan.and_then(|plan| plan.checks.iter().find(|known| known.id == check));
-    known.map_or_else(|| line(check), |known| question(&known.question))
+    let known = plan.and_then(|plan| {
+        let known = plan.checks.iter().find(|known| known.id == check)?;
+        Some(question(plan, &known.question))
+    });
+    known.unwrap_or_else(|| line(check))
 }
 
 /// The plan that the jobs of a round carried out.
@@ -193,8 +239,35 @@ mod tests {
     }
 
     #[test]
+    fn checks_are_asked_by_nouns_and_places_by_words() {
+        let mut plan = sample::trace().plan.unwrap();
+        plan.elements[0].noun = "orange cat".into();
+        let cat = || "cat".to_owned();
+        let asked = |asked: Question| question(&plan, &asked);
+        assert_eq!(
+            asked(Question::Presence { element: cat() }),
+            "Is there an orange cat?"
+        );
+        let left = BBox([0.0, 0.4, 0.3, 0.6]);
+        let place = Question::Position {
+            element: cat(),
+            expect: left,
+        };
+        assert_eq!(asked(place), "Is the orange cat on the left?");
+        let count = |expect| Question::Count {
+            noun: "cat\n".into(),
+            expect,
+        };
+        assert_eq!(asked(count(1)), "Is there exactly one cat ?");
+        assert_eq!(asked(count(3)), "Is the number of cat  exactly 3?");
+        assert_eq!(whereabouts(&BBox([0.0, 0.0, 0.3, 0.3])), "at the top left");
+        assert_eq!(whereabouts(&BBox([0.4, 0.4, 0.6, 0.6])), "in the middle");
+    }
+
+    #[test]
     fn times_and_shares() {
-        assert_eq!((time(99), time(1_499)), ("99 ms".into(), "1.50 s".into()));
+        let times = [time(99), time(1_499), time(61_000)];
+        assert_eq!(times, ["99 ms", "1.50 s", "1 min 1 s"]);
         assert_eq!((share(1, 3), share(0, 0)), ("33 %".into(), "0 %".into()));
         let cost = Cost {
             plan_ms: 1,

@@ -33,7 +33,7 @@ fn it_shows_the_picture_with_boxes_the_checks_the_times_and_the_cost() {
         "x=\"16.00\" y=\"9.60\" width=\"22.40\"",
         "x=\"0.00\" y=\"0.00\" width=\"32.00\"",
         ">orange cat</text>",
-        "<span aria-hidden=\"true\">\u{2717}</span> no</td><td>exactly 1 cat?</td><td>2 cats</td><td>90 %</td>",
+        "<span aria-hidden=\"true\">\u{2717}</span> no</td><td>Is there exactly one cat?</td><td>2 cats</td><td>90 %</td>",
         "<a href=\"#result\">result</a>",
         "class=\"running render\"",
         "<th scope=\"row\">Drawing</th><td>1.39 s</td><td>89 %</td>",

@@ -8,7 +8,10 @@ use atelier_proto::{
 };
 
 use super::{capital, text::Esc};
-use crate::words::{time, work};
+use crate::{
+    Times,
+    words::{time, work},
+};
 
 /// In units of the drawing.
 const WIDTH: f64 = 1_000.0;
@@ -17,28 +20,6 @@ const NAMES: f64 = 240.0;
 const ROW: f64 = 26.0;
 /// A bar is at least so wide.
 const NARROWEST: f64 = 2.0;
-
-/// When a job was ready, on a device, and done, in milliseconds from the request's acceptance.
-struct Times {
-    ready: u64,
-    started: u64,
-    ended: u64,
-}
-
-impl Times {
-    fn of(job: &TraceJob) -> Option<Self> {
-        let (ready, ended) = job.ready_ms.zip(job.ended_ms)?;
-        let ended = ended.max(ready);
-        // Where nobody told when the device began: so long before the end as it took.
-        let begun = || ended.saturating_sub(job.device_ms.unwrap_or(0));
-        let started = job.started_ms.unwrap_or_else(begun).clamp(ready, ended);
-        Some(Self {
-            ready,
-            started,
-            ended,
-        })
-    }
-}
 
 pub fn tell(out: &mut String, trace: &Trace) {
     let timed: Vec<(&TraceJob, Times)> = trace
@@ -117,8 +98,8 @@ fn numbers(out: &mut String, timed: &[(&TraceJob, Times)]) {
             Esc(&capital(&work(job))),
             job.round,
             time(times.ready),
-            time(times.started - times.ready),
-            time(times.ended - times.started)
+            time(times.waited()),
+            time(times.ran())
         );
     }
     let _ = writeln!(out, "</tbody>\n</table>\n</details>");

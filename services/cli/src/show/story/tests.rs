@@ -116,7 +116,7 @@ fn it_tells_what_was_asked_planned_drawn_found_and_why_it_ended() {
     for part in [
         "element    cat: cat (orange; sleepy) at x 25-60 %, y 30-95 %, after props/cat",
         "draw out (generate): done, 1.50 s, seed 99, 2 attempts",
-        "NO  exactly 1 cat? 2 cats at x 0-50 %, y 0-50 % and x 50-100 %, y 0-50 % (0.90)",
+        "NO  Is there exactly one cat? 2 cats at x 0-50 %, y 0-50 % and x 50-100 %, y 0-50 % (0.90)",
         "succeeded after 1 round",
         "the rounds were used up",
     ] {

@@ -6,6 +6,7 @@ use atelier_proto::{
     review::Review,
     trace::Trace,
 };
+use atelier_story::words::time;
 use maud::{Markup, html};
 
 use super::{boxes, decisions, plan, timeline, words};
@@ -110,7 +111,7 @@ fn facts(view: &RequestView, trace: &Trace) -> Markup {
                 @if let Some(rounds) = asked.max_rounds { dt { "Rounds" } dd { (view.round) " of at most " (rounds) } }
                 @for reference in &asked.references { dt { "Reference" } dd { (reference.name) } }
                 @for kind in JobKind::ALL {
-                    @if device(kind) > 0 { dt { "Device, to " (words::role(kind)) } dd { (words::duration(device(kind))) } }
+                    @if device(kind) > 0 { dt { "Device, to " (words::role(kind)) } dd { (time(device(kind))) } }
                 }
                 dt { "Asked" } dd { (words::time(&view.created_at)) }
                 @if let Some(finished) = &view.finished_at { dt { "Ended" } dd { (words::time(finished)) } }

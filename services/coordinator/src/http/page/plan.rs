@@ -5,9 +5,8 @@ use atelier_proto::{
     review::{Answer, Review, Verdict},
     trace::Trace,
 };
+use atelier_story::words::question;
 use maud::{Markup, html};
-
-use super::words;
 
 /// The checks, answered as far as they are.
 pub fn checks(trace: &Trace, review: Option<&Review>, is_active: bool) -> Markup {
@@ -26,7 +25,7 @@ pub fn checks(trace: &Trace, review: Option<&Review>, is_active: bool) -> Markup
             h2 #checks-title { "Checks" }
             ul.checks {
                 @for check in &plan.checks {
-                    (row(&words::question(plan, &check.question), answer(&check.id), is_active))
+                    (row(&question(plan, &check.question), answer(&check.id), is_active))
                 }
             }
         }

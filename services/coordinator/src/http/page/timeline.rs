@@ -1,6 +1,7 @@
 //! The jobs of a request in their order: who did what, how long it waited and how long it took.
 
 use atelier_proto::trace::{Trace, TraceJob};
+use atelier_story::{Times, words::time};
 use maud::{Markup, html};
 
 use super::words;
@@ -10,7 +11,8 @@ const WIDE: u64 = 1_000;
 
 /// A row for every job.
 pub fn jobs(trace: &Trace) -> Markup {
-    let longest = trace.jobs.iter().filter_map(|job| job.wall_ms).max();
+    let times = trace.jobs.iter().filter_map(Times::of);
+    let longest = times.map(|times| times.whole()).max();
     html! {
         section aria-labelledby="jobs-title" {
             h2 #jobs-title { "Timeline" }
@@ -31,16 +33,16 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
             }
             span.how {
                 (state(job))
-                @if let Some(wall) = job.wall_ms { ", " (words::duration(wall)) }
-                @if let Some(device) = job.device_ms { ", " (words::duration(device)) " on the device" }
+                @if let Some(wall) = job.wall_ms { ", " (time(wall)) }
+                @if let Some(device) = job.device_ms { ", " (time(device)) " on the device" }
                 @if job.attempts > 1 { ", attempt " (job.attempts) }
                 @if let Some(worker) = &job.worker { span.hint { " by " (worker) } }
             }
-            @if let Some(wall) = job.wall_ms {
-                @let (from, device) = on_device(job.ready_ms.zip(job.started_ms), wall, job.device_ms.unwrap_or(0));
+            @if let Some(times) = Times::of(job) {
+                @let wide = |ms: u64| ms * WIDE / longest;
                 svg.bar viewBox=(format!("0 0 {WIDE} 10")) preserveAspectRatio="none" aria-hidden="true" {
-                    rect.wait width=(wall * WIDE / longest) height="10" {}
-                    rect.work x=(from * WIDE / longest) width=(device * WIDE / longest) height="10" {}
+                    rect.wait width=(wide(times.whole())) height="10" {}
+                    rect.work x=(wide(times.waited())) width=(wide(times.ran())) height="10" {}
                 }
             }
             @if let Some(fix) = &job.fix { span.note { (fix.instruction) } }
@@ -50,14 +52,6 @@ fn row(job: &TraceJob, longest: u64) -> Markup {
             @if let Some(reason) = &job.reason { span.complaint { (reason) } }
         }
     }
-}
-
-/// When the device began, after the job was ready, and how long it was at it: both within the job's time. Where nobody told when it began, it was
-/// so long before the end as it took.
-fn on_device(ready_and_started: Option<(u64, u64)>, wall: u64, device: u64) -> (u64, u64) {
-    let told = ready_and_started.map(|(ready, started)| started.saturating_sub(ready));
-    let from = told.unwrap_or(wall.saturating_sub(device)).min(wall);
-    (from, device.min(wall - from))
 }
 
 fn what(job: &TraceJob) -> String {
@@ -79,20 +73,5 @@ fn state(job: &TraceJob) -> &str {
         "dispatched" => "at work",
         "canceled" => "not needed",
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::on_device;
-
-    #[test]
-    fn a_device_is_shown_when_it_was_at_it() {
-        assert_eq!(on_device(Some((100, 110)), 90, 20), (10, 20));
-        assert_eq!(on_device(None, 90, 20), (70, 20));
-        for odd in [Some((100, 50)), Some((0, 500)), None] {
-            let (from, device) = on_device(odd, 90, 1_000);
-            assert!(from + device <= 90, "{odd:?}");
-        }
     }
 }

@@ -3,7 +3,6 @@
 use atelier_proto::{
     http::{JobView, RequestState, RequestView},
     job::JobKind,
-    plan::{BBox, Plan, Question},
     review::Score,
 };
 use maud::{Markup, html};
@@ -88,90 +87,17 @@ pub fn role(kind: JobKind) -> &'static str {
     }
 }
 
-/// Milliseconds as people say them.
-pub fn duration(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{:.1} s", ms as f64 / 1_000.0),
-        _ => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
-    }
-}
-
-/// A check as a question.
-pub fn question(plan: &Plan, question: &Question) -> String {
-    let noun = |id: &str| {
-        plan.element(id)
-            .map_or_else(|| id.to_owned(), |element| element.noun.clone())
-    };
-    match question {
-        Question::Presence { element } => {
-            let noun = noun(element);
-            format!("Is there {} {noun}?", article(&noun))
-        }
-        Question::Count { noun, expect } => format!("Is the number of {noun} {expect}?"),
-        Question::Color { element, expect } => format!("Is the {} {expect}?", noun(element)),
-        Question::Position { element, expect } => {
-            format!("Is the {} {}?", noun(element), place(expect))
-        }
-        Question::Relation {
-            subject,
-            predicate: how,
-            object,
-        } => format!(
-            "Is the {} {} the {}?",
-            noun(subject),
-            how.words(),
-            noun(object)
-        ),
-        Question::Light { expect } => format!("Is it {expect}?"),
-        Question::Text { expect } => format!("Does it say \u{201c}{expect}\u{201d}?"),
-    }
-}
-
-/// By the first letter, which is right often enough.
-fn article(noun: &str) -> &'static str {
-    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
-    if vowel { "an" } else { "a" }
-}
-
-/// Where the middle of a box is.
-fn place(bbox: &BBox) -> &'static str {
-    let third = |at: f32| match at {
-        at if at < 0.37 => 0,
-        at if at > 0.63 => 2,
-        _ => 1,
-    };
-    let (x, y) = bbox.center();
-    match (third(x), third(y)) {
-        (0, 0) => "at the top left",
-        (1, 0) => "at the top",
-        (2, 0) => "at the top right",
-        (0, 1) => "on the left",
-        (2, 1) => "on the right",
-        (0, 2) => "at the bottom left",
-        (1, 2) => "at the bottom",
-        (2, 2) => "at the bottom right",
-        _ => "in the middle",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_places_are_said_as_people_do() {
+    fn times_are_said_as_people_do() {
         assert_eq!(
             time("2026-11-28T09:17:03.5Z").0,
             "<time datetime=\"2026-11-28T09:17:03.5Z\">2026-11-28 09:17 UTC</time>"
         );
         assert_eq!(time("soon").0, "<time datetime=\"soon\">soon</time>");
-        assert_eq!(
-            [duration(7), duration(1_500), duration(61_000)],
-            ["7 ms", "1.5 s", "1 min 1 s"]
-        );
-        assert_eq!(place(&BBox([0.0, 0.0, 0.3, 0.3])), "at the top left");
-        assert_eq!(place(&BBox([0.4, 0.4, 0.6, 0.6])), "in the middle");
     }
 
     #[test]
