@@ -101,6 +101,9 @@ fn qwen3(adapter: Option<&Adapter>) -> Decoder {
     Decoder::load(config, &weights, adapter).unwrap()
 }
 
+/// Of so many logits the reference keeps one.
+const KEPT: i64 = 16;
+
 const IDS: [u32; 20] = [
     3, 141, 59, 26, 5, 358, 97, 93, 238, 46, 264, 338, 327, 9, 50, 288, 41, 97, 1, 69,
 ];
@@ -302,7 +305,7 @@ fn smollm2_says_what_it_says_elsewhere() {
         .unwrap()
         .get("chat.logits")
         .unwrap();
-    let worst = difference(&logits, &wanted);
+    let worst = difference(&logits.slice(0, None, None, KEPT), &wanted);
     println!("largest difference of a logit: {worst:.1e}");
     assert!(
         worst
