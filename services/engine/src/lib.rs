@@ -101,6 +101,11 @@ pub trait Control {
     /// Whether to stop now.
     fn canceled(&self) -> bool;
 
+    /// Whether a small picture that came now would be looked at: making one takes time.
+    fn looks(&self) -> bool {
+        true
+    }
+
     /// Step `step` of `total` is done (`total` 0 when unknown), with a small picture of how it looks so far.
     fn progress(&mut self, step: u32, total: u32, preview: Option<RgbImage>);
 }

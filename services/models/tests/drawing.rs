@@ -6,7 +6,7 @@ use std::path::Path;
 
 use atelier_models::{
     renderer::{
-        LoadError, RenderError, RenderScene, RenderThing, Renderer, RendererConfig, noise,
+        LoadError, Preview, RenderError, RenderScene, RenderThing, Renderer, RendererConfig, noise,
         regions::Positions,
     },
     weights::WeightsError,
@@ -79,7 +79,7 @@ fn scene() -> RenderScene {
     }
 }
 
-fn go_on(_: u32, _: u32, _: Option<RgbImage>) -> bool {
+fn go_on(_: u32, _: u32, _: Option<Preview<'_>>) -> bool {
     true
 }
 
@@ -132,8 +132,8 @@ fn boxes_and_references_change_the_picture() {
 fn steps_are_told_with_small_pictures_and_can_be_stopped() {
     let renderer = load(fixture());
     let mut told = Vec::new();
-    let mut on_step = |step, total, preview: Option<RgbImage>| {
-        told.push((step, total, preview.map(|picture| picture.dimensions())));
+    let mut on_step = |step, total, preview: Option<Preview<'_>>| {
+        told.push((step, total, preview.map(|small| small().dimensions())));
         true
     };
     renderer
@@ -153,7 +153,7 @@ fn steps_are_told_with_small_pictures_and_can_be_stopped() {
     );
 
     let mut seen = 0;
-    let mut stop = |step, _, _| {
+    let mut stop = |step, _, _: Option<Preview<'_>>| {
         seen = step;
         step < 2
     };
@@ -168,7 +168,7 @@ fn an_edit_starts_from_its_picture_as_far_as_the_strength_says() {
     let picture = photo(48, 32);
     let mut totals = Vec::new();
     let mut edit = |strength| {
-        let mut on_step = |step, total, _| {
+        let mut on_step = |step, total, _: Option<Preview<'_>>| {
             if step == 0 {
                 totals.push(total);
             }

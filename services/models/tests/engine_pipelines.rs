@@ -33,12 +33,17 @@ struct Watch {
     steps: Vec<u32>,
     previews: usize,
     cancel_at: Option<u32>,
+    looks_away: bool,
 }
 
 impl Control for Watch {
     fn canceled(&self) -> bool {
         self.cancel_at
             .is_some_and(|at| self.steps.last() >= Some(&at))
+    }
+
+    fn looks(&self) -> bool {
+        !self.looks_away
     }
 
     fn progress(&mut self, step: u32, _total: u32, preview: Option<RgbImage>) {
@@ -142,6 +147,21 @@ fn every_stage_of_a_plan_is_drawn() {
         }
         assert!(changed > 400, "{family}: {changed} of 520 pixels");
     }
+}
+
+#[test]
+fn small_pictures_are_made_for_who_looks_at_them() {
+    let mut engine = load("klein");
+    let [seen, unseen] = [false, true].map(|looks_away| {
+        let mut watch = Watch {
+            looks_away,
+            ..Watch::default()
+        };
+        let drawn = engine.render(&input(plan(), "day", &[]), &mut watch);
+        (drawn.unwrap().image, watch.previews)
+    });
+    assert_eq!((seen.1, unseen.1), (3, 0));
+    assert!(seen.0 == unseen.0);
 }
 
 #[test]

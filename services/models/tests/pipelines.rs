@@ -5,8 +5,8 @@
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use atelier_models::renderer::{
-    Area, Canvas, Drawing, Layers, Network, Noise, Pipeline, RenderError, RenderScene, RenderThing,
-    Renderer, RendererConfig, TransformerInput, noise,
+    Area, Canvas, Drawing, Layers, Network, Noise, Pipeline, Preview, RenderError, RenderScene,
+    RenderThing, Renderer, RendererConfig, TransformerInput, noise,
     regions::{Grid, Layout, ThingTokens, Ties},
 };
 use image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage};
@@ -51,7 +51,7 @@ fn photo(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn go_on(_: usize, _: u32, _: u32, _: Option<RgbImage>) -> bool {
+fn go_on(_: usize, _: u32, _: u32, _: Option<Preview<'_>>) -> bool {
     true
 }
 
@@ -279,7 +279,7 @@ fn one_of_a_batch_is_canceled_and_the_others_go_on() {
             })
             .collect();
         let mut told = vec![0; 3];
-        let mut on_step = |index: usize, step, _, _| {
+        let mut on_step = |index: usize, step, _, _: Option<Preview<'_>>| {
             told[index] = step;
             !matches!((index, step), (1, 2) | (2, 0))
         };

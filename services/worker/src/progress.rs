@@ -78,19 +78,20 @@ impl Control for Steps {
         self.job.stopped().is_some()
     }
 
+    fn looks(&self) -> bool {
+        due(self.signaled, BETWEEN_SIGNALS) && due(self.previewed, BETWEEN_PREVIEWS)
+    }
+
     fn progress(&mut self, step: u32, total: u32, preview: Option<RgbImage>) {
         self.shared.hands.step(&self.job, step, total);
-        let now = Instant::now();
-        let due = |last: Option<Instant>, pause| {
-            last.is_none_or(|last| now.duration_since(last) >= pause)
-        };
         if !due(self.signaled, BETWEEN_SIGNALS) {
             return;
         }
-        self.signaled = Some(now);
-        let preview = preview.filter(|_| due(self.previewed, BETWEEN_PREVIEWS));
+        let preview = preview.filter(|_| self.looks());
+        let now = Some(Instant::now());
+        self.signaled = now;
         if preview.is_some() {
-            self.previewed = Some(now);
+            self.previewed = now;
         }
         // Never waits: the device is worth more than a signal.
         let _ = self.shared.steps.try_send(Step {
@@ -100,6 +101,11 @@ impl Control for Steps {
             preview,
         });
     }
+}
+
+/// Whether the last time is long enough ago.
+fn due(last: Option<Instant>, pause: Duration) -> bool {
+    last.is_none_or(|last| last.elapsed() >= pause)
 }
 
 impl Attended for Steps {

@@ -180,8 +180,9 @@ impl Engine for DoubleEngine {
             }
             for (drawing, control) in drawings.iter().zip(controls.iter_mut()) {
                 if let Ok(RenderOutput { image, steps, .. }) = drawing {
-                    let preview = picture::preview(image, done, *steps);
-                    control.progress(done, *steps, Some(preview));
+                    let small = || picture::preview(image, done, *steps);
+                    let preview = control.looks().then(small);
+                    control.progress(done, *steps, preview);
                 }
             }
         }
@@ -214,7 +215,8 @@ fn work(
         if !step.is_zero() {
             std::thread::sleep(step);
         }
-        control.progress(done, steps, preview(done));
+        let preview = control.looks().then(|| preview(done)).flatten();
+        control.progress(done, steps, preview);
     }
     if control.canceled() {
         return Err(EngineError::Canceled);

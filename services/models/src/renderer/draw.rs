@@ -13,12 +13,15 @@ use super::{
     schedule,
 };
 
-/// Called after every step (and before the first, as step 0) with the step, their number and sometimes a small picture of how it looks
-/// so far; false ends the work with [`RenderError::Canceled`].
-pub type OnStep<'a> = &'a mut dyn FnMut(u32, u32, Option<RgbImage>) -> bool;
+/// Makes a small picture of how a drawing looks so far. That is a decoding, so it is done for those alone who look at it.
+pub type Preview<'a> = &'a dyn Fn() -> RgbImage;
+
+/// Called after every step (and before the first, as step 0) with the step, their number and sometimes the offer of a small picture;
+/// false ends the work with [`RenderError::Canceled`].
+pub type OnStep<'a> = &'a mut dyn FnMut(u32, u32, Option<Preview<'_>>) -> bool;
 
 /// The same for each drawing of a batch; the first value is its index. False ends this drawing, the others go on.
-pub type OnDrawingStep<'a> = &'a mut dyn FnMut(usize, u32, u32, Option<RgbImage>) -> bool;
+pub type OnDrawingStep<'a> = &'a mut dyn FnMut(usize, u32, u32, Option<Preview<'_>>) -> bool;
 
 /// What a drawing starts from.
 #[derive(Clone, Copy)]
@@ -131,7 +134,9 @@ impl Renderer {
             noise: Noise::Seed(seed),
             canvas,
         };
-        let mut on_step = |_: usize, step: u32, total: u32, preview| on_step(step, total, preview);
+        let mut on_step = |_: usize, step: u32, total: u32, preview: Option<Preview<'_>>| {
+            on_step(step, total, preview)
+        };
         self.draw(&[drawing], steps, &mut on_step)
             .pop()
             .unwrap_or(Err(RenderError::Canceled))

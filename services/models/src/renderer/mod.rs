@@ -28,7 +28,7 @@ mod time;
 pub mod zimage;
 
 pub use config::RendererConfig;
-pub use draw::{Canvas, Drawing, Noise, OnDrawingStep, OnStep};
+pub use draw::{Canvas, Drawing, Noise, OnDrawingStep, OnStep, Preview};
 pub use index::{ModelIndex, Pipeline};
 pub use input::{Layers, Observe, TransformerInput};
 pub use load::{LoadError, Renderer};

@@ -1,11 +1,10 @@
 //! From noise to tokens: Euler steps of one or more drawings at once.
 
-use image::RgbImage;
 use tch::Tensor;
 
 use super::{
     TransformerInput,
-    draw::OnDrawingStep,
+    draw::{OnDrawingStep, Preview},
     input::{Layers, Observe},
     load::Renderer,
     prepare::{Parts, Prepared},
@@ -15,7 +14,7 @@ use super::{
     schedule,
 };
 
-/// How many small pictures one drawing gives on its way.
+/// How many small pictures one drawing offers on its way, at most.
 const PREVIEWS: u32 = 4;
 
 /// One drawing of a batch. All tokens are `(N, channels)`, f32.
@@ -81,9 +80,10 @@ impl Renderer {
             let going: Vec<i64> = (0i64..)
                 .zip(&members)
                 .filter(|(row, member)| {
-                    let preview: Option<RgbImage> = clean
+                    let small = clean
                         .as_ref()
-                        .map(|clean| self.preview(&clean.get(*row), grid));
+                        .map(|clean| move || self.preview(&clean.get(*row), grid));
+                    let preview = small.as_ref().map(|small| small as Preview<'_>);
                     on_step(member.index, done, total, preview)
                 })
                 .map(|(row, _)| row)

@@ -4,7 +4,9 @@ use atelier_engine::{Control, EngineError, Looked, RenderInput, RenderOutput};
 use atelier_proto::{plan::StageOp, report::UsedReference};
 use image::{GrayImage, RgbImage};
 
-use crate::renderer::{Area, Canvas, Drawing, Noise, RenderError, RenderScene, Renderer, blend};
+use crate::renderer::{
+    Area, Canvas, Drawing, Noise, Preview, RenderError, RenderScene, Renderer, blend,
+};
 
 /// Turns a stage's words into what a renderer reads.
 pub trait Words {
@@ -67,11 +69,12 @@ pub fn render(
         }
     }
     let mut done = vec![0; asked.len()];
-    let mut on_step = |index: usize, step: u32, total: u32, preview: Option<RgbImage>| {
+    let mut on_step = |index: usize, step: u32, total: u32, preview: Option<Preview<'_>>| {
         let place = places[index];
         let control = &mut asked[place].1;
         done[place] = step;
-        control.progress(step, total, preview);
+        let small = preview.filter(|_| control.looks()).map(|small| small());
+        control.progress(step, total, small);
         !control.canceled()
     };
     let drawn = renderer.draw(&drawings, steps, &mut on_step);

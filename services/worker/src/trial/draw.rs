@@ -73,6 +73,10 @@ impl Control for Watch {
         false
     }
 
+    fn looks(&self) -> bool {
+        false
+    }
+
     fn progress(&mut self, step: u32, total: u32, _preview: Option<RgbImage>) {
         match total {
             0 => show::progress(&format!("{}: {step}", self.0)),
