@@ -220,6 +220,11 @@ fn mistakes_in_klein_s_way_of_drawing_are_caught() {
                 c["rope_parameters"]["rope_theta"] = 10_000.into();
             });
         }),
+        Mutation::new("a vision model's text encoder", |s| {
+            s.change_json("text_encoder/config.json", |c| {
+                c["model_type"] = "qwen3_vl_text".into();
+            });
+        }),
         Mutation::new("noise by columns", |s| {
             s.change_input("pipe.latents", |x| x.transpose(2, 3).reshape(x.size()));
         }),

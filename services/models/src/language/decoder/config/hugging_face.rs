@@ -16,6 +16,8 @@ use crate::{
 
 /// Largest config.json, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
+/// The language part of a vision model.
+const OF_VISION: &str = "qwen3_vl_text";
 
 #[derive(Deserialize)]
 struct HuggingFace {
@@ -56,13 +58,19 @@ struct RopeParameters {
 }
 
 impl DecoderConfig {
-    /// From a Hugging Face config.json.
+    /// From the config.json of a language model by itself: that of a vision model's part is refused.
     pub fn from_json(path: &Path) -> Result<Self, LanguageError> {
         let unsupported = |what: String| LanguageError::Unsupported(path.to_owned(), what);
         let bytes =
             bounded::read(path, MAX_CONFIG).map_err(|error| unsupported(error.to_string()))?;
-        let config =
+        let config: Json =
             serde_json::from_slice(&bytes).map_err(|error| unsupported(error.to_string()))?;
+        if config["model_type"] == OF_VISION {
+            // Its tensors have the same names and shapes, but klein was trained with Qwen3's own and draws worse with these.
+            return Err(unsupported(format!(
+                "{OF_VISION} is a part of a vision model, which neither writes plans nor encodes prompts here"
+            )));
+        }
         Self::parse(config).map_err(unsupported)
     }
 
@@ -87,7 +95,7 @@ impl DecoderConfig {
                 .unwrap_or(read.hidden_size / read.num_attention_heads.max(1)),
             eps: read.rms_norm_eps,
             rope: read.rope()?,
-            qk_norm: ["qwen3", "qwen3_vl_text"].contains(&read.model_type.as_str()),
+            qk_norm: ["qwen3", OF_VISION].contains(&read.model_type.as_str()),
             biases: Biases {
                 qkv: qwen2 || biased,
                 output: !qwen2 && biased,
@@ -102,7 +110,7 @@ impl DecoderConfig {
 }
 
 impl HuggingFace {
-    const FAMILIES: [&str; 4] = ["llama", "qwen2", "qwen3", "qwen3_vl_text"];
+    const FAMILIES: [&str; 4] = ["llama", "qwen2", "qwen3", OF_VISION];
 
     fn refuse_unknown(&self) -> Result<(), String> {
         if !Self::FAMILIES.contains(&self.model_type.as_str()) {
