@@ -69,6 +69,32 @@ fn difference_outside(kept: &Kept, before: &RgbImage, after: &RgbImage) -> Resul
     Ok((pixels, worst))
 }
 
+/// The repair changed its box of what the other stage drew, and no pixel beside it, as it says itself.
+async fn only_its_box_changed(
+    sandbox: &Sandbox,
+    drawn: &TraceJob,
+    mended: &TraceJob,
+) -> Result<()> {
+    let [before, after] = [drawn, mended].map(|job| job.artifact);
+    let (before, after) = (before.context("drawn")?, after.context("mended")?);
+    let kept = mended.kept.as_ref().context("what it kept")?;
+    ensure!(
+        (&kept.inputs, kept.output) == (&vec![before.sha256], after.sha256),
+        "{kept:?}"
+    );
+    let (old, new) = (
+        picture(sandbox, &before).await?,
+        picture(sandbox, &after).await?,
+    );
+    let (pixels, worst) = difference_outside(kept, &old, &new)?;
+    ensure!(
+        (worst, kept.difference, kept.pixels) == (0, 0, pixels),
+        "{worst} {kept:?}"
+    );
+    ensure!(old != new, "nothing changed");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_thing_that_is_missing_is_noticed_and_painted_and_nothing_else_changes() -> Result<()> {
     let (sandbox, coordinator, _worker) = farm().await?;
@@ -95,20 +121,7 @@ async fn a_thing_that_is_missing_is_noticed_and_painted_and_nothing_else_changes
     );
     assert_eq!(mended.artifact, view.image);
 
-    let kept = mended.kept.as_ref().context("what it kept")?;
-    let [before, after] = [first, mended].map(|job| job.artifact);
-    let (before, after) = (before.context("drawn")?, after.context("mended")?);
-    assert_eq!(
-        (&kept.inputs, kept.output),
-        (&vec![before.sha256], after.sha256)
-    );
-    let [old, new] = [
-        picture(&sandbox, &before).await?,
-        picture(&sandbox, &after).await?,
-    ];
-    let (pixels, worst) = difference_outside(kept, &old, &new)?;
-    assert_eq!((worst, kept.difference, kept.pixels), (0, 0, pixels));
-    assert_ne!(old, new);
+    only_its_box_changed(&sandbox, first, mended).await?;
 
     let cost = view.cost;
     assert!(
@@ -186,15 +199,7 @@ async fn a_box_of_a_blended_picture_is_repainted_and_nothing_else_changes() -> R
     assert_eq!(actions(&trace), [(1, Action::Repair), (2, Action::Accept)]);
     let (blended, mended) = (stage(&trace, "out")?, stage(&trace, "repair-2-1")?);
     assert_eq!(blended.op.as_deref(), Some("blend"));
-    let [old, new] = [
-        picture(&sandbox, &blended.artifact.context("blended")?).await?,
-        picture(&sandbox, &mended.artifact.context("mended")?).await?,
-    ];
-    let kept = mended.kept.as_ref().context("what it kept")?;
-    let (pixels, worst) = difference_outside(kept, &old, &new)?;
-    assert_eq!((worst, kept.difference, kept.pixels), (0, 0, pixels));
-    assert_ne!(old, new);
-    Ok(())
+    only_its_box_changed(&sandbox, blended, mended).await
 }
 
 #[tokio::test]

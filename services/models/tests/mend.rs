@@ -32,6 +32,16 @@ fn load() -> TorchEngine {
     TorchEngine::load(&sources, &JobKind::ALL, "cpu").expect("the shipped model")
 }
 
+fn planned(engine: &mut TorchEngine, prompt: &str) -> Plan {
+    let asked = PlanInput {
+        prompt: prompt.into(),
+        seed: 3,
+        think: Think::Fast,
+        ..PlanInput::default()
+    };
+    engine.plan(&asked, &mut Patient).expect("a plan").plan
+}
+
 fn look(engine: &mut TorchEngine, plan: &Plan, image: &RgbImage) -> Review {
     let input = CritiqueInput {
         plan: plan.clone(),
@@ -98,13 +108,7 @@ fn spoiled_pictures_are_noticed_and_mended() {
     ];
     let (mut right, mut noticed, mut mended, mut broken) = (0, 0, 0, 0);
     for prompt in prompts {
-        let asked = PlanInput {
-            prompt: prompt.into(),
-            seed: 3,
-            think: Think::Fast,
-            ..PlanInput::default()
-        };
-        let plan = engine.plan(&asked, &mut Patient).expect("a plan").plan;
+        let plan = planned(&mut engine, prompt);
         let picture = drawn(&mut engine, &plan, "out", 3, None);
         let first = look(&mut engine, &plan, &picture);
         if first.score().fail > 0 {
@@ -181,13 +185,7 @@ fn a_picture_in_another_light_is_noticed_and_relit() {
     ];
     let (mut right, mut wrong, mut noticed, mut relit) = (0, 0, 0, 0);
     for (prompt, other) in prompts {
-        let asked = PlanInput {
-            prompt: prompt.into(),
-            seed: 3,
-            think: Think::Fast,
-            ..PlanInput::default()
-        };
-        let plan = engine.plan(&asked, &mut Patient).expect("a plan").plan;
+        let plan = planned(&mut engine, prompt);
         let picture = drawn(&mut engine, &plan, "out", 3, None);
         let first = look(&mut engine, &plan, &picture);
         let first = light_of(&plan, &first);
