@@ -397,6 +397,31 @@ async fn what_fails_once_is_tried_again_and_what_cannot_be_done_says_why() -> Re
 }
 
 #[tokio::test]
+async fn a_device_without_room_fails_the_attempt_and_another_worker_tries() -> Result<()> {
+    let (sandbox, coordinator, mut worker) = farm().await?;
+    let mut other = sandbox.worker("the-other", &[])?;
+    let api = &coordinator.api;
+    let full = api.submit(&prompt("a cat [full:render]")).await?;
+    let full = api.ended(full.id, LONG).await?;
+    assert_eq!(full.state, RequestState::Failed);
+    // Not one of them twice.
+    assert_eq!(
+        full.reason.as_deref(),
+        Some("parked: failed on 2 different workers, the last time: told to be full")
+    );
+    // Both are as good as before.
+    for seed in 0..4 {
+        let request = SubmitRequest {
+            seed: Some(seed),
+            ..prompt("a dog")
+        };
+        draw(api, &request).await?;
+    }
+    assert!(worker.program.is_running() && other.program.is_running());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_plan_that_fails_gives_way_to_the_raw_prompt() -> Result<()> {
     let (_sandbox, coordinator, _worker) = farm().await?;
     let (_, trace) = draw(&coordinator.api, &prompt("a cat [impossible:plan]")).await?;

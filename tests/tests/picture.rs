@@ -70,6 +70,17 @@ async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
     );
     assert!(most - least > 40, "the picture is all of one colour");
 
+    // What stays on the device is said before it is loaded.
+    let log = worker.program.log();
+    for part in ["language model", "transformer", "autoencoder", "detector"] {
+        let said = |line: &str| line.contains(part) && line.contains("MB) stays: ");
+        ensure!(log.lines().any(said), "nothing of the {part} in {log}");
+    }
+    ensure!(
+        log.contains("cpu: ") && log.contains(" with room to work in, "),
+        "{log}"
+    );
+
     worker.program.kill()?;
     let _other = sandbox.real_worker("other", &[])?;
     drawn_again(api, &request, id, &bytes).await?;
@@ -120,6 +131,7 @@ async fn a_cat_and_a_red_balloon_on_the_moon() -> Result<()> {
     for job in &trace.jobs {
         let made = job.made.as_ref().context("its worker tells")?;
         ensure!(made.weights.is_some() && made.device == "cpu", "{made:?}");
+        ensure!(made.load_ms.is_some_and(|ms| ms > 0), "{made:?}");
     }
     let render = trace
         .jobs
