@@ -3,9 +3,10 @@
 //!
 //! With `--only planner` how fast the shipped planner drafts instead, with forced tokens and without.
 //!
-//! `deploy/test bench models [--only renderer,language,critic] [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
+//! `deploy/test bench models [--only renderer,picture,language,critic] [--configuration tiny,100m] [--device cpu] [--python PYTHON] [--calls N] [--json FILE]`
 
 mod drafts;
+mod drawing;
 mod floors;
 mod looking;
 mod measured;

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::{
-    looking,
+    drawing, looking,
     shapes::{Case, Work},
     writing,
 };
@@ -76,18 +76,29 @@ impl Ours {
                 };
                 (step(network, grid, text, references, device), effort)
             }
-            Work::Decode { width, height } => {
+            Work::Decode { side } => {
                 let autoencoder = autoencoder(&config, &weights)?;
                 let channels = case.config["latent_channels"].as_i64().unwrap_or(0);
-                let z = random_input(&[1, channels, height / 8, width / 8], device);
+                let z = random_input(&[1, channels, side / 8, side / 8], device);
                 let call: Call = Box::new(move || Ok(autoencoder.pictures(&z)));
-                (call, Effort::default())
+                (
+                    call,
+                    drawing::autoencoder_effort(&weights, side, "decoder")?,
+                )
             }
-            Work::Encode { width, height } => {
+            Work::Encode { side } => {
                 let autoencoder = autoencoder(&config, &weights)?;
-                let x = random_input(&[1, 3, height, width], device);
+                let x = random_input(&[1, 3, side, side], device);
                 let call: Call = Box::new(move || Ok(autoencoder.moments(&x).0));
-                (call, Effort::default())
+                (
+                    call,
+                    drawing::autoencoder_effort(&weights, side, "encoder")?,
+                )
+            }
+            Work::Picture { .. } => {
+                let picture = drawing::call(&case.config, case.work, device, &weights)?;
+                told = picture.told;
+                (picture.call, picture.effort)
             }
             Work::Write { .. } => writing::call(&case.config, case.work, &weights)?,
             Work::Look { side, questions } => {
@@ -122,7 +133,7 @@ impl Ours {
 }
 
 /// Bytes of all weights that were made so far.
-fn bytes(weights: &Weights) -> Result<f64> {
+pub fn bytes(weights: &Weights) -> Result<f64> {
     let size = |tensor: &Tensor| tensor.numel() * tensor.kind().elt_size_in_bytes();
     Ok(weights.tensors()?.iter().map(|(_, t)| size(t) as f64).sum())
 }
@@ -140,7 +151,7 @@ fn random_input(shape: &[i64], device: Device) -> Tensor {
     Tensor::randn(shape, (Kind::Float, device))
 }
 
-fn autoencoder(config: &[u8], weights: &Weights) -> Result<Autoencoder> {
+pub fn autoencoder(config: &[u8], weights: &Weights) -> Result<Autoencoder> {
     let config = AutoencoderConfig::from_json(config).map_err(anyhow::Error::msg)?;
     Ok(Autoencoder::load(&config, weights)?)
 }
@@ -183,11 +194,12 @@ fn step(network: Network, grid: Grid, text: i64, references: i64, device: Device
 }
 
 /// Of the matrices that tokens pass, and of attention.
-fn step_flops(weights: &Weights, config: &serde_json::Value, text: i64, image: i64) -> Result<f64> {
+pub fn step_flops(weights: &Weights, config: &Json, text: i64, image: i64) -> Result<f64> {
     let size = |name: &str| config[name].as_f64().unwrap_or(0.0);
     let (all, text, image) = ((text + image) as f64, text as f64, image as f64);
     let mut flops = 0.0;
     for (name, tensor) in weights.tensors()? {
+        let name = name.trim_start_matches("transformer.");
         let per_token = 2.0 * tensor.numel() as f64;
         let once_a_step = ["modulation", "time", "t_embedder", "norm_out", "pad_token"];
         if tensor.dim() != 2 || once_a_step.iter().any(|part| name.contains(part)) {

@@ -110,11 +110,37 @@ def look(model, case, device, kind):
     return run
 
 
+def picture(case, device, kind):
+    """From a prompt to a picture by diffusers' own pipeline, with its text encoder."""
+    import diffusers
+    import numpy
+    import PIL.Image
+    import transformers
+
+    told, side = case["told"], case["side"]
+    parts = {name: made(config, device, kind) for name, config in case["config"].items()}
+    pipeline = diffusers.Flux2KleinPipeline(
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(told["tokenizer"]), is_distilled=True, **parts,
+    )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    arguments = dict(prompt=told["prompt"], width=side, height=side, num_inference_steps=case["steps"], guidance_scale=1.0)
+    if case["edited"]:
+        arguments["image"] = PIL.Image.fromarray(numpy.random.randint(0, 256, (side, side, 3), numpy.uint8))
+    return lambda: pipeline(**arguments).images[0]
+
+
+def made(config, device, kind):
+    with torch.device(device):
+        return network(config).to(device=device, dtype=kind).eval()
+
+
 def call(case):
     device = case["device"]
     kind = torch.float32 if device == "cpu" else torch.bfloat16
-    with torch.device(device):
-        model = network(case["config"]).to(device=device, dtype=kind).eval()
+    if case["work"] == "picture":
+        return timed(picture(case, device, kind), device)
+    model = made(case["config"], device, kind)
     if case["work"] == "step":
         run = step(model, case, device, kind)
     elif case["work"] == "write":
@@ -122,20 +148,23 @@ def call(case):
     elif case["work"] == "look":
         run = look(model, case, device, kind)
     elif case["work"] == "decode":
-        z = torch.randn(1, model.config.latent_channels, case["height"] // 8, case["width"] // 8, device=device, dtype=kind)
+        z = torch.randn(1, model.config.latent_channels, case["side"] // 8, case["side"] // 8, device=device, dtype=kind)
         run = lambda: model.decode(z, return_dict=False)[0]
     else:
-        x = torch.randn(1, 3, case["height"], case["width"], device=device, dtype=kind)
+        x = torch.randn(1, 3, case["side"], case["side"], device=device, dtype=kind)
         run = lambda: model.encode(x).latent_dist.mode()
+    return timed(run, device)
 
-    def timed():
+
+def timed(run, device):
+    def once():
         start = time.perf_counter()
         run()
         if device != "cpu":
             torch.cuda.synchronize()
         return 1000 * (time.perf_counter() - start)
 
-    return timed
+    return once
 
 
 def say(value):
@@ -145,16 +174,16 @@ def say(value):
 def main():
     threads = int(sys.argv[1])
     torch.set_num_threads(threads)
-    timed = None
+    once = None
     for line in sys.stdin:
         line = line.strip()
         if line == "go":
-            say(timed())
+            say(once())
         elif not line:
-            timed = None
+            once = None
         else:
-            timed = call(json.loads(line))
-            timed()
+            once = call(json.loads(line))
+            once()
             say("ready")
 
 

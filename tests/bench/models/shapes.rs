@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 pub struct Case {
     /// For the table.
     pub name: String,
-    /// The network's `config.json`.
+    /// The network's `config.json`; of several networks by the names of their folders.
     pub config: Json,
     /// What is done with it.
     pub work: Work,
@@ -35,16 +35,21 @@ pub enum Work {
     /// Latents to pixels.
     Decode {
         /// Pixels.
-        width: i64,
-        /// Pixels.
-        height: i64,
+        side: i64,
     },
     /// Pixels to latents.
     Encode {
         /// Pixels.
-        width: i64,
+        side: i64,
+    },
+    /// A whole picture: a prompt in, pixels out.
+    Picture {
         /// Pixels.
-        height: i64,
+        side: i64,
+        /// Denoise steps.
+        steps: u32,
+        /// It is made from another picture of this size.
+        edited: bool,
     },
     /// Texts side by side, the likeliest token each time.
     Write {
@@ -78,11 +83,14 @@ impl Work {
             } => {
                 json!({"work": "step", "text": text, "rows": rows, "columns": columns, "references": references})
             }
-            Self::Decode { width, height } => {
-                json!({"work": "decode", "width": width, "height": height})
-            }
-            Self::Encode { width, height } => {
-                json!({"work": "encode", "width": width, "height": height})
+            Self::Decode { side } => json!({"work": "decode", "side": side}),
+            Self::Encode { side } => json!({"work": "encode", "side": side}),
+            Self::Picture {
+                side,
+                steps,
+                edited,
+            } => {
+                json!({"work": "picture", "side": side, "steps": steps, "edited": edited})
             }
             Self::Write {
                 texts,
@@ -115,6 +123,8 @@ pub const CONFIGURATIONS: [&str; 3] = ["tiny", "100m", "4b"];
 pub enum Part {
     /// Transformers and autoencoders.
     Renderer,
+    /// All of a renderer, with its text encoder.
+    Picture,
     /// Language models.
     Language,
     /// Qwen3-VL.
@@ -123,12 +133,13 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Renderer, Self::Language, Self::Critic];
+    pub const ALL: [Self; 4] = [Self::Renderer, Self::Picture, Self::Language, Self::Critic];
 
     /// Its name among the options.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Renderer => "renderer",
+            Self::Picture => "picture",
             Self::Language => "language",
             Self::Critic => "critic",
         }
@@ -144,6 +155,7 @@ pub fn cases(configuration: &str, parts: &[Part]) -> Result<Vec<Case>> {
     );
     let of = |part: &Part| match part {
         Part::Renderer => renderers::cases(configuration),
+        Part::Picture => renderers::pictures(configuration),
         Part::Language => language::cases(configuration),
         Part::Critic => critic::cases(configuration),
     };

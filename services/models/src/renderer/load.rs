@@ -102,20 +102,37 @@ impl Renderer {
             .exists()
             .then(|| TextStats::load(&stats_path, network_config.text_channels()))
             .transpose()?;
+        let network = part(&dir.join("transformer"), device, |weights| {
+            network_config.network(weights)
+        })?;
+        let autoencoder = part(&dir.join("vae"), device, |weights| {
+            Autoencoder::load(&vae_config, weights)
+        })?;
         Ok(Self {
-            network: part(&dir.join("transformer"), device, |weights| {
-                network_config.network(weights)
-            })?,
-            autoencoder: part(&dir.join("vae"), device, |weights| {
-                Autoencoder::load(&vae_config, weights)
-            })?,
-            schedule,
-            pipeline,
             config,
             text_stats,
+            ..Self::of(pipeline, schedule, network, autoencoder, device)
+        })
+    }
+
+    /// A renderer of networks that are there already on `device`, used as the authors of `pipeline` do. Their tokens have equally many channels.
+    pub const fn of(
+        pipeline: Pipeline,
+        schedule: Schedule,
+        network: Network,
+        autoencoder: Autoencoder,
+        device: Device,
+    ) -> Self {
+        Self {
+            network,
+            autoencoder,
+            schedule,
+            pipeline,
+            config: RendererConfig::of(pipeline),
+            text_stats: None,
             device,
             decode_memory: None,
-        })
+        }
     }
 
     /// What it computes on.

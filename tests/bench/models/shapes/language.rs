@@ -18,7 +18,7 @@ fn llama(vocabulary: i64, width: i64, inner: i64, layers: i64, heads: [i64; 2]) 
     })
 }
 
-fn qwen3(vocabulary: i64, width: i64, inner: i64, layers: i64, heads: [i64; 2]) -> Json {
+pub(super) fn qwen3(vocabulary: i64, width: i64, inner: i64, layers: i64, heads: [i64; 2]) -> Json {
     json!({
         "model_type": "qwen3", "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers,
         "num_attention_heads": heads[0], "num_key_value_heads": heads[1], "head_dim": 128_i64.min(width / 2), "rms_norm_eps": 1e-6,

@@ -1,8 +1,8 @@
-//! Renderers: one denoise step, and the autoencoder both ways.
+//! Renderers: one denoise step, the autoencoder both ways, and whole pictures.
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, Work};
+use super::{Case, Work, language::qwen3};
 
 /// Sizes of a FLUX.2 transformer.
 struct Klein {
@@ -40,126 +40,131 @@ fn autoencoder(channels: [i64; 4], latent: i64, groups: i64) -> Json {
     })
 }
 
-/// The cases of a configuration.
+/// The networks of a configuration, with their names.
+struct Sizes {
+    klein: (&'static str, Json),
+    zimage: Option<(&'static str, Json)>,
+    autoencoder: (&'static str, Json),
+    /// Klein's text encoder.
+    encoder: Json,
+    /// Pixels of a side of all pictures.
+    side: i64,
+}
+
+fn sizes(configuration: &str) -> Option<Sizes> {
+    Some(match configuration {
+        "tiny" => Sizes {
+            klein: (
+                "klein tiny",
+                klein(&Klein {
+                    double: 2,
+                    single: 3,
+                    heads: 3,
+                    head: 32,
+                    axes: [8; 4],
+                    channels: 32,
+                    text: 192,
+                }),
+            ),
+            zimage: Some(("z-image tiny", zimage(96, 3, 3, [8, 12, 12], 64))),
+            autoencoder: ("autoencoder tiny", autoencoder([16, 32, 32, 32], 8, 8)),
+            encoder: qwen3(1_024, 64, 160, 28, [4, 2]),
+            side: 256,
+        },
+        "100m" => Sizes {
+            klein: (
+                "klein 100 M",
+                klein(&Klein {
+                    double: 2,
+                    single: 8,
+                    heads: 8,
+                    head: 96,
+                    axes: [24; 4],
+                    channels: 128,
+                    text: 1536,
+                }),
+            ),
+            zimage: Some(("z-image 100 M", zimage(768, 10, 8, [24, 36, 36], 512))),
+            autoencoder: (
+                "autoencoder of 64 to 256 channels",
+                autoencoder([64, 128, 256, 256], 32, 32),
+            ),
+            encoder: qwen3(1_024, 512, 1_536, 28, [8, 4]),
+            side: 256,
+        },
+        "4b" => Sizes {
+            klein: (
+                "klein 4 B",
+                klein(&Klein {
+                    double: 5,
+                    single: 20,
+                    heads: 24,
+                    head: 128,
+                    axes: [32; 4],
+                    channels: 128,
+                    text: 7680,
+                }),
+            ),
+            zimage: None,
+            autoencoder: (
+                "autoencoder 84 M",
+                autoencoder([128, 256, 512, 512], 32, 32),
+            ),
+            encoder: qwen3(151_936, 2_560, 9_728, 36, [32, 8]),
+            side: 1_024,
+        },
+        _ => return None,
+    })
+}
+
+/// Single steps and the autoencoder both ways.
 pub fn cases(configuration: &str) -> Vec<Case> {
-    let step = |text, rows, columns, references| Work::Step {
+    let Some(sizes) = sizes(configuration) else {
+        return Vec::new();
+    };
+    let side = sizes.side;
+    let step = |text, references| Work::Step {
         text,
-        rows,
-        columns,
+        rows: side / 16,
+        columns: side / 16,
         references,
     };
-    let case = |name: &str, config: Json, work| Case::new(name, config, work);
-    match configuration {
-        "tiny" => {
-            let sizes = Klein {
-                double: 2,
-                single: 3,
-                heads: 3,
-                head: 32,
-                axes: [8; 4],
-                channels: 32,
-                text: 192,
-            };
-            let vae = autoencoder([16, 32, 32, 32], 8, 8);
-            let (width, height) = (256, 256);
-            vec![
-                case(
-                    "klein tiny, step 256x256",
-                    klein(&sizes),
-                    step(512, 16, 16, 0),
-                ),
-                case(
-                    "klein tiny, step with a reference",
-                    klein(&sizes),
-                    step(512, 16, 16, 1),
-                ),
-                case(
-                    "z-image tiny, step 256x256",
-                    zimage(96, 3, 3, [8, 12, 12], 64),
-                    step(64, 16, 16, 0),
-                ),
-                case(
-                    "autoencoder tiny, decode 256x256",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder tiny, encode 256x256",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        "100m" => {
-            let sizes = Klein {
-                double: 2,
-                single: 8,
-                heads: 8,
-                head: 96,
-                axes: [24; 4],
-                channels: 128,
-                text: 1536,
-            };
-            let vae = autoencoder([64, 128, 256, 256], 32, 32);
-            let (width, height) = (256, 256);
-            vec![
-                case(
-                    "klein 100 M, step 256x256",
-                    klein(&sizes),
-                    step(512, 16, 16, 0),
-                ),
-                case(
-                    "z-image 100 M, step 256x256",
-                    zimage(768, 10, 8, [24, 36, 36], 512),
-                    step(64, 16, 16, 0),
-                ),
-                case(
-                    "autoencoder of 64 to 256 channels, decode 256x256",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder of 64 to 256 channels, encode 256x256",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        "4b" => {
-            let sizes = Klein {
-                double: 5,
-                single: 20,
-                heads: 24,
-                head: 128,
-                axes: [32; 4],
-                channels: 128,
-                text: 7680,
-            };
-            let vae = autoencoder([128, 256, 512, 512], 32, 32);
-            let (width, height) = (1024, 1024);
-            vec![
-                case(
-                    "klein 4 B, step 1024x1024",
-                    klein(&sizes),
-                    step(512, 64, 64, 0),
-                ),
-                case(
-                    "klein 4 B, step with a reference",
-                    klein(&sizes),
-                    step(512, 64, 64, 1),
-                ),
-                case(
-                    "autoencoder 84 M, decode 1024x1024",
-                    vae.clone(),
-                    Work::Decode { width, height },
-                ),
-                case(
-                    "autoencoder 84 M, encode 1024x1024",
-                    vae,
-                    Work::Encode { width, height },
-                ),
-            ]
-        }
-        _ => Vec::new(),
-    }
+    let case = |(name, config): &(&str, Json), what: &str, work| {
+        Case::new(&format!("{name}, {what}"), config.clone(), work)
+    };
+    let size = format!("{side}x{side}");
+    let mut cases = vec![
+        case(&sizes.klein, &format!("step {size}"), step(512, 0)),
+        case(&sizes.klein, "step with a reference", step(512, 1)),
+    ];
+    let zimage = sizes.zimage.iter();
+    cases.extend(zimage.map(|zimage| case(zimage, &format!("step {size}"), step(64, 0))));
+    let [decode, encode] = [Work::Decode { side }, Work::Encode { side }];
+    cases.extend([
+        case(&sizes.autoencoder, &format!("decode {size}"), decode),
+        case(&sizes.autoencoder, &format!("encode {size}"), encode),
+    ]);
+    cases
+}
+
+/// Whole pictures, as klein is used: from text, and from text and a picture.
+pub fn pictures(configuration: &str) -> Vec<Case> {
+    let Some(sizes) = sizes(configuration) else {
+        return Vec::new();
+    };
+    let (name, transformer) = sizes.klein;
+    let config = json!({
+        "transformer": transformer, "vae": sizes.autoencoder.1, "text_encoder": sizes.encoder,
+    });
+    let case = |what: &str, edited| {
+        let (side, steps) = (sizes.side, 4);
+        let name = format!("{name}, {what} {side}x{side} in {steps} steps");
+        let work = Work::Picture {
+            side,
+            steps,
+            edited,
+        };
+        Case::new(&name, config.clone(), work)
+    };
+    vec![case("picture", false), case("picture from another", true)]
 }
