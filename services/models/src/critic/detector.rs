@@ -224,7 +224,8 @@ mod tests {
         )
         .expect("written");
         let bf16 = (Kind::BFloat16, Device::Cpu);
-        let refused = |change: &dyn Fn(&mut Vec<(String, Tensor)>)| {
+        type Change<'a> = &'a dyn Fn(&mut Vec<(String, Tensor)>);
+        let refused = |change: Change<'_>| {
             let parameters = net::parameters(&config).into_iter();
             let mut tensors = parameters
                 .map(|(name, shape)| (name, Tensor::zeros(shape, bf16)))
