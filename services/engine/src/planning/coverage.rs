@@ -120,6 +120,22 @@ const EMPTY: &[&str] = &[
     "half",
 ];
 
+/// Words that join or sum up and name nothing: `plus also two dogs`, `everything at sea`.
+const PARTICLES: &[&str] = &[
+    "plus",
+    "also",
+    "too",
+    "besides",
+    "else",
+    "both",
+    "together",
+    "everything",
+    "everyone",
+    "something",
+    "anything",
+    "nothing",
+];
+
 /// Words for pictures, which say nothing before `of`: `a portrait of a cat`, but `a portrait above a sofa`.
 const PICTURES: &[&str] = &[
     "portrait",
@@ -194,6 +210,14 @@ pub fn uncited(
     }
 }
 
+/// Whether a noun of a draft is made of words that name nothing.
+pub fn names_nothing(noun: &str) -> bool {
+    let words = read(noun);
+    let mut texts = words.iter().map(|word| word.text.as_str());
+    let joins = texts.clone().any(|word| PARTICLES.contains(&word));
+    joins && texts.all(|word| !is_content(word))
+}
+
 /// Whether a noun of a draft only introduces other things of its prompt: `a portrait of a cat`, `a trio of dogs`.
 pub fn introduces(witness: &Witness<'_>, noun: &str) -> bool {
     let only_introduces =
@@ -217,6 +241,7 @@ fn is_content(word: &str) -> bool {
     word.chars().count() > 1
         && word.chars().any(char::is_alphabetic)
         && !EMPTY.contains(&word)
+        && !PARTICLES.contains(&word)
         && !says_how_many()
 }
 

@@ -22,7 +22,7 @@ const BEFORE: usize = 4;
 /// What words have in common whatever their number: `bunnies` and `bunny`, `wolves` and `wolf`.
 pub fn root(word: &str) -> String {
     if let Some((_, single)) = IRREGULAR_PLURALS.iter().find(|(plural, _)| *plural == word) {
-        return stem(single);
+        return root(single);
     }
     let cut = |end: &str| word.strip_suffix(end).filter(|rest| rest.len() > 1);
     if let Some(rest) = cut("ies") {
@@ -31,9 +31,18 @@ pub fn root(word: &str) -> String {
     if let Some(rest) = cut("ves") {
         return stem(&format!("{rest}f"));
     }
-    let hissing = cut("es")
-        .filter(|rest| rest.ends_with(['x', 's']) || rest.ends_with("ch") || rest.ends_with("sh"));
+    let hisses =
+        |rest: &&str| rest.ends_with(['x', 's']) || rest.ends_with("ch") || rest.ends_with("sh");
+    // `horses` may be of `hors` or of `horse`: both are the same.
+    let hissing = cut("es").or_else(|| cut("e")).filter(hisses);
     stem(hissing.unwrap_or(word))
+}
+
+/// Whether two names are of the same words, whatever their number.
+pub fn same_words(a: &str, b: &str) -> bool {
+    let roots =
+        |text: &str| -> Vec<String> { read(text).iter().map(|word| root(&word.text)).collect() };
+    roots(a) == roots(b)
 }
 
 /// A prompt in which things are looked up.
@@ -74,6 +83,16 @@ impl<'a> Witness<'a> {
             runs.iter().find(free).or_else(|| runs.first()).cloned()
         };
         places(&wanted).or_else(|| places(wanted.get(wanted.len().checked_sub(1)?..)?))
+    }
+
+    /// How often the prompt names something.
+    pub fn times(&self, text: &str) -> usize {
+        let wanted: Vec<String> = read(text).iter().map(|word| root(&word.text)).collect();
+        if wanted.is_empty() {
+            return 0;
+        }
+        let runs = self.roots.windows(wanted.len());
+        runs.filter(|run| **run == *wanted).count()
     }
 
     /// The bytes of some words.
@@ -233,4 +252,32 @@ impl<'a> Witness<'a> {
 /// Whether two elements are instances of one counted thing.
 fn is_sibling(a: &Element, b: &Element) -> bool {
     (&a.noun, &a.colors, &a.attributes) == (&b.noun, &b.colors, &b.attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_and_several_have_the_same_words() {
+        for (one, several) in [
+            ("horse", "horses"),
+            ("vase", "vases"),
+            ("axe", "axes"),
+            ("bus", "buses"),
+            ("fox", "foxes"),
+            ("dress", "dresses"),
+            ("bunny", "bunnies"),
+            ("wolf", "wolves"),
+            ("mouse", "mice"),
+            ("goose", "geese"),
+            ("bowl of soup", "bowls of soup"),
+            ("prize", "prizes"),
+        ] {
+            assert!(same_words(one, several), "{one}, {several}");
+        }
+        for (a, b) in [("horse", "house"), ("cat", "car"), ("cat", "black cat")] {
+            assert!(!same_words(a, b), "{a}, {b}");
+        }
+    }
 }

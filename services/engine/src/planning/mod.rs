@@ -71,8 +71,8 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         stages::Scenes::Nested { .. } => None,
         _ => Some(without_introductions(draft, &witness)),
     };
-    let draft = colors::bound(cleaned.as_ref().unwrap_or(draft), &witness, studio.color_of);
-    let draft = &draft;
+    let draft = without_repeats(cleaned.as_ref().unwrap_or(draft), &witness);
+    let draft = &colors::bound(&draft, &witness, studio.color_of);
     let mut cast = elements::cast(draft, studio, &mut notes);
     let halves = halves(&scenes, &witness, &mut cast);
     let inner = nested::find(&scenes, &witness, &mut cast);
@@ -133,15 +133,46 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
     }
 }
 
-/// A draft without the words of number and of pictures that it took for things, unless it has nothing else.
+/// A draft without the words of number, of pictures and of joining that it took for things, unless it has nothing else.
 fn without_introductions(draft: &Draft, witness: &Witness<'_>) -> Draft {
     let mut draft = draft.clone();
-    let is_thing = |thing: &DraftElement| !coverage::introduces(witness, &thing.noun);
-    if draft.elements.iter().any(is_thing) {
-        draft.elements.retain(is_thing);
-        let named = |noun: &String| !coverage::introduces(witness, noun);
+    let is_thing =
+        |noun: &str| !coverage::names_nothing(noun) && !coverage::introduces(witness, noun);
+    if draft.elements.iter().any(|thing| is_thing(&thing.noun)) {
+        draft.elements.retain(|thing| is_thing(&thing.noun));
+        let named = |noun: &String| is_thing(noun);
         draft.relations.retain(|(a, _, b)| named(a) && named(b));
     }
+    draft
+}
+
+/// A draft that names every thing once: small planners come back to `two horses` when they have said `horses`.
+fn without_repeats(draft: &Draft, witness: &Witness<'_>) -> Draft {
+    let mut draft = draft.clone();
+    let mut kept: Vec<DraftElement> = Vec::with_capacity(draft.elements.len());
+    for thing in draft.elements {
+        let said = |other: &&DraftElement| {
+            let about = |one: &DraftElement| {
+                let DraftElement {
+                    color,
+                    place,
+                    size,
+                    with,
+                    ..
+                } = one.clone();
+                (color, place, size, with)
+            };
+            let counted = other.count.is_some_and(|count| count > 1);
+            counted
+                && evidence::same_words(&other.noun, &thing.noun)
+                && about(other) == about(&thing)
+        };
+        let before = kept.iter().filter(said).count();
+        if before == 0 || before < witness.times(&thing.noun) {
+            kept.push(thing);
+        }
+    }
+    draft.elements = kept;
     draft
 }
 

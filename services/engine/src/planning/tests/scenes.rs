@@ -44,6 +44,37 @@ fn everything_in_a_plan_cites_its_words() {
 }
 
 #[test]
+fn what_was_counted_once_is_not_counted_again() {
+    let counted = |noun: &str, count| DraftElement {
+        count: Some(count),
+        ..thing(noun)
+    };
+    let horses = |prompt: &str, elements: &[DraftElement]| {
+        let draft = Draft {
+            elements: elements.to_vec(),
+            ..Draft::default()
+        };
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        made.plan.elements.len()
+    };
+    let twice = [counted("horses", 2), counted("horse", 2)];
+    assert_eq!(horses("precisely two horses", &twice), 2);
+    assert_eq!(
+        horses("two horses on the left, two horses on the right", &twice),
+        4
+    );
+    let red = DraftElement {
+        color: Some("red".into()),
+        ..counted("horse", 2)
+    };
+    assert_eq!(
+        horses("two horses and two red ones", &[counted("horses", 2), red]),
+        4
+    );
+    assert_eq!(horses("two horses", &[thing("horse"), thing("horse")]), 2);
+}
+
+#[test]
 fn words_of_number_and_of_pictures_are_no_things() {
     let three_dogs = DraftElement {
         count: Some(3),
@@ -77,6 +108,32 @@ fn words_of_number_and_of_pictures_are_no_things() {
         let named = made.plan.elements.iter().map(|element| &element.noun);
         assert!(!named.into_iter().any(|noun| noun == taken), "{prompt}");
         assert!(made.plan.relations.is_empty());
+    }
+    for (prompt, taken) in [
+        ("a cat, plus also a dog", "plus also"),
+        ("a cat and a dog, everything at sea", "everything"),
+        ("both a cat and a dog", "both"),
+        ("a cat and a dog together", "together"),
+    ] {
+        let draft = Draft {
+            elements: vec![thing("cat"), thing(taken), thing("dog")],
+            ..Draft::default()
+        };
+        let made = make_plan(prompt, &draft, &studio(&[], &known), 1);
+        let named: Vec<_> = made
+            .plan
+            .elements
+            .iter()
+            .map(|element| element.noun.as_str())
+            .collect();
+        assert_eq!(named, ["cat", "dog"], "{prompt}");
+        assert!(
+            !made
+                .uncited
+                .words
+                .iter()
+                .any(|word| taken.contains(word.as_str()))
+        );
     }
     // What holds things is one where it is no such word, or where nothing else is drawn.
     let soup = "a bowl of soup";
