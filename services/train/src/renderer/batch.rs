@@ -23,9 +23,6 @@ use crate::{
     run::step_seed,
 };
 
-/// Pixels of a token.
-const TOKEN: usize = 16;
-
 /// Tokens of a picture of the default size, 256 x 256 pixels: one a cell of a scene.
 pub const FULL: Grid = Grid {
     rows: CELLS as usize,
@@ -52,6 +49,11 @@ const TEXT_ONLY: f64 = 0.1;
 
 /// Most things of a scene, each as often as it stands here.
 const MOST: [usize; 4] = [1, 4, 4, 6];
+
+/// Pixels along so many tokens.
+pub const fn pixels(tokens: usize) -> u32 {
+    tokens as u32 * regions::TOKEN_SIDE
+}
 
 /// One scene as the network is told of it.
 pub struct Sample {
@@ -124,7 +126,7 @@ impl Maker {
                 }
             })
             .collect();
-        let side = (grid.rows * TOKEN) as u32;
+        let side = pixels(grid.rows);
         let pictures: Vec<_> = scenes
             .iter()
             .map(|scene| scene.draw(&self.library, side, &mut rng))
@@ -181,7 +183,7 @@ impl Maker {
 
     /// Tokens of a thing's picture, `side` of them along each side, painted as the farm paints what a plan wants in a colour.
     fn reference(&mut self, prop: usize, side: usize, color: Option<Color>) -> Tensor {
-        let pixels = (side * TOKEN) as u32;
+        let pixels = pixels(side);
         let prop_of = &self.library.props()[prop];
         if let Some(color) = color {
             // Too many to keep.

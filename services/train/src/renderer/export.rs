@@ -12,7 +12,10 @@ use atelier_models::renderer::{
 };
 use tch::{Kind, Tensor};
 
-use super::phrases::Phrases;
+use super::{
+    batch::{FULL, pixels},
+    phrases::Phrases,
+};
 use crate::run::{Master, write_tensors};
 
 /// How denoise steps are moved towards noise.
@@ -55,8 +58,8 @@ pub fn write(
     let used = RendererConfig {
         positions: Positions::Placed,
         steps: 12,
-        width: 256,
-        height: 256,
+        width: pixels(FULL.columns),
+        height: pixels(FULL.rows),
         guidance: 1.0,
         regions: Ties::DEFAULT,
     };

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    batch::{FULL, Maker, Packed, Sample},
+    batch::{FULL, Maker, Packed, Sample, pixels},
     export::SCHEDULE,
     phrases::Phrases,
 };
@@ -27,9 +27,6 @@ const SCENES: usize = 8;
 
 /// Scenes in a row.
 const COLUMNS: usize = 4;
-
-/// Side of a picture in pixels.
-const SIDE: u32 = 256;
 
 /// Denoise steps.
 const STEPS: u32 = 12;
@@ -72,7 +69,7 @@ impl Samples {
                 .collect();
             let composed = scenes
                 .iter()
-                .map(|scene| scene.draw(library, SIDE, &mut rng))
+                .map(|scene| scene.draw(library, pixels(FULL.rows), &mut rng))
                 .collect();
             let mut told = |references: bool| -> Vec<Sample> {
                 scenes
