@@ -49,8 +49,14 @@ pub fn encode<T: Serialize>(body: &T, trace: Option<&str>) -> Vec<u8> {
         trace: trace.map(str::to_owned),
         body,
     };
+    // Most messages are shorter, so that the buffer need not grow.
+    let mut bytes = Vec::with_capacity(1_024);
+    let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
     // Our message types hold no maps with non-string keys and no unsized sequences, the only things this can fail on.
-    rmp_serde::to_vec_named(&envelope).expect("messages always encode")
+    envelope
+        .serialize(&mut writer)
+        .expect("messages always encode");
+    bytes
 }
 
 /// Decodes an envelope; refuses what is too long, newer or malformed.
@@ -58,11 +64,17 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<Envelope<T>, DecodeEr
     if bytes.len() > MAX_BYTES {
         return Err(DecodeError::TooLong(bytes.len()));
     }
-    let VersionOnly { v } = from_slice(bytes)?;
+    // Read once where all is well, which is nearly always.
+    let read: Result<Envelope<T>, _> = from_slice(bytes);
+    let v = match &read {
+        Ok(envelope) => envelope.v,
+        // Of what cannot be read it matters whether this build ever could.
+        Err(_) => from_slice::<VersionOnly>(bytes)?.v,
+    };
     if v > VERSION {
         return Err(DecodeError::Newer(v));
     }
-    Ok(from_slice(bytes)?)
+    Ok(read?)
 }
 
 fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {

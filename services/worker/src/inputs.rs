@@ -1,14 +1,20 @@
 //! Inputs of jobs: fetched from the store, compared with their names, decoded within bounds.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use atelier_engine::Reference;
 use atelier_pictures::Bounds;
 use atelier_platform::{ArtifactError, Artifacts};
-use atelier_proto::{ArtifactRef, job::NamedReference, plan::Plan};
+use atelier_proto::{ArtifactRef, Sha256, job::NamedReference, plan::Plan};
 use bytes::Bytes;
 use image::{DynamicImage, RgbImage};
 
+/// Most plans that are kept.
+const MOST_PLANS: usize = 32;
 /// Longest plan in bytes.
 const MAX_PLAN_BYTES: u64 = 1 << 20;
 /// Largest picture file in bytes.
@@ -35,9 +41,40 @@ pub enum InputError {
     Invalid(String),
 }
 
+/// Plans that were read last: all jobs of a request but the first read the same one.
+#[derive(Debug, Default)]
+pub struct Plans(Mutex<VecDeque<(Sha256, Arc<Plan>)>>);
+
+impl Plans {
+    fn find(&self, sha256: Sha256) -> Option<Arc<Plan>> {
+        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = plans.iter().find(|(name, _)| *name == sha256);
+        found.map(|(_, plan)| plan.clone())
+    }
+
+    fn keep(&self, sha256: Sha256, plan: &Arc<Plan>) {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() >= MOST_PLANS {
+            plans.pop_front();
+        }
+        plans.push_back((sha256, plan.clone()));
+    }
+}
+
 /// Fetches a plan; it is valid.
-pub async fn plan(artifacts: &Artifacts, artifact: &ArtifactRef) -> Result<Plan, InputError> {
-    read_plan(&fetch(artifacts, artifact, MAX_PLAN_BYTES).await?)
+pub async fn plan(
+    artifacts: &Artifacts,
+    plans: &Plans,
+    artifact: &ArtifactRef,
+) -> Result<Plan, InputError> {
+    if let Some(plan) = plans.find(artifact.sha256) {
+        return Ok(Plan::clone(&plan));
+    }
+    let plan = Arc::new(read_plan(
+        &fetch(artifacts, artifact, MAX_PLAN_BYTES).await?,
+    )?);
+    plans.keep(artifact.sha256, &plan);
+    Ok(Plan::clone(&plan))
 }
 
 /// Fetches a picture, without its transparency.

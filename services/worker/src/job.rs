@@ -12,6 +12,7 @@ use atelier_proto::{
     made::{Made, Spent},
     report::{Outcome, Report},
 };
+use bytes::Bytes;
 use tracing::Instrument;
 
 use crate::{
@@ -177,7 +178,7 @@ async fn prepare(
     job: &Job,
     key: Option<Sha256>,
 ) -> (Result<Task, StageError>, Option<Outcome>) {
-    let inputs = stages::prepare(&shared.artifacts, &job.offer.work);
+    let inputs = stages::prepare(&shared.artifacts, &shared.plans, &job.offer.work);
     match key {
         None => (inputs.await, None),
         Some(key) => tokio::join!(inputs, results::find(shared, key)),
@@ -243,7 +244,7 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
     shared
         .metrics
         .attempt(job.offer.work.kind(), &ended.outcome);
-    let report = fitting(Report {
+    let report = Report {
         job: job.offer.job,
         attempt: job.offer.attempt,
         request: job.offer.request,
@@ -253,10 +254,11 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
         outage: ended.outage,
         made: device.made,
         outcome: ended.outcome,
-    });
+    };
+    let (report, message) = fitting(report, &job.trace.to_string());
     let mut times = device.times;
     times.reported = Some(Instant::now());
-    let answer = outbox::deliver(shared, job, &report).await;
+    let answer = outbox::deliver(shared, job, &report, &message).await;
     spans::processed(shared, job, &times, &report, answer);
     for delivery in job.deliveries() {
         match answer {
@@ -273,15 +275,18 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
     }
 }
 
-/// The bus carries no longer messages; an engine that makes one has failed.
-fn fitting(report: Report) -> Report {
-    let bytes = encode(&report, None).len();
-    if bytes + 1_024 <= MAX_BYTES {
-        return report;
+/// A report with its message. The bus carries no longer ones; an engine that makes one has failed.
+fn fitting(report: Report, trace: &str) -> (Report, Bytes) {
+    let message = encode(&report, Some(trace));
+    let bytes = message.len();
+    if bytes <= MAX_BYTES {
+        return (report, message.into());
     }
     let outcome = Outcome::Failed {
         reason: format!("the report of {bytes} bytes is too long"),
         retry: false,
     };
-    Report { outcome, ..report }
+    let report = Report { outcome, ..report };
+    let message = encode(&report, Some(trace));
+    (report, message.into())
 }

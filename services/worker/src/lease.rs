@@ -14,6 +14,9 @@ const RENEWALS: u32 = 4;
 /// Never more often than this.
 const SHORTEST: Duration = Duration::from_millis(25);
 
+/// Begins of jobs are gathered this long before they are told.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// Gives signs of life until nothing is in hands any more.
 pub async fn run(shared: Arc<Shared>, longest: Duration) {
     let hard = shared.life.hard();
@@ -38,6 +41,10 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
                 () = tokio::time::sleep_until(due) => break,
                 _ = changes.changed() => {}
                 _ = connections.changed() => break,
+                () = shared.begun.notified() => {
+                    tokio::time::sleep(GATHER).await;
+                    beat(&shared).await;
+                }
                 () = shared.empty.cancelled() => {
                     beat(&shared).await;
                     return;

@@ -7,6 +7,11 @@ use std::{process::ExitCode, time::Duration};
 use atelier_platform::{Lifecycle, telemetry};
 use atelier_worker::{app, config::Config, trial};
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// Of the Rust side; libtorch has its own.
+#[global_allocator]
+static MEMORY: MiMalloc = MiMalloc;
 
 /// How long the last spans may take once everything else is over.
 const LAST_SPANS: Duration = Duration::from_secs(2);

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use atelier_platform::BusError;
 use atelier_proto::report::{Report, ReportAnswer};
+use bytes::Bytes;
 
 use crate::{hands::Job, shared::Shared};
 
@@ -12,8 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// Sends a report until it is answered; none when the process has to end before.
-pub async fn deliver(shared: &Arc<Shared>, job: &Job, report: &Report) -> Option<ReportAnswer> {
+/// Sends an encoded report until it is answered; none when the process has to end before.
+pub async fn deliver(
+    shared: &Arc<Shared>,
+    job: &Job,
+    report: &Report,
+    message: &Bytes,
+) -> Option<ReportAnswer> {
     let hard = shared.life.hard();
     let mut connections = shared.bus.connections();
     let mut pause = PAUSES.0;
@@ -21,7 +27,7 @@ pub async fn deliver(shared: &Arc<Shared>, job: &Job, report: &Report) -> Option
         connections.mark_unchanged();
         let sent = tokio::select! {
             biased;
-            sent = send(shared, job, report) => sent,
+            sent = send(shared, job, message) => sent,
             () = hard.cancelled() => return None,
         };
         let error = match sent {
@@ -43,11 +49,11 @@ pub async fn deliver(shared: &Arc<Shared>, job: &Job, report: &Report) -> Option
     }
 }
 
-async fn send(shared: &Shared, job: &Job, report: &Report) -> Result<ReportAnswer, BusError> {
+async fn send(shared: &Shared, job: &Job, message: &Bytes) -> Result<ReportAnswer, BusError> {
     let subject = shared.bus.names().report(job.offer.work.kind());
     let answer = shared
         .bus
-        .request(subject, report, Some(&job.trace.to_string()), PATIENCE)
+        .request(subject, message.clone(), PATIENCE)
         .await?;
     Ok(answer.body)
 }

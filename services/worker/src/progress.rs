@@ -66,8 +66,8 @@ impl Steps {
         }
     }
 
-    /// Whether to wait until the sign that the job begins is out of this process. Were it to end before that, the job would be held against nobody
-    /// and begin again, and then with this wait; so that jobs which take less time than the wait need not bear it the first time.
+    /// Whether the sign that the job begins has to be out of this process before it does. Were the process to end before that, the job would be held
+    /// against nobody and begin again, and then with this wait; so that jobs which take less time than the wait need not bear it the first time.
     fn begins_surely(&self) -> bool {
         self.job.offer.attempt > 1 || !self.shared.hands.is_quick()
     }
@@ -113,13 +113,15 @@ impl Attended for Steps {
         self.job.offer.alone
     }
 
-    /// The farm hears that the job is on the device before it is: should it kill the process at once, it is known which one it was.
+    /// The farm hears that the job is on the device before it is: should it kill the process at once, it is known which one it was. Of jobs that
+    /// take next to no time it hears in the next sign of life, of many at once.
     fn begin(&mut self) {
         self.shared.hands.begin(&self.job);
-        if self.shared.bus.is_connected() {
-            let surely = self.begins_surely();
+        if !self.begins_surely() {
+            self.shared.begun.notify_one();
+        } else if self.shared.bus.is_connected() {
             let tell = async {
-                let told = tell_begin(&self.shared, &self.job, surely);
+                let told = tell_begin(&self.shared, &self.job);
                 tokio::time::timeout(BEFORE_BEGIN, told).await
             };
             if self.runtime.block_on(tell).is_err() {
@@ -134,8 +136,8 @@ impl Attended for Steps {
     }
 }
 
-/// Sends step 0; `surely` waits until it is out of this process.
-async fn tell_begin(shared: &Shared, job: &Arc<Job>, surely: bool) {
+/// Sends step 0, and waits until it is out of this process.
+async fn tell_begin(shared: &Shared, job: &Arc<Job>) {
     let begin = Step {
         job: job.clone(),
         step: 0,
@@ -144,7 +146,7 @@ async fn tell_begin(shared: &Shared, job: &Arc<Job>, surely: bool) {
     };
     let computed = shared.hands.signs().computed;
     publish(shared, begin, computed).await;
-    if surely && let Err(error) = shared.bus.client().flush().await {
+    if let Err(error) = shared.bus.client().flush().await {
         tracing::debug!(%error, "the begin of a job was not sent");
     }
 }

@@ -10,13 +10,14 @@ use std::{
 
 use atelier_platform::{Artifacts, Bus, Lifecycle, telemetry::Spans};
 use atelier_proto::{WorkerId, job::JobKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Caching, Config},
     device::{About, Device},
     hands::Hands,
+    inputs::Plans,
     metrics::WorkerMetrics,
     progress::Step,
     quarantine::Kept,
@@ -61,6 +62,8 @@ pub struct Shared {
     pub bus: Bus,
     /// The farm's store.
     pub artifacts: Artifacts,
+    /// Plans that were read last.
+    pub plans: Plans,
     /// The way to the engine.
     pub device: Device,
     /// Whether pictures say what they were made with.
@@ -73,6 +76,8 @@ pub struct Shared {
     pub step_timeout: Duration,
     /// Jobs in hands.
     pub hands: Arc<Hands>,
+    /// Jobs began of which nobody has heard.
+    pub begun: Notify,
     /// Kinds of jobs that this worker is kept from.
     pub kept: Kept,
     /// What is counted.
@@ -100,12 +105,14 @@ impl Shared {
             loaded_in: parts.loaded_in,
             bus: parts.bus,
             artifacts: parts.artifacts,
+            plans: Plans::default(),
             device,
             labels: !config.bare_pictures,
             caching: config.cache,
             steps: parts.steps,
             step_timeout: config.step_timeout(),
             hands: Arc::new(hands),
+            begun: Notify::new(),
             kept: Kept::default(),
             metrics: parts.metrics,
             spans: parts.spans,

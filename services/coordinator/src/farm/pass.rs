@@ -70,10 +70,10 @@ impl Pass {
         self.of(kind).room.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Some job became ready without a pass: few are given until [`Self::renew`] knows that nothing waits.
-    pub fn wait(&self) {
-        for of in &*self.0 {
-            of.waiting.store(true, Ordering::Relaxed);
+    /// Some jobs of these kinds became ready without a pass: few are given to others until [`Self::renew`] knows that nothing waits.
+    pub fn wait(&self, kinds: impl IntoIterator<Item = JobKind>) {
+        for kind in kinds {
+            self.of(kind).waiting.store(true, Ordering::Relaxed);
         }
     }
 
@@ -173,7 +173,10 @@ mod tests {
         assert!(!take(JobKind::Plan), "the queue is full");
         assert!(!take(JobKind::Render), "nobody has looked at renders");
         pass.give_back(JobKind::Plan);
-        pass.wait();
+        pass.wait([JobKind::Render]);
+        assert!(take(JobKind::Plan), "one of another kind waits");
+        pass.give_back(JobKind::Plan);
+        pass.wait([JobKind::Plan]);
         assert!(!take(JobKind::Plan), "another one waits for room");
         pass.give_back(JobKind::Plan);
         pass.give_back(JobKind::Plan);

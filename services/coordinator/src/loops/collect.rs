@@ -1,6 +1,6 @@
 //! Collect: gathers the reports that wait while a commit is under way into the next one, and answers each after it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atelier_proto::{
     TraceContext, decode, encode,
@@ -18,6 +18,12 @@ use crate::{
 
 /// Most reports in one commit.
 const BATCH: usize = 512;
+
+/// A commit of so many reports says that the next ones are about to come.
+const BUSY: usize = 4;
+
+/// How long they are waited for: each commit costs as much as several reports in one.
+const GATHER: Duration = Duration::from_millis(5);
 
 struct Waiting {
     report: Report,
@@ -69,7 +75,17 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
     let writer = async move {
         let pulse = farm.pulses.watch("collect", LONGEST_TURN);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut busy = false;
         while pulse.idle(receiver.recv_many(&mut batch, BATCH)).await > 0 {
+            if busy {
+                tokio::time::sleep(GATHER).await;
+                while batch.len() < BATCH
+                    && let Ok(waiting) = receiver.try_recv()
+                {
+                    batch.push(waiting);
+                }
+            }
+            busy = batch.len() >= BUSY;
             save(&farm, std::mem::take(&mut batch), &stop).await;
         }
         farm.bus.flush().await;

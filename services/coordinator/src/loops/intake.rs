@@ -68,8 +68,8 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             farm.metrics
                 .submits_refused
                 .inc_by(accepted.iter().filter(refused).count() as u64);
-            if ready {
-                farm.pass.wait();
+            if !ready.is_empty() {
+                farm.pass.wait(ready);
                 farm.ready.notify_one();
             }
             for claimed in &dispatched {

@@ -1,6 +1,7 @@
 //! Notices: what other coordinators committed, by LISTEN. Everything that they say is found without them too, only later.
 
 use atelier_platform::Pulse;
+use atelier_proto::job::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::{AFTER_ERROR, LONGEST_TURN, pause};
@@ -33,13 +34,13 @@ async fn listen(farm: &Farm, pulse: &Pulse) -> Result<(), StoreError> {
         match notice {
             Notice::Missed => {
                 farm.store.look_for_others().await?;
-                farm.pass.wait();
+                farm.pass.wait(JobKind::ALL);
                 farm.ready.notify_one();
                 farm.changes.all_changed();
             }
             Notice::Joined => farm.store.look_for_others().await?,
             Notice::Ready => {
-                farm.pass.wait();
+                farm.pass.wait(JobKind::ALL);
                 farm.ready.notify_one();
             }
             Notice::Changed(requests) => {

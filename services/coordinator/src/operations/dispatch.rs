@@ -3,7 +3,11 @@
 use std::time::Instant;
 
 use atelier_platform::BusError;
-use atelier_proto::{encode, job::JobOffer, subject::message_id};
+use atelier_proto::{
+    encode,
+    job::{JobKind, JobOffer},
+    subject::message_id,
+};
 use futures::future::join_all;
 
 use super::spans;
@@ -94,7 +98,7 @@ impl Publishing {
             return;
         }
         farm.metrics.publish_failures.inc_by(failed.len() as u64);
-        farm.pass.wait();
+        farm.pass.wait(JobKind::ALL);
         if let Err(error) = farm.store.unclaim(&failed, UNPUBLISHED_DELAY_MS).await {
             tracing::warn!(%error, "unpublished jobs run out their leases");
         }

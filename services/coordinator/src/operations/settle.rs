@@ -10,10 +10,10 @@ use crate::{farm::Farm, store::Committed};
 /// Does what a commit asks for. Every part of it may get lost; the loops make up for it.
 pub async fn settle(farm: &Farm, touched: &[RequestId], committed: Committed) {
     let mut stopped = HashSet::new();
-    let mut wake = false;
     for (request, effect) in committed.effects {
         match effect {
-            Effect::JobReady(_) => wake = true,
+            // Its kind is among those that are ready.
+            Effect::JobReady(_) => {}
             Effect::StopWork(job) => {
                 stopped.insert(request);
                 // Nobody shall begin what still waits in the stream.
@@ -33,9 +33,9 @@ pub async fn settle(farm: &Farm, touched: &[RequestId], committed: Committed) {
             }
         }
     }
-    if wake {
+    if !committed.ready.is_empty() {
         // Until dispatch has looked, nothing passes them.
-        farm.pass.wait();
+        farm.pass.wait(committed.ready);
         farm.claim_if_worth_it();
     }
     for request in stopped {

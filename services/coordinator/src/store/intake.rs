@@ -9,7 +9,7 @@ use admission::Admission;
 use atelier_domain::{Event, Job, JobState, Millis, NewRequest, Policy, Request};
 use atelier_proto::{
     RequestId, Sha256, TenantId, TraceContext,
-    job::{NamedReference, Priority, Size},
+    job::{JobKind, NamedReference, Priority, Size},
 };
 use insert::{Admitted, insert};
 use sqlx::FromRow;
@@ -98,8 +98,8 @@ pub struct Intake {
     pub queues: Vec<QueueSeen>,
     /// First jobs that were marked dispatched and have to be published now.
     pub dispatched: Vec<Claimed>,
-    /// Whether other first jobs are ready.
-    pub ready: bool,
+    /// Kinds of the other first jobs, which are ready.
+    pub ready: Vec<JobKind>,
 }
 
 /// What was seen of a tenant's queue.
@@ -147,8 +147,16 @@ fn is_ready(job: &Job) -> bool {
     matches!(job.state, JobState::Ready { .. })
 }
 
-fn has_ready(request: &Request) -> bool {
-    request.jobs.iter().any(is_ready)
+/// Kinds of the ready jobs of some requests, each once.
+fn ready_kinds<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<JobKind> {
+    let mut kinds = Vec::new();
+    let jobs = requests.into_iter().flat_map(|request| &request.jobs);
+    for job in jobs.filter(|job| is_ready(job)) {
+        if !kinds.contains(&job.kind) {
+            kinds.push(job.kind);
+        }
+    }
+    kinds
 }
 
 impl Store {
@@ -183,9 +191,9 @@ impl Store {
             let ordered: Vec<_> = new.iter().map(|one| one.submission).collect();
             webhooks::insert(&mut transaction, &ordered).await?;
         }
-        let ready = new.iter().any(|one| has_ready(&one.request));
+        let ready = ready_kinds(new.iter().map(|one| &one.request));
         if self.others() {
-            notify(&mut transaction, &[], ready).await?;
+            notify(&mut transaction, &[], !ready.is_empty()).await?;
         }
         transaction.commit().await?;
         let mut dispatched = Vec::new();

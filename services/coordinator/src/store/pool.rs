@@ -7,6 +7,7 @@ use std::{
 };
 
 use sqlx::{
+    Connection,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -15,6 +16,9 @@ use super::{Store, StoreError, clock::DatabaseClock, recent::Recent};
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for longer is tested before it is used.
+const UNTESTED: Duration = Duration::from_secs(1);
 
 /// The numbered files of `migrations/`, built in.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -50,6 +54,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(PATIENCE)
+            // One that was used just now needs no test, which would take as long as many a statement.
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| {
+                Box::pin(async move {
+                    if used.idle_for > UNTESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(connect);
         Ok(Self {
             pool,

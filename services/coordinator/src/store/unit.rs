@@ -11,7 +11,7 @@ use std::{
 use atelier_domain::{
     Delta, Effect, Event, Job, JobState, Millis, NotApplied, Policy, Request, State, invariants,
 };
-use atelier_proto::{JobId, RequestId, WorkerId};
+use atelier_proto::{JobId, RequestId, WorkerId, job::JobKind};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
@@ -41,6 +41,8 @@ pub struct Finding {
 pub struct Committed {
     /// What the state machine asks for.
     pub effects: Vec<(RequestId, Effect)>,
+    /// Kinds of the jobs that are ready and were not marked dispatched.
+    pub ready: Vec<JobKind>,
     /// Where messages are of jobs that were dispatched when they were loaded, as far as that was written down.
     pub places: HashMap<JobId, Place>,
     /// Jobs that were marked dispatched and have to be published now.
@@ -372,13 +374,17 @@ impl Unit {
             }));
             save.requests.push(RequestWrite::new(after, before.version));
         }
-        let ready = self
-            .effects
-            .iter()
-            .any(|(_, effect)| matches!(effect, Effect::JobReady(_)));
+        let mut ready = Vec::new();
+        for (id, effect) in &self.effects {
+            let Effect::JobReady(job) = effect else {
+                continue;
+            };
+            let job = self.held.get(id).and_then(|held| held.after.job(*job));
+            ready.extend(job.map(|job| job.kind).filter(|kind| !ready.contains(kind)));
+        }
         if !touched.is_empty() {
             save.told = if self.store.others() {
-                Told::new(&touched, ready)
+                Told::new(&touched, !ready.is_empty())
             } else {
                 Told::default()
             };
@@ -417,6 +423,7 @@ impl Unit {
         }
         Ok(Committed {
             effects: self.effects,
+            ready,
             places,
             dispatched,
         })

@@ -3,23 +3,22 @@
 use std::time::Duration;
 
 use async_nats::{Request, client::RequestErrorKind};
-use atelier_proto::{Envelope, decode, encode};
-use serde::{Serialize, de::DeserializeOwned};
+use atelier_proto::{Envelope, decode};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use super::{Bus, BusError, outcome};
 
 impl Bus {
-    /// Sends `body` and waits for the answer, at most `patience`. Tells "nobody is there" from "no answer in time"; both may be tried again.
-    pub async fn request<Q: Serialize, A: DeserializeOwned>(
+    /// Sends an encoded message and waits for the answer, at most `patience`. Tells "nobody is there" from "no answer in time"; both may be tried
+    /// again.
+    pub async fn request<A: DeserializeOwned>(
         &self,
         subject: String,
-        body: &Q,
-        trace: Option<&str>,
+        message: Bytes,
         patience: Duration,
     ) -> Result<Envelope<A>, BusError> {
-        let request = Request::new()
-            .payload(encode(body, trace).into())
-            .timeout(Some(patience));
+        let request = Request::new().payload(message).timeout(Some(patience));
         let sent = async {
             let answer = self.client.send_request(subject.clone(), request).await;
             answer.map_err(|error| match error.kind() {

@@ -5,14 +5,18 @@ use atelier_platform::Artifacts;
 use atelier_proto::{MediaType, job::CritiqueWork, report::Outcome, review::Review};
 
 use super::{StageError, store};
-use crate::{device::Task, inputs};
+use crate::{
+    device::Task,
+    inputs::{self, Plans},
+};
 
 pub(super) async fn prepare(
     artifacts: &Artifacts,
+    plans: &Plans,
     work: &CritiqueWork,
 ) -> Result<Task, StageError> {
     let (plan, image) = tokio::try_join!(
-        inputs::plan(artifacts, &work.plan),
+        inputs::plan(artifacts, plans, &work.plan),
         inputs::picture(artifacts, &work.image),
     )?;
     Ok(Task::Critique(Box::new(CritiqueInput { plan, image })))

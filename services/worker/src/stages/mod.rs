@@ -22,7 +22,7 @@ pub use promise::Promise;
 
 use crate::{
     device::{DeviceError, Made, Task},
-    inputs::InputError,
+    inputs::{InputError, Plans},
 };
 
 /// How long storing an output is tried while the store is away.
@@ -85,11 +85,15 @@ impl StageError {
 }
 
 /// Builds the engine's input.
-pub async fn prepare(artifacts: &Artifacts, work: &Work) -> Result<Task, StageError> {
+pub async fn prepare(
+    artifacts: &Artifacts,
+    plans: &Plans,
+    work: &Work,
+) -> Result<Task, StageError> {
     match work {
         Work::Plan(work) => Ok(plan::prepare(work)),
-        Work::Render(work) => render::prepare(artifacts, work).await,
-        Work::Critique(work) => critique::prepare(artifacts, work).await,
+        Work::Render(work) => render::prepare(artifacts, plans, work).await,
+        Work::Critique(work) => critique::prepare(artifacts, plans, work).await,
     }
 }
 

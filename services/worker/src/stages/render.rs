@@ -14,15 +14,19 @@ use image::{DynamicImage, RgbImage};
 use super::{Label, Promise, StageError, store};
 use crate::{
     device::Task,
-    inputs::{self, InputError},
+    inputs::{self, InputError, Plans},
 };
 
 /// Pictures of so few bytes are encoded here and now: another thread would take longer to wake up.
 const SMALL: usize = 1 << 16;
 
-pub(super) async fn prepare(artifacts: &Artifacts, work: &RenderWork) -> Result<Task, StageError> {
+pub(super) async fn prepare(
+    artifacts: &Artifacts,
+    plans: &Plans,
+    work: &RenderWork,
+) -> Result<Task, StageError> {
     let (plan, pictures, references) = tokio::try_join!(
-        inputs::plan(artifacts, &work.plan),
+        inputs::plan(artifacts, plans, &work.plan),
         inputs::pictures(artifacts, &work.inputs),
         inputs::references(artifacts, &work.references),
     )?;

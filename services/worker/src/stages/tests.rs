@@ -43,7 +43,7 @@ async fn device() -> Device {
 /// A whole job without the bus: inputs from the store, the engine, output to the store.
 async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
     let run = async {
-        let task = prepare(artifacts, &work).await?;
+        let task = prepare(artifacts, &Plans::default(), &work).await?;
         let label = Label::of("test", &work, &task);
         let promise = Promise::of(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
@@ -240,7 +240,7 @@ async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
     };
     let texts = async |label: fn(&Work, &Task) -> Option<Label>| {
         let work = render_work(artifact, "out", Vec::new());
-        let task = prepare(&artifacts, &work).await.unwrap();
+        let task = prepare(&artifacts, &Plans::default(), &work).await.unwrap();
         let label = label(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
         let outcome = finish(&artifacts, done.made.unwrap(), label, None).await;

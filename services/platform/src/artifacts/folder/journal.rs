@@ -25,7 +25,7 @@ use super::{super::digest, writer};
 const FOLDER: &str = "journal";
 /// What only one process may do at a time: to recover, and to begin a journal.
 const LOCK: &str = "lock";
-const HALF: u64 = 4 << 20;
+const HALF: u64 = 16 << 20;
 const PAGE: usize = 4096;
 const MAGIC: [u8; 8] = *b"ATLJRNL1";
 const HEADER: usize = 8 + 8 + 2 + 4;

@@ -134,8 +134,31 @@ fn make_durable(root: &Path, log: &mut Log, round: &[Order], written: &mut [io::
     }
 }
 
-/// Puts an object at its place, unless it is there. Beside its place first, so that no reader ever sees half of it.
+/// Puts an object at its place, unless it is there. One that is new is written there: nobody knows its name before this returns, and what a killed
+/// process leaves of it is found out by whoever comes with the same bytes.
 pub(super) fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let create = || File::options().write(true).create_new(true).open(path);
+    let created = match (create(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            create()
+        }
+        (created, _) => created,
+    };
+    match created {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => replace(path, bytes),
+        created => {
+            let mut file = created?;
+            file.write_all(bytes).inspect_err(|_| {
+                // Only what this call made: somebody else may have put the whole object in its place.
+                let _ = file.set_len(0);
+            })
+        }
+    }
+}
+
+/// Puts an object where one of its name is, unless that is the same and young. Beside its place first, so that no reader ever sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     /// Processes in containers may all have the same id; what one left when it was killed must not be in another's way.
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
@@ -151,15 +174,10 @@ pub(super) fn place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A name with `#` and a number is what object_store takes for an upload under way, and never lists.
     beside.push(format!("#{}{count:010}", *PROCESS));
     let beside = PathBuf::from(beside);
-    let create = || File::options().write(true).create_new(true).open(&beside);
-    let mut file = match (create(), path.parent()) {
-        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            create()?
-        }
-        (file, _) => file?,
-    };
-    let written = file
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?
         .write_all(bytes)
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
