@@ -121,11 +121,16 @@ impl Hand {
     /// Sends anything as a report of a `kind` of job.
     pub async fn send(&self, kind: JobKind, report: &impl Serialize) -> Result<ReportAnswer> {
         let subject = self.bus.names().report(kind);
+        let message = encode(report, None);
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let answer = self
                 .bus
-                .request(subject.clone(), report, None, Duration::from_secs(3))
+                .request(
+                    subject.clone(),
+                    message.clone().into(),
+                    Duration::from_secs(3),
+                )
                 .await;
             match answer {
                 Ok(envelope) => return Ok(envelope.body),

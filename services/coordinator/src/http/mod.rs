@@ -11,6 +11,7 @@ mod page;
 mod requests;
 mod session;
 mod signed;
+mod unread;
 mod webhooks;
 mod workers;
 
@@ -144,6 +145,7 @@ pub fn router(
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
+        .layer(middleware::from_fn(unread::forget))
         .layer(middleware::from_fn_with_state(api.clone(), time))
         // A failure is logged where it is handled, with its cause.
         .layer(

@@ -41,7 +41,16 @@ async fn what_was_stored_comes_back_decoded() {
         .put(json.into(), atelier_proto::MediaType::Json)
         .await
         .unwrap();
-    assert_eq!(plan(&artifacts, &artifact).await.unwrap(), wanted);
+    let plans = Plans::default();
+    assert_eq!(plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
+    // Its second reader needs no store any more.
+    artifacts.delete(&artifact).await.unwrap();
+    assert_eq!(plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
+    let another = plan(&artifacts, &Plans::default(), &artifact).await;
+    assert!(matches!(
+        another,
+        Err(InputError::Store(ArtifactError::Missing(_)))
+    ));
 }
 
 #[tokio::test]
