@@ -1,9 +1,10 @@
-//! Where things go: squares on the token grid that keep what the prompt says of places and relations.
+//! Where things go: squares on the grid of tokens that keep what the prompt says of places and relations.
 //!
 //! Boxes on the grid make a thing's patches independent of a sub-token phase, so that the solver emits nothing else. What the prompt says are
 //! hard rules: `rules` strikes out what cannot be and leaves out the fewest of those that contradict each other, `search` places one thing
-//! after the other, `taste` chooses among what is left open.
+//! after the other, `taste` chooses among what is left open, `room` spreads and enlarges what was placed.
 
+mod room;
 mod rules;
 mod search;
 mod square;
@@ -23,11 +24,11 @@ use super::{
 use rules::{Domains, Rule, consistent};
 use search::Search;
 pub use square::GRID;
-use square::{ATLAS, Set, Square};
+use square::{ATLAS, STEP, Set, Square};
 use taste::Taste;
 use trials::Trials;
 
-/// Things from which squares keep to even tokens as long as that keeps the rules: a full grid leaves no room for squares between its squares.
+/// Things from which squares keep to every fourth cell as long as that keeps the rules: a full grid leaves no room for squares between its squares.
 const CROWDED: usize = 10;
 
 /// Placements that are tried before a rule is given up.
@@ -81,14 +82,14 @@ pub enum Broken {
     Relation(usize, Predicate, usize),
 }
 
-/// Sides in tokens for a number of things: the sizes that the renderer is trained with.
+/// Sides in cells for a number of things: the sizes that the renderer is trained with.
 pub const fn sides(things: usize) -> std::ops::RangeInclusive<i32> {
     match things {
-        0 | 1 => 4..=7,
-        2 => 3..=5,
-        3 => 3..=4,
-        4 => 3..=3,
-        _ => 2..=2,
+        0 | 1 => 8..=14,
+        2 => 6..=10,
+        3 => 6..=8,
+        4 => 6..=6,
+        _ => 4..=4,
     }
 }
 
@@ -139,7 +140,7 @@ pub fn solve(wishes: &[Wish], seed: u64) -> Layout {
         // Without rules there is always a way.
         kept = Trials::new(wishes, seed).fewer(&rules, &kept);
     };
-    let at = |thing: usize| ATLAS.squares[placed[thing]];
+    let at = |thing: usize| placed[thing];
     let broken = rules
         .iter()
         .filter(|rule| !rule.holds(wishes, at))
@@ -171,11 +172,11 @@ fn renumbered(wish: &Wish, kept: &[usize]) -> Wish {
 }
 
 /// Squares that keep all `rules`, the nicest of some.
-fn keeping(wishes: &[Wish], rules: &[Rule], seed: u64) -> Option<Vec<usize>> {
+fn keeping(wishes: &[Wish], rules: &[Rule], seed: u64) -> Option<Vec<Square>> {
     // Fresh starts where there is much freedom.
     let starts = match wishes.len() {
-        0..=4 => 6,
-        5..=8 => 3,
+        0..=6 => 6,
+        7..=8 => 3,
         _ => 1,
     };
     for base in bases(wishes) {
@@ -183,16 +184,18 @@ fn keeping(wishes: &[Wish], rules: &[Rule], seed: u64) -> Option<Vec<usize>> {
             continue;
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut best: Option<(f32, Vec<usize>)> = None;
+        let mut best: Option<(f32, Vec<Square>)> = None;
         for _ in 0..starts {
             let taste = Taste::new(wishes, &mut rng);
             let found = Search::new(wishes.len(), rules, &taste, BUDGET).run(&domains, &mut rng);
             let Some(found) = found else { break };
             let mut placed: Vec<Option<usize>> = found.into_iter().map(Some).collect();
             taste.touch_up(&mut placed, &domains, rules);
-            let total = taste.total(&placed);
+            let placed = placed.into_iter().flatten();
+            let mut placed: Vec<Square> = placed.map(|square| ATLAS.squares[square]).collect();
+            let total = room::give(&mut placed, wishes, rules, &taste);
             if best.as_ref().is_none_or(|(least, _)| total < *least) {
-                best = Some((total, placed.into_iter().flatten().collect()));
+                best = Some((total, placed));
             }
         }
         if let Some((_, placed)) = best {
@@ -206,16 +209,22 @@ fn keeping(wishes: &[Wish], rules: &[Rule], seed: u64) -> Option<Vec<usize>> {
 fn bases(wishes: &[Wish]) -> [Vec<Set>; 4] {
     let range = sides(wishes.len());
     let (least, most) = (*range.start(), *range.end());
-    let step = if wishes.len() < CROWDED { 1 } else { 2 };
+    let step = if wishes.len() < CROWDED {
+        STEP
+    } else {
+        2 * STEP
+    };
     let liked = |wish: &Wish, step| {
         let sides = match (wish.large, wish.place.depth) {
             (Some(true), _) | (None, Some(Depth::Foreground)) => most..=most,
             (Some(false), _) | (None, Some(Depth::Background)) => least..=least,
-            _ => least.midpoint(most)..=most,
+            // Sides of the search are even.
+            _ => least.midpoint(most) / STEP * STEP..=most,
         };
         ATLAS.of_sides(sides, step)
     };
-    let all = |sides: std::ops::RangeInclusive<i32>| vec![ATLAS.of_sides(sides, 1); wishes.len()];
+    let all =
+        |sides: std::ops::RangeInclusive<i32>| vec![ATLAS.of_sides(sides, STEP); wishes.len()];
     let in_halves = |sets: Vec<Set>| -> Vec<Set> {
         let both = wishes.iter().zip(sets);
         both.map(|(wish, set)| match wish.half {
@@ -226,9 +235,9 @@ fn bases(wishes: &[Wish]) -> [Vec<Set>; 4] {
     };
     [
         wishes.iter().map(|wish| liked(wish, step)).collect(),
-        wishes.iter().map(|wish| liked(wish, 1)).collect(),
+        wishes.iter().map(|wish| liked(wish, STEP)).collect(),
         all(least..=most),
-        all(1..=most),
+        all(STEP..=most),
     ]
     .map(in_halves)
 }

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     GRID, Wish,
+    room::comfortable,
     rules::{Domains, Rule},
     sides,
     square::{ATLAS, Square},
@@ -28,23 +29,32 @@ impl<'a> Taste<'a> {
     /// A small liking of its own for every square makes layouts differ between seeds where the prompt leaves them open.
     pub fn new(wishes: &'a [Wish], rng: &mut ChaCha8Rng) -> Self {
         let least = *sides(wishes.len()).start();
+        let standing = standing(wishes.len());
         let mut cost = |wish: &Wish, square: Square| {
             // Smaller than what the renderer is used to.
-            let small = 3.0 * (least - square.side).max(0) as f32;
-            by_itself(wish, square) + small + rng.random_range(0.0..1.2)
+            let small = 1.5 * (least - square.side).max(0) as f32;
+            by_itself(wish, square, standing) + small + rng.random_range(0.0..1.2)
         };
-        let alone = wishes
+        let mut alone: Vec<Vec<f32>> = wishes
             .iter()
             .map(|wish| {
                 let squares = ATLAS.squares.iter();
                 squares.map(|square| cost(wish, *square)).collect()
             })
             .collect();
+        // What is placed first leaves room for what stands to it.
+        let mut lean = |thing: usize, predicate: Predicate, is_subject: bool| {
+            for (cost, square) in alone[thing].iter_mut().zip(&ATLAS.squares) {
+                *cost += leaning(predicate, is_subject, *square);
+            }
+        };
         let mut relations = vec![Vec::new(); wishes.len()];
         for (thing, wish) in wishes.iter().enumerate() {
             for (predicate, other) in &wish.relations {
                 relations[thing].push((*predicate, *other, true));
                 relations[*other].push((*predicate, thing, false));
+                lean(thing, *predicate, true);
+                lean(*other, *predicate, false);
             }
         }
         Self {
@@ -60,10 +70,7 @@ impl<'a> Taste<'a> {
         let mut cost = self.alone[thing][square];
         for (other, there) in placed.iter().enumerate() {
             if let Some(there) = there.filter(|_| other != thing) {
-                // A little air between things, as long as there is room.
-                if here.gap(ATLAS.squares[there]) == 0 {
-                    cost += 0.3;
-                }
+                cost += crowding(here, ATLAS.squares[there]);
             }
         }
         for (predicate, other, is_subject) in &self.relations[thing] {
@@ -78,12 +85,25 @@ impl<'a> Taste<'a> {
         cost
     }
 
-    /// What a whole layout costs.
-    pub fn total(&self, placed: &[Option<usize>]) -> f32 {
-        let squares = placed.iter().enumerate();
-        squares
-            .filter_map(|(thing, square)| Some(self.cost(thing, (*square)?, placed)))
-            .sum()
+    /// What it costs to have a thing at any square among the others, by what everybody likes; things want to be as large as is comfortable.
+    pub fn at_ease(&self, thing: usize, here: Square, placed: &[Square]) -> f32 {
+        let things = placed.len();
+        let small = (comfortable(things) - here.side).max(0) as f32;
+        let mut cost = by_itself(&self.wishes[thing], here, standing(things))
+            + 0.6 * small
+            + 0.25 * small * small;
+        for (other, there) in placed.iter().enumerate() {
+            if other != thing {
+                cost += crowding(here, *there);
+            }
+        }
+        for (predicate, other, is_subject) in &self.relations[thing] {
+            cost += match is_subject {
+                true => against(*predicate, here, placed[*other]),
+                false => against(*predicate, placed[*other], here),
+            };
+        }
+        cost
     }
 
     /// Moves one thing after the other to the best square that breaks no rule, until nothing gets better.
@@ -135,13 +155,37 @@ impl<'a> Taste<'a> {
     }
 }
 
-fn by_itself(wish: &Wish, square: Square) -> f32 {
+/// What it costs not to stand low or fly high, by half a cell: where many share the picture, all of its height is theirs.
+const fn standing(things: usize) -> f32 {
+    match things {
+        0..=2 => 0.125,
+        3 => 0.06,
+        _ => 0.03,
+    }
+}
+
+/// What it costs that things are near each other: they run into one.
+fn crowding(a: Square, b: Square) -> f32 {
+    let (x, y) = a.gaps(b);
+    let close = match x.max(y) {
+        0 => 1.6,
+        1 => 0.5,
+        _ => return 0.0,
+    };
+    let shared =
+        |a_from: i32, b_from: i32| (a_from + a.side).min(b_from + b.side) > a_from.max(b_from);
+    // Corners hardly meet.
+    let beside = shared(a.x, b.x) || shared(a.y, b.y);
+    if beside { close } else { 0.3 * close }
+}
+
+fn by_itself(wish: &Wish, square: Square, standing: f32) -> f32 {
     let (cx, cy) = square.center();
     let off = |wanted: Option<u8>, center: i32| {
         // Not only in the right third: towards its outer side, so that it reads as left and not as nearly left.
         wanted.map_or(0.0, |wanted| {
             let target = [0, GRID, 2 * GRID][usize::from(wanted.min(2))];
-            0.15 * (center - target).abs() as f32
+            0.075 * (center - target).abs() as f32
         })
     };
     let mut cost = off(wish.place.column, cx) + off(wish.place.row, cy);
@@ -161,28 +205,47 @@ fn by_itself(wish: &Wish, square: Square) -> f32 {
             None if wish.in_sky => GRID / 2,
             None => GRID + GRID / 4,
         };
-        cost += 0.25 * (cy - level).abs() as f32;
+        cost += standing * (cy - level).abs() as f32;
     }
     if wish.place.column.is_none() {
-        cost += 0.03 * (cx - GRID).abs() as f32;
+        cost += 0.015 * (cx - GRID).abs() as f32;
     }
     cost
+}
+
+/// What it costs a thing of a relation to be on the side of the picture that is the other's.
+fn leaning(predicate: Predicate, is_subject: bool, square: Square) -> f32 {
+    let (cx, cy) = square.center();
+    let (along, is_first) = match predicate {
+        Predicate::LeftOf => (cx, is_subject),
+        Predicate::RightOf => (cx, !is_subject),
+        Predicate::Above | Predicate::On => (cy, is_subject),
+        Predicate::Below => (cy, !is_subject),
+        Predicate::In | Predicate::Near | Predicate::Behind | Predicate::InFrontOf => return 0.0,
+    };
+    let from = if is_first { along } else { 2 * GRID - along };
+    0.15 * (from - 3 * GRID / 4).max(0) as f32
 }
 
 /// How far `a` is from standing to `b` clearly as `predicate` says; 0 when it does.
 fn against(predicate: Predicate, a: Square, b: Square) -> f32 {
     let ((ax, ay), (bx, by)) = (a.center(), b.center());
-    // Half tokens that make left read as left.
-    let clear = a.side + b.side - 2;
-    let short = |distance: i32| (clear.max(3) - distance).max(0) as f32;
-    let aside = |x: i32, y: i32| 0.15 * (x - y).abs() as f32;
-    6.0 * match predicate {
-        Predicate::LeftOf => short(bx - ax) + aside(ay, by),
-        Predicate::RightOf => short(ax - bx) + aside(ay, by),
-        Predicate::Above => short(by - ay) + aside(ax, bx),
-        Predicate::Below => short(ay - by) + aside(ax, bx),
+    // Half cells that make left read as left.
+    let clear = a.side + b.side - 4;
+    let short = |distance: i32| (clear.max(6) - distance).max(0) as f32;
+    // What is more above than left reads as above.
+    let towards = |along: i32, across: i32| {
+        let across = across.abs();
+        short(along) + 0.15 * across as f32 + 0.5 * (across - along).max(0) as f32
+    };
+    3.0 * match predicate {
+        Predicate::LeftOf => towards(bx - ax, ay - by),
+        Predicate::RightOf => towards(ax - bx, ay - by),
+        Predicate::Above => towards(by - ay, ax - bx),
+        Predicate::Below => towards(ay - by, ax - bx),
         Predicate::On => (a.y + a.side - b.y).abs() as f32 + 0.5 * (ax - bx).abs() as f32,
-        Predicate::In | Predicate::Near => a.gap(b) as f32,
+        Predicate::In => a.gap(b) as f32,
+        Predicate::Near => (a.gap(b) - 1).max(0) as f32,
         Predicate::Behind => short(by - ay) * 0.5,
         Predicate::InFrontOf => short(ay - by) * 0.5,
     }

@@ -6,39 +6,40 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 
-/// A box in tokens: left, top, right, bottom. Whole numbers, or the layout is off the grid.
-type Tokens = [i32; 4];
+/// A box in cells: left, top, right, bottom. Whole numbers, or the layout is off the grid.
+type Cells = [i32; 4];
 
-fn tokens(bbox: &BBox) -> Tokens {
+fn cells(bbox: &BBox) -> Cells {
     bbox.0.map(|edge| {
-        let tokens = edge * GRID as f32;
-        assert_eq!(tokens.fract(), 0.0, "{bbox:?} is off the grid");
-        tokens as i32
+        let cells = edge * GRID as f32;
+        assert_eq!(cells.fract(), 0.0, "{bbox:?} is off the grid");
+        cells as i32
     })
 }
 
 /// What "holds" means, said in another way than the solver says it: by edges.
-fn stands(predicate: Predicate, a: Tokens, b: Tokens) -> bool {
+fn stands(predicate: Predicate, a: Cells, b: Cells) -> bool {
     let (across, down) = (0, 1);
-    let middle = |bbox: Tokens, axis: usize| bbox[axis] + bbox[axis + 2];
+    let middle = |bbox: Cells, axis: usize| bbox[axis] + bbox[axis + 2];
     let between = |axis: usize| (b[axis] - a[axis + 2]).max(a[axis] - b[axis + 2]).max(0);
     match predicate {
-        Predicate::LeftOf => middle(a, across) < middle(b, across),
-        Predicate::RightOf => middle(b, across) < middle(a, across),
-        Predicate::Above | Predicate::Behind => middle(a, down) < middle(b, down),
-        Predicate::Below | Predicate::InFrontOf => middle(b, down) < middle(a, down),
+        // Twice the middles, so that these are a cell apart.
+        Predicate::LeftOf => middle(b, across) - middle(a, across) >= 2,
+        Predicate::RightOf => middle(a, across) - middle(b, across) >= 2,
+        Predicate::Above | Predicate::Behind => middle(b, down) - middle(a, down) >= 2,
+        Predicate::Below | Predicate::InFrontOf => middle(a, down) - middle(b, down) >= 2,
         // Its lower edge is the other's upper edge, and a third of the narrower one is shared.
         Predicate::On => {
             let shared = (a[0]..a[2]).filter(|x| (b[0]..b[2]).contains(x)).count() as i32;
             a[3] == b[1] && shared * 3 >= (a[2] - a[0]).min(b[2] - b[0])
         }
         Predicate::In => between(across) == 0 && between(down) == 0,
-        Predicate::Near => between(across) + between(down) <= 1,
+        Predicate::Near => between(across) + between(down) <= 2,
     }
 }
 
 /// Whether the middle of a box is in the thirds that a place names.
-fn is_in(place: Place, bbox: Tokens) -> bool {
+fn is_in(place: Place, bbox: Cells) -> bool {
     let third = |low: i32, high: i32| match f64::from(low + high) / f64::from(2 * GRID) {
         at if at < 1.0 / 3.0 => 0,
         at if at > 2.0 / 3.0 => 2,
@@ -54,7 +55,7 @@ fn is_in(place: Place, bbox: Tokens) -> bool {
 
 /// Inside the picture and apart from each other; how many wishes do not hold.
 fn broken(wishes: &[Wish], layout: &Layout) -> usize {
-    let boxes: Vec<Tokens> = layout.boxes.iter().map(tokens).collect();
+    let boxes: Vec<Cells> = layout.boxes.iter().map(cells).collect();
     assert_eq!(boxes.len(), wishes.len());
     for (index, a) in boxes.iter().enumerate() {
         assert!(0 <= a[0] && a[0] < a[2] && a[2] <= GRID, "{boxes:?}");
@@ -94,20 +95,21 @@ const ALL: [Predicate; 9] = [
 ];
 
 /// Squares of the sizes that so many things have, at random places without overlap.
-fn hidden(things: usize, rng: &mut impl Rng) -> Vec<Tokens> {
+fn hidden(things: usize, rng: &mut impl Rng) -> Vec<Cells> {
     // A crowded picture is full: only squares side by side fit.
-    let step = if things > 10 { 2 } else { 1 };
+    let step = if things > 10 { 4 } else { 2 };
     loop {
-        let mut boxes: Vec<Tokens> = Vec::new();
+        let mut boxes: Vec<Cells> = Vec::new();
         for _ in 0..400 {
             if boxes.len() == things {
                 return boxes;
             }
-            let side = rng.random_range(sides(things));
+            let (least, most) = (*sides(things).start(), *sides(things).end());
+            let side = 2 * rng.random_range(least / 2..=most / 2);
             let mut corner = || rng.random_range(0..=(GRID - side) / step) * step;
             let (x, y) = (corner(), corner());
             let new = [x, y, x + side, y + side];
-            let apart = |old: &Tokens| {
+            let apart = |old: &Cells| {
                 new[2] <= old[0] || old[2] <= new[0] || new[3] <= old[1] || old[3] <= new[1]
             };
             if boxes.iter().all(apart) {
@@ -251,10 +253,10 @@ fn a_long_row_is_kept_with_smaller_things() {
         let layout = solve(&wishes, 3);
         assert_eq!(broken(&wishes, &layout), 0, "{things}: {layout:?}");
         let usual = sides(things);
-        let side = |bbox: &BBox| tokens(bbox)[2] - tokens(bbox)[0];
+        let side = |bbox: &BBox| cells(bbox)[2] - cells(bbox)[0];
         if things <= 7 {
             assert!(
-                layout.boxes.iter().all(|bbox| usual.contains(&side(bbox))),
+                layout.boxes.iter().all(|bbox| side(bbox) >= *usual.start()),
                 "{layout:?}"
             );
         }
@@ -296,5 +298,47 @@ proptest! {
         let layout = solve(&wishes, seed);
         broken(&wishes, &layout);
         prop_assert_eq!(&layout, &solve(&wishes, seed));
+    }
+}
+
+#[test]
+fn several_things_are_spread_and_as_large_as_they_can_be() {
+    use Predicate::{Above, Below, LeftOf, RightOf};
+    // By number of things: the least side of the smallest and of all in the mean, and the most pairs in a hundred that touch.
+    for (things, smallest, mean, touching) in [
+        (3, 6, 7.0, 1),
+        (4, 6, 6.5, 1),
+        (5, 4, 5.0, 5),
+        (6, 4, 4.6, 5),
+    ] {
+        let (mut sides, mut touch, mut pairs, mut unclear) = (Vec::new(), 0, 0, 0);
+        for seed in 0..200 {
+            let side = [LeftOf, RightOf, Above, Below][seed as usize % 4];
+            let layout = solve(&wishes_of(things, &[(0, side, 1)]), seed);
+            let boxes: Vec<Cells> = layout.boxes.iter().map(cells).collect();
+            for (number, a) in boxes.iter().enumerate() {
+                sides.push(a[2] - a[0]);
+                for b in &boxes[..number] {
+                    let gap = |axis: usize| (a[axis] - b[axis + 2]).max(b[axis] - a[axis + 2]);
+                    pairs += 1;
+                    touch += usize::from(gap(0).max(gap(1)) == 0 && gap(0).min(gap(1)) < 0);
+                }
+            }
+            let off = |axis: usize| {
+                let middle = |bbox: &Cells| bbox[axis] + bbox[axis + 2];
+                (middle(&boxes[0]) - middle(&boxes[1])).abs()
+            };
+            unclear += usize::from(match side {
+                LeftOf | RightOf => off(1) > off(0),
+                _ => off(0) > off(1),
+            });
+        }
+        let average = f64::from(sides.iter().sum::<i32>()) / sides.len() as f64;
+        let share = 100 * touch / pairs;
+        let least = sides.iter().min().copied().unwrap_or_default();
+        println!(
+            "{things} things: {least} cells at least, {average:.2} in the mean, {share} of 100 pairs touch, {unclear} of 200 unclear"
+        );
+        assert!(least >= smallest && average >= mean && share <= touching && unclear == 0);
     }
 }
