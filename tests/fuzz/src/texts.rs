@@ -81,6 +81,7 @@ target!(
             stand_in: &|_| None,
             means: &|_| None,
             color_of: &|word| (word == "red").then(|| word.to_owned()),
+            ground: &|_| "plain",
         };
         let made = make_plan(prompt, &draft, &studio, 1);
         assert_eq!(made.plan.validate(), Ok(()));

@@ -10,8 +10,8 @@ const MAX_WORDS: usize = 120;
 /// Most bytes of a caption's things: with background and light it stays within what a plan may hold.
 const MAX_THINGS: usize = 3_000;
 
-/// What is behind, in the draft's words; `plain` when the prompt names nothing.
-pub fn background(draft: &Draft) -> String {
+/// What is behind, in the draft's words; `ground` of the things' colours when the prompt names nothing.
+pub fn background(draft: &Draft, ground: &dyn Fn(&[&str]) -> &'static str) -> String {
     let named: String = draft
         .background
         .trim()
@@ -20,7 +20,9 @@ pub fn background(draft: &Draft) -> String {
         .take(MAX_WORDS)
         .collect();
     if named.is_empty() {
-        "plain".into()
+        let colors = draft.elements.iter();
+        let colors: Vec<&str> = colors.filter_map(|thing| thing.color.as_deref()).collect();
+        ground(&colors).to_owned()
     } else {
         named
     }

@@ -262,7 +262,7 @@ fn find(cast: &Cast, noun: &str) -> Option<usize> {
 }
 
 /// Whether the words of `name` all stand in `noun` (`cat` in `fluffy cat`), plural or not.
-fn means(noun: &str, name: &str) -> bool {
+pub fn means(noun: &str, name: &str) -> bool {
     let noun: Vec<String> = words_of(noun).map(|word| stem(&word)).collect();
     let mut name = words_of(name).map(|word| stem(&word)).peekable();
     name.peek().is_some() && name.all(|word| noun.contains(&word))
@@ -281,7 +281,8 @@ fn words_of(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
-fn predicate(words: &str) -> Option<Predicate> {
+/// The predicate that a draft's words mean.
+pub fn predicate(words: &str) -> Option<Predicate> {
     let words = words.trim().to_ascii_lowercase();
     PREDICATES
         .iter()

@@ -10,6 +10,7 @@ use atelier_proto::{
 use super::{
     colors,
     elements::PREDICATES,
+    relations,
     words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, stem},
 };
 
@@ -29,6 +30,10 @@ pub fn root(word: &str) -> String {
         return stem(&format!("{rest}y"));
     }
     if let Some(rest) = cut("ves") {
+        return stem(&format!("{rest}f"));
+    }
+    // `knives` and `knife`.
+    if let Some(rest) = cut("fes").or_else(|| cut("fe")) {
         return stem(&format!("{rest}f"));
     }
     let hisses =
@@ -212,10 +217,20 @@ impl<'a> Witness<'a> {
             let index = plan.elements.iter().position(|element| element.id == id)?;
             noun_of[index].clone()
         };
+        let said = relations::said(&self.words, noun_of);
         for (index, relation) in plan.relations.iter().enumerate() {
             let (Some(a), Some(b)) = (noun(&relation.subject), noun(&relation.object)) else {
                 continue;
             };
+            let outright = said.iter().find(|said| {
+                let things = [said.subject, said.object].map(|thing| noun_of[thing].as_ref());
+                said.predicate == relation.predicate && things == [Some(&a), Some(&b)]
+            });
+            if let Some(said) = outright {
+                let words = self.span(said.words.clone());
+                cited.push(self.cite(format!("relations.{index}"), words));
+                continue;
+            }
             let known = PREDICATES
                 .iter()
                 .filter(|(predicate, _)| *predicate == relation.predicate);
@@ -269,6 +284,8 @@ mod tests {
             ("dress", "dresses"),
             ("bunny", "bunnies"),
             ("wolf", "wolves"),
+            ("knife", "knives"),
+            ("safe", "safes"),
             ("mouse", "mice"),
             ("goose", "geese"),
             ("bowl of soup", "bowls of soup"),

@@ -1,7 +1,7 @@
 //! From what a model named to a plan: layout, references, stages and checks, in pure code.
 //!
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
-//! `colors` finds those behind their nouns, `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
+//! `colors` finds those behind their nouns, `relations` those that it missed, `scenery` takes places for what is behind, `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
 //! words that each part comes from, `coverage` the words that nothing comes from.
 //! [`mend`] goes the other way: from what was found in the picture to what would mend it.
 
@@ -16,6 +16,8 @@ pub mod layout;
 pub mod mend;
 mod nested;
 mod place;
+mod relations;
+mod scenery;
 mod stages;
 mod words;
 
@@ -46,6 +48,8 @@ pub struct Studio<'a> {
     pub means: Means<'a>,
     /// The colour that a word of a prompt names, as plans call it.
     pub color_of: &'a dyn Fn(&str) -> Option<String>,
+    /// What is behind things of some colours where the prompt names nothing.
+    pub ground: &'a dyn Fn(&[&str]) -> &'static str,
 }
 
 /// A plan and what is known of how it follows from its prompt.
@@ -72,7 +76,9 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         _ => Some(without_introductions(draft, &witness)),
     };
     let draft = without_repeats(cleaned.as_ref().unwrap_or(draft), &witness);
-    let draft = &colors::bound(&draft, &witness, studio.color_of);
+    let draft = colors::bound(&draft, &witness, studio.color_of);
+    let draft = relations::bound(&draft, &witness);
+    let draft = &scenery::behind(&draft, &scenes, studio);
     let mut cast = elements::cast(draft, studio, &mut notes);
     let halves = halves(&scenes, &witness, &mut cast);
     let inner = nested::find(&scenes, &witness, &mut cast);
@@ -84,7 +90,7 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
     let shown = inner.map(|inner| inner.place(&mut elements));
     notes.extend(unused(studio, &elements));
     notes.extend(broken.iter().map(|one| told(*one, &elements)));
-    let background = caption::background(draft);
+    let background = caption::background(draft, studio.ground);
     let lighting = caption::lighting(draft);
     let mut plan = Plan {
         version: PLAN_VERSION,
@@ -163,10 +169,29 @@ fn without_repeats(draft: &Draft, witness: &Witness<'_>) -> Draft {
                 (color, place, size, with)
             };
             let counted = other.count.is_some_and(|count| count > 1);
+            let says_nothing = about(&thing) == about(&DraftElement::default());
             counted
                 && evidence::same_words(&other.noun, &thing.noun)
-                && about(other) == about(&thing)
+                && (says_nothing || about(other) == about(&thing))
         };
+        // `waves`, and only then that they are two.
+        let uncounted = kept.iter().position(|other| {
+            let about = (
+                &other.color,
+                &other.place,
+                &other.size,
+                other.with.as_slice(),
+            );
+            other.count.is_none()
+                && about == (&None, &None, &None, [].as_slice())
+                && evidence::same_words(&other.noun, &thing.noun)
+        });
+        if let Some(at) =
+            uncounted.filter(|_| thing.count > Some(1) && witness.times(&thing.noun) == 1)
+        {
+            kept[at] = thing;
+            continue;
+        }
         let before = kept.iter().filter(said).count();
         if before == 0 || before < witness.times(&thing.noun) {
             kept.push(thing);

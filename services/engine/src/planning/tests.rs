@@ -22,6 +22,13 @@ fn studio<'a>(names: &'a [String], prop_of: &'a dyn Fn(&str) -> Option<String>) 
         stand_in: &|_| None,
         means: &|word| (word == "golden").then(|| "yellow".to_owned()),
         color_of: &|word| ["yellow", "red"].contains(&word).then(|| word.to_owned()),
+        ground: &|colors| {
+            if colors.contains(&"white") {
+                "grass"
+            } else {
+                "plain"
+            }
+        },
     }
 }
 
@@ -105,6 +112,26 @@ fn a_check_asks_for_the_light_where_the_prompt_names_one_for_all_of_the_picture(
     assert_eq!(at("a cat", "night"), Vec::<String>::new());
     // It is both.
     assert_eq!(at("a cat from day to night", "night"), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_behind_goes_with_the_colors_where_the_prompt_names_nothing() {
+    let behind = |color: &str, background: &str| {
+        let draft = Draft {
+            elements: vec![DraftElement {
+                color: Some(color.into()),
+                ..thing("cat")
+            }],
+            background: background.into(),
+            ..Draft::default()
+        };
+        planned("a cat", &draft, &studio(&[], &known), 1)
+            .0
+            .background
+    };
+    assert_eq!(behind("white", ""), "grass");
+    assert_eq!(behind("red", ""), "plain");
+    assert_eq!(behind("white", "plain"), "plain");
 }
 
 #[test]

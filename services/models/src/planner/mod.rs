@@ -36,8 +36,36 @@ pub fn means(word: &str) -> Option<String> {
     color_of(word).or_else(|| other.map(str::to_owned))
 }
 
+/// What is behind things of some colours where a prompt names nothing. The plain ground is light: what is white is lost on it.
+pub fn ground(colors: &[&str]) -> &'static str {
+    let has = |wanted| {
+        colors
+            .iter()
+            .any(|color| Color::find(color) == Some(wanted))
+    };
+    let ground = match (has(Color::White), has(Color::Green)) {
+        (false, _) => Background::Plain,
+        (true, false) => Background::Grass,
+        (true, true) => Background::Desert,
+    };
+    ground.name()
+}
+
 /// The colour that a word of a prompt names: `golden` is `yellow`.
 pub fn color_of(word: &str) -> Option<String> {
     let color = Color::ALL.iter().find(|one| one.words().contains(&word))?;
     Some(color.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_things_do_not_stand_on_a_white_ground() {
+        assert_eq!(ground(&["red", "green"]), "plain");
+        assert_eq!(ground(&["red", "white"]), "grass");
+        assert_eq!(ground(&["ivory", "emerald"]), "desert");
+        assert_eq!(ground(&[]), "plain");
+    }
 }

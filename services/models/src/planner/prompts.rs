@@ -76,6 +76,7 @@ mod tests {
                     stand_in: &|_| None,
                     means: &|word| crate::planner::means(word),
                     color_of: &|word| crate::planner::color_of(word),
+                    ground: &crate::planner::ground,
                 };
                 let made = make_plan(asked, &draft, &studio, 1);
                 assert_eq!(made.plan.validate(), Ok(()));

@@ -32,8 +32,8 @@ use reader::Reader;
 use crate::{
     critic::{DetectorCritic, ReadingCritic, qwen3_vl::Qwen3VlError},
     device,
-    planner::{Planner, color_of, means},
-    props::{PropLibrary, StandIns},
+    planner::{Planner, color_of, ground, means},
+    props::{PropLibrary, StandIns, vocabulary::Background},
     renderer::Renderer,
 };
 
@@ -99,12 +99,18 @@ impl World<'_> {
         };
         // A table is a thing where there is one, before it means a room.
         let means = |word: &str| means(word).filter(|_| self.props.find(word).is_none());
+        // Only the default model draws this ground in this tone.
+        let ground = |colors: &[&str]| match self.props.props() {
+            [] => Background::Plain.name(),
+            _ => ground(colors),
+        };
         work(&Studio {
             reference_names: &input.reference_names,
             prop_of: &prop_of,
             stand_in: &stand_in,
             means: &means,
             color_of: &color_of,
+            ground: &ground,
         })
     }
 }

@@ -15,11 +15,12 @@ use atelier_proto::plan::{BBox, Mask, Plan, Stage, StageOp};
 
 use super::{caption::caption, elements::Group};
 use moments::Moment;
-pub use moments::{Kind, moment};
+pub use moments::{Kind, is_said_of_light, moment};
 pub use reading::{Scenes, Span, scenes};
+pub use split::LANDSCAPES;
 
-/// How far the next version may go from the first: enough to change the light, too little to move things.
-const RELIGHT: f32 = 0.75;
+/// How far the next version may go from the first: enough that night is dark on the ground too, too little to move things.
+const RELIGHT: f32 = 0.9;
 
 /// Half of the seam between scenes that are side by side, and of one across which a scene changes, in sides of the picture.
 const HARD_SEAM: f32 = 0.02;

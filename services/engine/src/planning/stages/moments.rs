@@ -1,6 +1,6 @@
 //! Words for times of day and seasons, and how prompts say that one becomes the other.
 
-use super::super::words::Word;
+use super::super::words::{Word, read};
 
 /// A time of day or a season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +187,16 @@ const COMPOUND: &[&str] = &[
     "trip", "dress", "light", "lights", "watch", "guard", "dream", "roll", "rolls", "onion",
     "onions", "water", "star", "bird",
 ];
+
+/// Whether words only name what a change of light is seen in: `the sky going`.
+pub fn is_said_of_light(noun: &str) -> bool {
+    let mut words = read(noun).into_iter();
+    words.all(|word| {
+        let word = word.text.as_str();
+        let changes = [FILL, BECOMES, CHANGE, &["going", "goes"]];
+        moment(word).is_some() || changes.iter().any(|list| list.contains(&word))
+    })
+}
 
 /// Moments that follow each other in one picture, each with the number of its word; whether they stand side by side rather than flow.
 pub fn changes(words: &[Word]) -> Option<(Vec<(usize, Moment)>, bool)> {

@@ -10,8 +10,8 @@ use super::{
 /// Words that part a picture in two.
 const PARTED: &[&str] = &["split", "diptych", "divided", "halves"];
 
-/// Places that half a picture can be, for `half desert, half ocean`.
-const LANDSCAPES: &[&str] = &[
+/// Places that a picture or half of it can be: `half desert, half ocean`.
+pub const LANDSCAPES: &[&str] = &[
     "beach",
     "forest",
     "woods",

@@ -68,10 +68,18 @@ fn what_was_counted_once_is_not_counted_again() {
         ..counted("horse", 2)
     };
     assert_eq!(
-        horses("two horses and two red ones", &[counted("horses", 2), red]),
+        horses(
+            "two horses and two red ones",
+            &[counted("horses", 2), red.clone()]
+        ),
         4
     );
+    let again = [red.clone(), counted("horses", 2)];
+    assert_eq!(horses("two red horses", &again), 2);
     assert_eq!(horses("two horses", &[thing("horse"), thing("horse")]), 2);
+    let late = [thing("horses"), counted("horse", 2)];
+    assert_eq!(horses("two horses and a cat", &late), 2);
+    assert_eq!(horses("a horse and two horses", &late), 3);
 }
 
 #[test]
