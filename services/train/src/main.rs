@@ -31,6 +31,10 @@ enum Command {
     Planner(planner::Args),
     /// Train the detector.
     Detector(detector::Args),
+    /// Draw the pictures that the detector is trained on and measured with.
+    Draw(detector::draws::Args),
+    /// Let the critique mend such pictures once, and count how many are right before and after.
+    Mend(detector::mended::Args),
     /// Train the judge, the detector that `atelier eval` grades with.
     Judge(judge::Args),
     /// Make the suite that `atelier eval` draws.
@@ -44,6 +48,8 @@ fn main() -> anyhow::Result<()> {
         Command::Renderer(args) => renderer::run(args),
         Command::Planner(args) => planner::run(args),
         Command::Detector(args) => detector::run(args),
+        Command::Draw(args) => detector::draws::run(args),
+        Command::Mend(args) => detector::mended::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Suite(args) => suite::run(&args),
     }

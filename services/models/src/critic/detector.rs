@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use image::{RgbImage, imageops};
 use tch::{Device, Kind, Tensor};
 
-pub use config::{Backbone, DetectorConfig};
+pub use config::{Backbone, Calibration, DetectorConfig, Line};
 pub use decode::{Detection, decode};
 pub use net::DetectorNet;
 

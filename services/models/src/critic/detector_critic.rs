@@ -90,6 +90,7 @@ impl DetectorCritic {
             is_own_color: &|name, color| self.is_own_color(name, color),
             time_of: &|light| TimeOfDay::find(light).map(|time| time.name().to_owned()),
             time: (&seen.time.0, seen.time.1),
+            calibration: self.detector.config().calibration,
         };
         review::review(plan, &seen.things, &words)
     }

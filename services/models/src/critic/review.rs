@@ -1,4 +1,5 @@
-//! Answers a plan's checks from what the detector saw. Closed questions only, and a small margin is `unknown`: critics also break good work.
+//! Answers a plan's checks from what the detector saw, as sure as its calibration says. Closed questions only, and a small margin is `unknown`: critics
+//! also break good work.
 
 mod geometry;
 mod matching;
@@ -9,17 +10,17 @@ use atelier_proto::{
     review::{Answer, Review, Sighting, Verdict},
 };
 
-use super::detector::Detection;
+use super::detector::{Calibration, Detection};
 use matching::Match;
 
-/// Evidence (thing there x name right) from which a thing counts as found.
+/// Probability from which what is asked for is said to be so: an error here costs the picture.
+const SO: f32 = 0.8;
+/// Probability up to which it is said not to be so: an error here costs a repainted box, since only what passes more checks replaces a picture.
+const NOT_SO: f32 = 0.6;
+/// Probability of a thing, whatever it is, from which one is seen.
 const FOUND: f32 = 0.5;
-/// Evidence from which a thing may be there.
-const MAYBE: f32 = 0.12;
-/// Probability from which another colour or name is believed instead.
-const BELIEVED: f32 = 0.8;
-/// Probability under which the wanted colour or name is ruled out.
-const RULED_OUT: f32 = 0.05;
+/// Probability from which another light is believed.
+const OTHER_LIGHT: f32 = 0.95;
 
 /// What a critic must know beside the picture.
 pub struct Words<'a> {
@@ -35,12 +36,14 @@ pub struct Words<'a> {
     pub time_of: &'a dyn Fn(&str) -> Option<String>,
     /// The time of day that the picture shows, with its probability.
     pub time: (&'a str, f32),
+    /// How sure the detector's evidence makes.
+    pub calibration: Calibration,
 }
 
 /// Answers every check of the plan, in its order.
 pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
     let names: Vec<Option<String>> = plan.elements.iter().map(words.name_of).collect();
-    let matches = matching::assign(plan, &names, things);
+    let matches = matching::assign(plan, &names, things, &words.calibration.presence);
     let critic = Critic {
         plan,
         things,
@@ -57,7 +60,7 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
         seen: things
             .iter()
             .enumerate()
-            .filter(|(_, thing)| thing.score >= FOUND)
+            .filter(|(index, thing)| thing.score >= FOUND || critic.owner(*index).is_some())
             .map(|(index, thing)| Sighting {
                 name: thing.name.clone(),
                 color: thing.color.clone(),
@@ -67,7 +70,7 @@ pub fn review(plan: &Plan, things: &[Detection], words: &Words<'_>) -> Review {
                         .first()
                         .map_or(0.0, |(_, probability)| *probability),
                 bbox: thing.place(),
-                element: critic.element_of(index),
+                element: (critic.owner(index)).map(|owner| plan.elements[owner].id.clone()),
             })
             .collect(),
         ..Review::default()
@@ -99,6 +102,17 @@ impl Finding {
             confidence: confidence.clamp(0.0, 1.0),
             found: found.into(),
             boxes: Vec::new(),
+        }
+    }
+
+    /// By the probability that what is asked for is so. The confidence of an answer is its own probability, that of none the question's.
+    fn of(likely: f32, found: impl Into<String>) -> Self {
+        if likely >= SO {
+            Self::new(Answer::Pass, likely, found)
+        } else if likely <= NOT_SO {
+            Self::new(Answer::Fail, 1.0 - likely, found)
+        } else {
+            Self::new(Answer::Unknown, likely, found)
         }
     }
 
@@ -151,13 +165,11 @@ impl Critic<'_> {
             .position(|known| known.id == element)
     }
 
-    /// Id of the element that a thing was matched with, if any.
-    fn element_of(&self, thing: usize) -> Option<String> {
-        let own = self
-            .matches
+    /// The element that a thing was matched with, if any.
+    fn owner(&self, thing: usize) -> Option<usize> {
+        self.matches
             .iter()
-            .position(|found| found.thing == Some(thing));
-        own.map(|index| self.plan.elements[index].id.clone())
+            .position(|found| found.thing == Some(thing))
     }
 
     /// What an element was matched with, if anything.
@@ -178,60 +190,39 @@ impl Critic<'_> {
             );
             return Finding::unknown(found).at(self.found(element).map(Detection::place));
         };
-        let Match {
-            thing, evidence, ..
-        } = self.matches[index];
+        let Match { thing, likely } = self.matches[index];
         if let Some(thing) = thing.map(|thing| &self.things[thing]) {
-            let answer = if evidence >= FOUND {
-                Answer::Pass
-            } else {
-                Answer::Unknown
-            };
-            return Finding::new(answer, evidence, thing.name.clone()).at([thing.place()]);
+            return Finding::of(likely, thing.name.clone()).at([thing.place()]);
         }
-        let best = self
-            .things
-            .iter()
-            .map(|thing| thing.score * thing.likelihood(name))
-            .fold(0.0, f32::max);
-        let free = matching::free(&self.matches, self.things.len());
-        // Nothing free that could be it: what stands in its place is something else for sure, or nothing stands there.
-        let doubtful = free.map(|index| &self.things[index]).any(|thing| {
-            let sure_of_other = thing
-                .names
-                .first()
-                .is_some_and(|(_, probability)| *probability >= BELIEVED)
-                && thing.likelihood(name) < RULED_OUT;
-            thing.score >= MAYBE && !sure_of_other
-        });
-        if doubtful {
-            Finding::new(Answer::Unknown, best, "something that may be it")
-        } else {
-            Finding::new(Answer::Fail, 1.0 - best, "nothing of the kind")
-        }
+        // The likeliest of what no other element has was not likely enough to be it.
+        let best = matching::free(&self.matches, self.things.len())
+            .map(|index| self.likely(index, name))
+            .fold(self.words.calibration.presence.likely(0.0), f32::max);
+        Finding::new(Answer::Fail, 1.0 - best, "nothing of the kind")
+    }
+
+    /// Probability that a found thing is a `name`.
+    fn likely(&self, thing: usize, name: &str) -> f32 {
+        let evidence = self.things[thing].evidence(name);
+        self.words.calibration.presence.likely(evidence)
     }
 
     fn count(&self, noun: &str, expect: u32) -> Finding {
         let Some(name) = (self.words.name_of_noun)(noun) else {
             return Finding::unknown(format!("{noun} is not a thing that this critic knows"));
         };
-        let evidence = |thing: &Detection| thing.score * thing.likelihood(&name);
-        let sure: Vec<&Detection> = self
-            .things
-            .iter()
-            .filter(|thing| evidence(thing) >= FOUND)
+        // What was found to be another element's is none of these.
+        let others = |thing: usize| {
+            self.owner(thing)
+                .is_some_and(|owner| self.names[owner].as_ref() != Some(&name))
+        };
+        let likely: Vec<(usize, f32)> = (0..self.things.len())
+            .filter(|thing| !others(*thing))
+            .map(|thing| (thing, self.likely(thing, &name)))
             .collect();
-        let maybe = self
-            .things
-            .iter()
-            .filter(|thing| {
-                evidence(thing) < FOUND
-                    && (evidence(thing) >= MAYBE
-                        || (thing.score >= FOUND
-                            && thing.names.first().is_none_or(|(_, p)| *p < 0.4)))
-            })
-            .count() as u32;
+        let sure: Vec<(usize, f32)> = likely.iter().copied().filter(|one| one.1 >= SO).collect();
         let least = sure.len() as u32;
+        let maybe = likely.iter().filter(|one| one.1 > NOT_SO).count() as u32 - least;
         let answer = if maybe == 0 && least == expect {
             Answer::Pass
         } else if expect < least || expect > least + maybe {
@@ -239,22 +230,17 @@ impl Critic<'_> {
         } else {
             Answer::Unknown
         };
-        let confidence = sure.iter().map(|thing| evidence(thing)).fold(1.0, f32::min);
+        let confidence = match answer {
+            Answer::Unknown => 0.0,
+            _ => sure.iter().map(|one| one.1).fold(1.0, f32::min),
+        };
         let found = if maybe > 0 {
             format!("{least} to {} x {name}", least + maybe)
         } else {
             format!("{least} x {name}")
         };
-        Finding::new(
-            answer,
-            if answer == Answer::Unknown {
-                0.0
-            } else {
-                confidence
-            },
-            found,
-        )
-        .at(sure.iter().map(|thing| thing.place()))
+        Finding::new(answer, confidence, found)
+            .at(sure.iter().map(|(thing, _)| self.things[*thing].place()))
     }
 
     fn color(&self, element: &str, expect: &str) -> Finding {
@@ -264,30 +250,23 @@ impl Critic<'_> {
         let Some(thing) = self.found(element) else {
             return Finding::unknown("the thing was not found");
         };
-        let of = |color: &str| {
-            thing
+        let painted = |color: &String| (thing.colors.iter()).find(|(known, _)| known == color);
+        let mut evidence = painted(&wanted).map_or(0.0, |(_, probability)| *probability);
+        let name = self
+            .index(element)
+            .and_then(|index| self.names[index].as_ref());
+        // A tomato that nobody painted is red all the same.
+        if (self.words.is_own_color)(name.unwrap_or(&thing.name), &wanted) {
+            let any: f32 = thing
                 .colors
                 .iter()
-                .find(|(known, _)| known == color)
-                .map_or(0.0, |(_, p)| *p)
-        };
-        let found = thing
-            .color
-            .clone()
-            .unwrap_or_else(|| "as it comes".to_owned());
-        // A tomato that nobody painted is red all the same.
-        let own = thing.color.is_none() && (self.words.is_own_color)(&thing.name, &wanted);
-        let (answer, confidence) = if own || of(&wanted) >= FOUND {
-            (
-                Answer::Pass,
-                of(&wanted).max(if own { thing.color_score } else { 0.0 }),
-            )
-        } else if thing.color_score >= BELIEVED && of(&wanted) < RULED_OUT {
-            (Answer::Fail, thing.color_score)
-        } else {
-            (Answer::Unknown, of(&wanted))
-        };
-        Finding::new(answer, confidence, found).at([thing.place()])
+                .map(|(_, probability)| probability)
+                .sum();
+            evidence += (1.0 - any).max(0.0);
+        }
+        let likely = self.words.calibration.color.likely(evidence);
+        let found = thing.color.clone();
+        Finding::of(likely, found.unwrap_or_else(|| "as it comes".to_owned())).at([thing.place()])
     }
 
     fn light(&self, expect: &str) -> Finding {
@@ -297,7 +276,7 @@ impl Critic<'_> {
         let (found, probability) = self.words.time;
         let answer = if found == wanted && probability >= FOUND {
             Answer::Pass
-        } else if found != wanted && probability > 1.0 - RULED_OUT {
+        } else if found != wanted && probability > OTHER_LIGHT {
             Answer::Fail
         } else {
             Answer::Unknown

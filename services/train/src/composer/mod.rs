@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 pub use catalog::entries;
 pub use library::{Library, Prop};
 pub use loose::{Loose, LooseThing};
-pub use scene::{GRID, Scene};
+pub use scene::{GRID, Scene, Thing};
 pub use sheet::sheet;
 
 /// Options of the command.

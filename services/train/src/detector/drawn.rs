@@ -6,13 +6,14 @@ use anyhow::Context;
 use atelier_models::props::vocabulary::{Background, Color, TimeOfDay};
 use serde::{Deserialize, Serialize};
 
-use super::sample::{SIDE, Sample, Truth};
+use super::sample::{Sample, Truth};
+use image::RgbImage;
 
 /// Most pictures of a folder that are used.
 const MOST: usize = 20_000;
 
 /// What a picture should show; the file beside it.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shown {
     /// Name of the background.
@@ -21,10 +22,94 @@ pub struct Shown {
     pub time: String,
     /// The things.
     pub things: Vec<ShownThing>,
+    /// What was asked for, where something else is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// What was asked for in the place of what is shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// In what it differs.
+    pub deed: Deed,
+    /// Name of the time of day.
+    pub time: String,
+    /// The things; those that are shown as well are so in the same order.
+    pub things: Vec<ShownThing>,
+}
+
+/// What was done to a scene before it was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// A thing is not drawn.
+    LeftOut,
+    /// A thing of another kind stands in the place of one.
+    Replaced,
+    /// There is one more of a kind.
+    Doubled,
+    /// A thing has another colour.
+    Recolored,
+    /// A thing stands elsewhere.
+    Moved,
+    /// It is another time of day.
+    Relit,
+}
+
+impl Deed {
+    /// Every deed.
+    pub const ALL: [Self; 6] = [
+        Self::LeftOut,
+        Self::Replaced,
+        Self::Doubled,
+        Self::Recolored,
+        Self::Moved,
+        Self::Relit,
+    ];
+
+    /// What is with the thing that it was done to.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::LeftOut => "left out",
+            Self::Replaced => "of another kind",
+            Self::Doubled => "too many",
+            Self::Recolored => "in another colour",
+            Self::Moved => "in another place",
+            Self::Relit => "in another light, as all others",
+        }
+    }
+}
+
+/// A picture with its truth, and with what its file says.
+pub struct Drawn {
+    /// The picture as it was drawn.
+    pub picture: RgbImage,
+    /// The same as small as the detector sees it, with what it should find.
+    pub sample: Sample,
+    /// What was drawn and what was asked for.
+    pub shown: Shown,
+}
+
+impl Drawn {
+    /// What was asked for.
+    pub fn asked(&self) -> Shown {
+        let shown = &self.shown;
+        let (time, things) = match &shown.asked {
+            Some(asked) => (&asked.time, &asked.things),
+            None => (&shown.time, &shown.things),
+        };
+        Shown {
+            background: shown.background.clone(),
+            time: time.clone(),
+            things: things.clone(),
+            asked: None,
+        }
+    }
 }
 
 /// One thing of a picture.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownThing {
     /// Name of the prop.
@@ -38,7 +123,7 @@ pub struct ShownThing {
 }
 
 /// Reads every picture of a folder that has its truth beside it; things of other names are left out of the truth.
-pub fn read(dir: &Path, names: &[String]) -> anyhow::Result<Vec<Sample>> {
+pub fn read(dir: &Path, names: &[String]) -> anyhow::Result<Vec<Drawn>> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .with_context(|| format!("cannot read {}", dir.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -46,10 +131,10 @@ pub fn read(dir: &Path, names: &[String]) -> anyhow::Result<Vec<Sample>> {
         .collect();
     files.sort();
     files.truncate(MOST);
-    files.iter().map(|path| sample(path, names)).collect()
+    files.iter().map(|path| one(path, names)).collect()
 }
 
-fn sample(path: &Path, names: &[String]) -> anyhow::Result<Sample> {
+fn one(path: &Path, names: &[String]) -> anyhow::Result<Drawn> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let shown: Shown = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not a truth", path.display()))?;
@@ -57,11 +142,6 @@ fn sample(path: &Path, names: &[String]) -> anyhow::Result<Sample> {
     let picture = image::open(&picture)
         .with_context(|| format!("cannot decode {}", picture.display()))?
         .into_rgb8();
-    let picture = if picture.dimensions() == (SIDE, SIDE) {
-        picture
-    } else {
-        image::imageops::resize(&picture, SIDE, SIDE, image::imageops::FilterType::Triangle)
-    };
     let known = |word: &str, what: &str| format!("{}: {word:?} is no {what}", path.display());
     let things = shown
         .things
@@ -74,11 +154,16 @@ fn sample(path: &Path, names: &[String]) -> anyhow::Result<Sample> {
             })
         })
         .collect();
-    Ok(Sample {
-        picture,
+    let sample = Sample {
+        picture: picture.clone(),
         things,
         background: Background::find(&shown.background)
             .with_context(|| known(&shown.background, "background"))?,
         time: TimeOfDay::find(&shown.time).with_context(|| known(&shown.time, "time of day"))?,
+    };
+    Ok(Drawn {
+        picture,
+        sample: sample.small(),
+        shown,
     })
 }

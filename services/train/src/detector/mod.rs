@@ -2,17 +2,25 @@
 //! of another recipe shares its parts.
 
 mod answered;
-pub mod drawn;
+mod asked;
+mod calibrated;
+mod drawn;
+pub mod draws;
 mod loss;
 mod master;
 mod measure;
+pub mod mended;
 mod own_color;
 pub mod passed;
 mod sample;
 mod score;
 mod training;
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use atelier_models::{
@@ -24,6 +32,8 @@ use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 use crate::composer::{self, Library, Scene};
+use asked::{Looked, Table};
+use drawn::Drawn;
 pub use master::Master;
 use measure::{answers, score_of};
 pub use measure::{classes, score_samples};
@@ -70,9 +80,12 @@ pub struct Args {
     /// Scenes that are passed through the autoencoder at the start; a quarter of every batch is of them.
     #[arg(long, default_value_t = 768)]
     passed: usize,
-    /// Folder of the renderer's own pictures with their truth beside them; they make up half of every batch.
+    /// Folder of the renderer's own pictures with their truth beside them, as `draw` makes it; they make up a quarter of every batch.
     #[arg(long, value_name = "DIR")]
     drawn: Option<PathBuf>,
+    /// Of so many of them one is kept to calibrate and measure with; with 1 all are.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    kept: u32,
     /// The shipped prop library, to measure the critic's answers with.
     #[arg(long, default_value = "deploy/models/atelier-mini/props")]
     props: PathBuf,
@@ -87,7 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     tch::manual_seed(args.seed as i64);
     let library = Arc::new(Library::open(&args.sprites)?);
     let (names, own_colors) = words(&library);
-    let config = DetectorConfig::mini(names, own_colors);
+    let mut config = DetectorConfig::mini(names, own_colors);
     let training = Training {
         run: args.run.clone(),
         steps: args.steps,
@@ -105,7 +118,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let soft = softened(&args, &library, &of_props, args.seed ^ PASSED, number)?;
     let scenes = Arc::clone(&library);
     training.go(&library, &config, &mut master, move |index, rng| {
-        if index % 2 == 1 && !drawn.is_empty() {
+        if index % 4 == 2 && !drawn.is_empty() {
             return drawn[rng.random_range(0..drawn.len())].clone();
         }
         if index % 4 == 0 && !soft.is_empty() {
@@ -113,6 +126,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         composed(&scenes, &of_props, rng).small()
     })?;
+    // Every second of those that are kept says how sure it may be; the others say whether it is so.
+    let (fit, kept): (Vec<_>, Vec<_>) =
+        (kept.into_iter().enumerate()).partition(|(index, _)| index % 2 == 0);
+    config.calibration = match (&args.start, fit.is_empty()) {
+        (Some(dir), true) => Detector::load(dir, Device::Cpu)?.config().calibration,
+        _ => {
+            let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
+            calibrated::fitted(&looked(detector, &args.props, &fit)?.concat())
+        }
+    };
+    println!("{:?}", config.calibration);
     let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
     let score = score_of(
         &detector,
@@ -128,11 +152,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     println!("fresh scenes: {score}\n{answered}");
     if !kept.is_empty() {
         let detector = Detector::of(config.clone(), master.average_net(&config)?, Device::Cpu);
-        let sheet = args.run.join("found_drawn.png");
-        println!(
-            "the renderer's own pictures: {}",
-            score_samples(&detector, &kept, Some(&sheet))?
-        );
+        on_drawn(&args, detector, &kept)?;
     }
     fs::write(args.run.join("score.txt"), format!("{score}\n{answered}"))
         .context("cannot write the score")?;
@@ -179,17 +199,54 @@ pub fn words(library: &Library) -> (Vec<String>, Vec<Vec<String>>) {
     )
 }
 
-/// The renderer's own pictures: those to train on, and every tenth, kept for measuring.
-fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>, Vec<Sample>)> {
+/// Measures on the renderer's own pictures.
+fn on_drawn(args: &Args, detector: Detector, kept: &[(usize, Drawn)]) -> anyhow::Result<()> {
+    let samples: Vec<Sample> = (kept.iter())
+        .map(|(_, drawn)| drawn.sample.clone())
+        .collect();
+    let sheet = args.run.join("found_drawn.png");
+    let score = score_samples(&detector, &samples, Some(&sheet))?;
+    println!("the renderer's own pictures: {score}");
+    let [asked, misled] = looked(detector, &args.props, kept)?;
+    let table = Table {
+        asked: &asked,
+        misled: &misled,
+    };
+    println!("{table}");
+    let lines: Result<Vec<String>, _> = (asked.iter().chain(&misled))
+        .map(serde_json::to_string)
+        .collect();
+    fs::write(args.run.join("answers.jsonl"), lines?.join("\n") + "\n")
+        .context("cannot write the answers")
+}
+
+/// What the critic says of pictures when it is asked what the renderer was asked for, and when it is asked for what it was not.
+fn looked(
+    detector: Detector,
+    props: &Path,
+    drawn: &[(usize, Drawn)],
+) -> anyhow::Result<[Vec<Looked>; 2]> {
+    let names = detector.config().names.clone();
+    let critic = answered::critic(detector, props)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(HELD_OUT);
+    let (mut asked, mut misled) = (Vec::new(), Vec::new());
+    for (_, drawn) in drawn {
+        asked.push(Looked::at(&critic, drawn));
+        misled.extend(Looked::misled(&critic, drawn, &names, &mut rng));
+    }
+    Ok([asked, misled])
+}
+
+/// The renderer's own pictures: those to train on, and those that are kept for measuring.
+fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>, Vec<Drawn>)> {
     let Some(dir) = &args.drawn else {
         return Ok((Vec::new(), Vec::new()));
     };
-    let all = drawn::read(dir, &config.names)?;
-    let (kept, rest): (Vec<_>, Vec<_>) = all
-        .into_iter()
-        .enumerate()
-        .partition(|(index, _)| index % 10 == 0);
-    let bare =
-        |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, sample)| sample).collect();
-    Ok((bare(rest), bare(kept)))
+    let all = drawn::read(dir, &config.names)?.into_iter().enumerate();
+    let (kept, rest): (Vec<_>, Vec<_>) =
+        all.partition(|(index, _)| index % args.kept as usize == 0);
+    Ok((
+        rest.into_iter().map(|(_, drawn)| drawn.sample).collect(),
+        kept.into_iter().map(|(_, drawn)| drawn).collect(),
+    ))
 }

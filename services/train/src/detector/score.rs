@@ -20,7 +20,7 @@ pub struct Score {
     found: u32,
     hit: u32,
     named: u32,
-    among_five: u32,
+    among_first: u32,
     colored: u32,
     background: u32,
     time: u32,
@@ -44,7 +44,7 @@ impl Score {
             let name = &names[truth.name];
             self.hit += 1;
             self.named += u32::from(thing.name == *name);
-            self.among_five += u32::from(thing.likelihood(name) > 0.0);
+            self.among_first += u32::from(thing.likelihood(name) > 0.0);
             self.colored += u32::from(thing.color.as_deref() == truth.color.map(Color::name));
         }
     }
@@ -55,13 +55,13 @@ impl std::fmt::Display for Score {
         let share = |part: u32, whole: u32| 100.0 * f64::from(part) / f64::from(whole.max(1));
         write!(
             f,
-            "{} pictures, {} things: recall {:.1} %, precision {:.1} %; of those found: name {:.1} % (among five {:.1} %), colour {:.1} %; background {:.1} %, time {:.1} %",
+            "{} pictures, {} things: recall {:.1} %, precision {:.1} %; of those found: name {:.1} % (among sixteen {:.1} %), colour {:.1} %; background {:.1} %, time {:.1} %",
             self.pictures,
             self.wanted,
             share(self.hit, self.wanted),
             share(self.hit, self.found),
             share(self.named, self.hit),
-            share(self.among_five, self.hit),
+            share(self.among_first, self.hit),
             share(self.colored, self.hit),
             share(self.background, self.pictures),
             share(self.time, self.pictures),
@@ -177,7 +177,7 @@ mod tests {
                 found: 3,
                 hit: 2,
                 named: 1,
-                among_five: 1,
+                among_first: 1,
                 colored: 2,
                 background: 1,
                 time: 0

@@ -26,8 +26,64 @@ impl Backbone {
     }
 }
 
+/// The probability of an answer from what the network says of it: a logistic line, fitted on drawn pictures that it was not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// By how much the logit of the evidence is stretched.
+    pub slope: f32,
+    /// What is added to it.
+    pub offset: f32,
+}
+
+impl Default for Line {
+    /// Evidence as it is.
+    fn default() -> Self {
+        Self {
+            slope: 1.0,
+            offset: 0.0,
+        }
+    }
+}
+
+impl Line {
+    /// Evidence so near to 0 or 1 is no surer than that.
+    const LEAST: f32 = 1e-4;
+
+    /// Logit of evidence in 0..1.
+    pub fn logit(evidence: f32) -> f32 {
+        let evidence = evidence.clamp(Self::LEAST, 1.0 - Self::LEAST);
+        (evidence / (1.0 - evidence)).ln()
+    }
+
+    /// The probability that what is asked for is so, 0..1.
+    pub fn likely(&self, evidence: f32) -> f32 {
+        1.0 / (1.0 + (-(self.slope * Self::logit(evidence) + self.offset)).exp())
+    }
+
+    fn is_rising(&self) -> bool {
+        (0.01..=100.0).contains(&self.slope) && (-100.0..=100.0).contains(&self.offset)
+    }
+}
+
+/// How sure the critic's answers are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// That a thing is there: of the probability of a thing times that of its name.
+    pub presence: Line,
+    /// That a thing has a colour: of the colour's probability.
+    pub color: Line,
+}
+
+impl Calibration {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The network's shape and its words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorConfig {
     /// Side of the input in pixels; the grid has a sixteenth of it.
@@ -47,6 +103,9 @@ pub struct DetectorConfig {
     pub backgrounds: Vec<String>,
     /// Times of day, one a class.
     pub times: Vec<String>,
+    /// How sure a critic's answers are.
+    #[serde(default, skip_serializing_if = "Calibration::is_default")]
+    pub calibration: Calibration,
 }
 
 impl DetectorConfig {
@@ -63,6 +122,7 @@ impl DetectorConfig {
                 .map(|background| background.name().to_owned())
                 .to_vec(),
             times: TimeOfDay::ALL.map(|time| time.name().to_owned()).to_vec(),
+            calibration: Calibration::default(),
         }
     }
 
@@ -117,6 +177,16 @@ impl DetectorConfig {
         ] {
             if words.is_empty() || words.len() > 64 {
                 return Err(format!("{} {what}; 1 to 64 are allowed", words.len()));
+            }
+        }
+        for (what, line) in [
+            ("presence", &config.calibration.presence),
+            ("color", &config.calibration.color),
+        ] {
+            if !line.is_rising() {
+                return Err(format!(
+                    "calibration.{what}: the slope must be within 0.01 to 100, the offset within -100 to 100"
+                ));
             }
         }
         Ok(config)
@@ -176,6 +246,17 @@ mod tests {
             },
             DetectorConfig {
                 times: vec![],
+                ..config.clone()
+            },
+            // The surer the network, the less likely: no calibration.
+            DetectorConfig {
+                calibration: Calibration {
+                    color: Line {
+                        slope: -1.0,
+                        offset: 0.0,
+                    },
+                    ..Calibration::default()
+                },
                 ..config
             },
         ] {
@@ -183,6 +264,19 @@ mod tests {
                 DetectorConfig::parse(&serde_json::to_vec(&broken).expect("serialises")).is_err()
             );
         }
+    }
+
+    #[test]
+    fn a_line_bends_evidence_and_keeps_its_order() {
+        let plain = Line::default();
+        assert!((plain.likely(0.3) - 0.3).abs() < 1e-5);
+        let line = Line {
+            slope: 0.8,
+            offset: 1.5,
+        };
+        let likely = [0.0, 0.05, 0.3, 0.9, 1.0].map(|evidence| line.likely(evidence));
+        assert!(likely.is_sorted() && likely.iter().all(|p| (0.0..=1.0).contains(p)));
+        assert!(likely[2] > 0.6, "{likely:?}");
     }
 
     proptest! {

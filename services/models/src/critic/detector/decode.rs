@@ -11,7 +11,7 @@ const SAME: f32 = 0.45;
 /// Most things of a picture.
 const MOST: usize = 32;
 /// Names kept of every thing.
-const NAMES: usize = 5;
+const NAMES: usize = 16;
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,11 @@ impl Detection {
             .iter()
             .find(|(found, _)| found == name)
             .map_or(0.0, |(_, probability)| *probability)
+    }
+
+    /// Probability of a thing times that of its name.
+    pub fn evidence(&self, name: &str) -> f32 {
+        self.score * self.likelihood(name)
     }
 
     /// Its box.

@@ -2,8 +2,8 @@
 
 use atelier_proto::plan::Plan;
 
-use super::{FOUND, MAYBE};
-use crate::critic::detector::Detection;
+use super::{FOUND, NOT_SO};
+use crate::critic::detector::{Detection, Line};
 
 /// Overlap from which a thing stands in an element's place.
 const IN_PLACE: f32 = 0.4;
@@ -13,18 +13,23 @@ const IN_PLACE: f32 = 0.4;
 pub struct Match {
     /// Index of the found thing.
     pub thing: Option<usize>,
-    /// Thing there x name right, 0..1.
-    pub evidence: f32,
+    /// Probability that it is the element's, 0..1.
+    pub likely: f32,
 }
 
-/// Gives every element at most one found thing and every thing to at most one element, the best pairs first.
-pub fn assign(plan: &Plan, names: &[Option<String>], things: &[Detection]) -> Vec<Match> {
+/// Gives every element at most one found thing and every thing to at most one element, the best pairs first; none that are said not to be so.
+pub fn assign(
+    plan: &Plan,
+    names: &[Option<String>],
+    things: &[Detection],
+    sure: &Line,
+) -> Vec<Match> {
     let mut pairs: Vec<(f32, f32, usize, usize)> = Vec::new();
     for (element, name) in names.iter().enumerate() {
         let Some(name) = name else { continue };
         for (index, thing) in things.iter().enumerate() {
-            let evidence = thing.score * thing.likelihood(name);
-            if evidence < MAYBE {
+            let likely = sure.likely(thing.evidence(name));
+            if likely <= NOT_SO {
                 continue;
             }
             // Two cats are told apart by their places; a place alone never makes a cat.
@@ -32,23 +37,23 @@ pub fn assign(plan: &Plan, names: &[Option<String>], things: &[Detection]) -> Ve
                 let ((ax, ay), (bx, by)) = (wanted.center(), thing.place().center());
                 1.0 - (ax - bx).hypot(ay - by).min(1.0)
             });
-            pairs.push((evidence + close, evidence, element, index));
+            pairs.push((likely + close, likely, element, index));
         }
     }
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut matches = vec![
         Match {
             thing: None,
-            evidence: 0.0
+            likely: 0.0
         };
         names.len()
     ];
     let mut taken = vec![false; things.len()];
-    for (_, evidence, element, thing) in pairs {
+    for (_, likely, element, thing) in pairs {
         if matches[element].thing.is_none() && !taken[thing] {
             matches[element] = Match {
                 thing: Some(thing),
-                evidence,
+                likely,
             };
             taken[thing] = true;
         }

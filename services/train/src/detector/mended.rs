@@ -1,0 +1,170 @@
+//! What a round of critique does to the farm's own pictures whose truth is known: how many of those that were spoilt it mends, and how many of the others it
+//! breaks. The judge of `atelier eval` says which are right, before and after; nothing is learnt from it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use atelier_engine::{CritiqueInput, Engine, RenderInput, planning::mend};
+use atelier_models::{Sources, TorchEngine, judge::Judge};
+use atelier_proto::{
+    job::JobKind,
+    judging::{TooMany, Truth, Wanted},
+    plan::Plan,
+    review::{Fix, Review},
+};
+use image::RgbImage;
+use tch::Device;
+
+use super::{
+    asked,
+    drawn::{self, Drawn, Shown},
+    draws::Alone,
+};
+
+/// Most boxes of a round, as in the farm.
+const MOST_FIXES: usize = 4;
+
+/// Options of the command.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The model that looks, draws and judges.
+    #[arg(long, default_value = "deploy/models/atelier-mini")]
+    model: PathBuf,
+    /// The language model that it was trained on (GGUF), as deploy/setup leaves it.
+    #[arg(
+        long,
+        default_value = ".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    )]
+    language: PathBuf,
+    /// Pictures with their truth, as `draw` makes them, of a seed that the detector was not trained on.
+    #[arg(long, value_name = "DIR")]
+    drawn: PathBuf,
+    /// Threads of libtorch.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+}
+
+/// Counts over pictures: of all, those that were right before, and those that are right after, each by what they were before.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    pictures: u32,
+    right: u32,
+    mended: u32,
+    broken: u32,
+    /// Boxes that were repainted.
+    boxes: u32,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    atelier_models::device::set_threads(args.threads);
+    let sources = Sources {
+        model: args.model.clone(),
+        language: Some(args.language.clone()),
+        critic: None,
+    };
+    let mut engine = TorchEngine::load(&sources, &[JobKind::Render, JobKind::Critique], "cpu")?;
+    let judge = Judge::load(&args.model, Device::Cpu)?;
+    let mut all: BTreeMap<&str, Counts> = BTreeMap::new();
+    // Names are the judge's matter here.
+    for (index, drawn) in drawn::read(&args.drawn, &[])?.iter().enumerate() {
+        let asked = drawn.asked();
+        let truth = truth(&asked);
+        let right = |picture: &RgbImage| judge.grade(&truth, picture).iter().all(|found| found.ok);
+        let (after, boxes) = round(&mut engine, drawn, &asked, index as u64)?;
+        let (was, is) = (right(&drawn.picture), right(&after));
+        let deed = drawn
+            .shown
+            .asked
+            .as_ref()
+            .map_or("as asked for", |asked| asked.deed.told());
+        let counts = all.entry(deed).or_default();
+        counts.pictures += 1;
+        counts.right += u32::from(was);
+        counts.mended += u32::from(!was && is);
+        counts.broken += u32::from(was && !is);
+        counts.boxes += boxes;
+    }
+    for (deed, counts) in all {
+        let Counts {
+            pictures,
+            right,
+            mended,
+            broken,
+            boxes,
+        } = counts;
+        println!(
+            "{deed}: {pictures} pictures, {right} right before; of {} wrong ones {mended} mended, of the right ones {broken} broken; {boxes} boxes repainted",
+            pictures - right
+        );
+    }
+    Ok(())
+}
+
+/// One round: what failed is repainted, and the picture is the better of both.
+fn round(
+    engine: &mut TorchEngine,
+    drawn: &Drawn,
+    asked: &Shown,
+    seed: u64,
+) -> anyhow::Result<(RgbImage, u32)> {
+    let (plan, _) = asked::questions(asked, &drawn.shown);
+    let before = look(engine, &plan, &drawn.picture)?;
+    let mut picture = drawn.picture.clone();
+    let fixes: Vec<&Fix> = before.fixes.iter().take(MOST_FIXES).collect();
+    for fix in &fixes {
+        let mending = mend::with_fix(&plan, "mend", fix);
+        let input = RenderInput {
+            plan: mending,
+            stage: "mend".into(),
+            seed,
+            steps: None,
+            size: None,
+            inputs: vec![picture],
+            references: Vec::new(),
+            reuse: true,
+        };
+        picture = engine.render(&input, &mut Alone)?.image;
+    }
+    let after = look(engine, &plan, &picture)?;
+    if !after.score().beats(&before.score()) {
+        picture = drawn.picture.clone();
+    }
+    Ok((picture, fixes.len() as u32))
+}
+
+fn look(engine: &mut TorchEngine, plan: &Plan, picture: &RgbImage) -> anyhow::Result<Review> {
+    let input = CritiqueInput {
+        plan: plan.clone(),
+        image: picture.clone(),
+    };
+    Ok(engine.critique(&input, &mut Alone)?)
+}
+
+/// What was asked for as the judge is told it: kinds, colours and their numbers, and nothing more of any kind.
+fn truth(asked: &Shown) -> Truth {
+    let mut things: Vec<Wanted> = Vec::new();
+    let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
+    for thing in &asked.things {
+        *kinds.entry(&thing.name).or_default() += 1;
+        let alike = |one: &&mut Wanted| one.noun == thing.name && one.color == thing.color;
+        match things.iter_mut().find(alike) {
+            Some(known) => known.count += 1,
+            None => things.push(Wanted {
+                noun: thing.name.clone(),
+                count: 1,
+                color: thing.color.clone(),
+                place: None,
+            }),
+        }
+    }
+    let too_many = |(noun, number): (&str, u32)| TooMany {
+        noun: noun.to_owned(),
+        count: number + 1,
+    };
+    Truth {
+        things,
+        exclude: kinds.into_iter().map(too_many).collect(),
+        time: Some(asked.time.clone()),
+        ..Truth::default()
+    }
+}
