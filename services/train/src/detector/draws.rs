@@ -255,7 +255,7 @@ impl Control for Alone {
 }
 
 /// Draws what is told as the farm does: with the library's pictures, each in its box.
-fn draw(engine: &mut TorchEngine, shown: &Shown, seed: u64) -> anyhow::Result<RgbImage> {
+pub fn draw(engine: &mut TorchEngine, shown: &Shown, seed: u64) -> anyhow::Result<RgbImage> {
     let plan = plan(shown);
     let input = RenderInput {
         stage: plan.stages[0].id.clone(),

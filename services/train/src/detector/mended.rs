@@ -9,7 +9,7 @@ use atelier_proto::{
     job::JobKind,
     judging::{TooMany, Truth, Wanted},
     plan::Plan,
-    review::{Fix, Review},
+    review::Review,
 };
 use image::RgbImage;
 use tch::Device;
@@ -17,7 +17,7 @@ use tch::Device;
 use super::{
     asked,
     drawn::{self, Drawn, Shown},
-    draws::Alone,
+    draws::{self, Alone},
 };
 
 /// Most boxes of a round, as in the farm.
@@ -38,6 +38,9 @@ pub struct Args {
     /// Pictures with their truth, as `draw` makes them, of a seed that the detector was not trained on.
     #[arg(long, value_name = "DIR")]
     drawn: PathBuf,
+    /// Draw everything again with another seed instead of repainting boxes.
+    #[arg(long)]
+    again: bool,
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -50,8 +53,8 @@ struct Counts {
     right: u32,
     mended: u32,
     broken: u32,
-    /// Boxes that were repainted.
-    boxes: u32,
+    /// Boxes that were repainted, or pictures drawn again.
+    drawings: u32,
 }
 
 /// Runs the command.
@@ -70,7 +73,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let asked = drawn.asked();
         let truth = truth(&asked);
         let right = |picture: &RgbImage| judge.grade(&truth, picture).iter().all(|found| found.ok);
-        let (after, boxes) = round(&mut engine, drawn, &asked, index as u64)?;
+        let (after, drawings) = round(&mut engine, drawn, &asked, index as u64, args.again)?;
         let (was, is) = (right(&drawn.picture), right(&after));
         let deed = drawn
             .shown
@@ -82,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         counts.right += u32::from(was);
         counts.mended += u32::from(!was && is);
         counts.broken += u32::from(was && !is);
-        counts.boxes += boxes;
+        counts.drawings += drawings;
     }
     for (deed, counts) in all {
         let Counts {
@@ -90,46 +93,55 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             right,
             mended,
             broken,
-            boxes,
+            drawings,
         } = counts;
         println!(
-            "{deed}: {pictures} pictures, {right} right before; of {} wrong ones {mended} mended, of the right ones {broken} broken; {boxes} boxes repainted",
+            "{deed}: {pictures} pictures, {right} right before; of {} wrong ones {mended} mended, of the right ones {broken} broken; {drawings} drawings",
             pictures - right
         );
     }
     Ok(())
 }
 
-/// One round: what failed is repainted, and the picture is the better of both.
+/// One round: what failed is repainted or everything drawn again, and the picture is the better of both.
 fn round(
     engine: &mut TorchEngine,
     drawn: &Drawn,
     asked: &Shown,
     seed: u64,
+    again: bool,
 ) -> anyhow::Result<(RgbImage, u32)> {
     let (plan, _) = asked::questions(asked, &drawn.shown);
     let before = look(engine, &plan, &drawn.picture)?;
+    if before.score().fail == 0 {
+        return Ok((drawn.picture.clone(), 0));
+    }
     let mut picture = drawn.picture.clone();
-    let fixes: Vec<&Fix> = before.fixes.iter().take(MOST_FIXES).collect();
-    for fix in &fixes {
-        let mending = mend::with_fix(&plan, "mend", fix);
-        let input = RenderInput {
-            plan: mending,
-            stage: "mend".into(),
-            seed,
-            steps: None,
-            size: None,
-            inputs: vec![picture],
-            references: Vec::new(),
-            reuse: true,
-        };
-        picture = engine.render(&input, &mut Alone)?.image;
+    let mut drawings = 0;
+    if again {
+        picture = draws::draw(engine, asked, seed)?;
+        drawings = 1;
+    } else {
+        for fix in before.fixes.iter().take(MOST_FIXES) {
+            let input = RenderInput {
+                plan: mend::with_fix(&plan, "mend", fix),
+                stage: "mend".into(),
+                seed,
+                steps: None,
+                size: None,
+                inputs: vec![picture],
+                references: Vec::new(),
+                reuse: true,
+            };
+            picture = engine.render(&input, &mut Alone)?.image;
+            drawings += 1;
+        }
     }
     let after = look(engine, &plan, &picture)?;
     if !after.score().beats(&before.score()) {
         picture = drawn.picture.clone();
     }
-    Ok((picture, fixes.len() as u32))
+    Ok((picture, drawings))
 }
 
 fn look(engine: &mut TorchEngine, plan: &Plan, picture: &RgbImage) -> anyhow::Result<Review> {
