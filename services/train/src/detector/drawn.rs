@@ -4,10 +4,10 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 use atelier_models::props::vocabulary::{Background, Color, TimeOfDay};
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::sample::{Sample, Truth};
-use image::RgbImage;
 
 /// Most pictures of a folder that are used.
 const MOST: usize = 20_000;
