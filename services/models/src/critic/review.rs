@@ -19,6 +19,8 @@ const SO: f32 = 0.8;
 const NOT_SO: f32 = 0.6;
 /// Probability of a thing, whatever it is, from which one is seen.
 const FOUND: f32 = 0.5;
+/// Probability up to which there is not one more of a kind than was asked for.
+const FAINT: f32 = 0.25;
 /// Probability from which another light is believed.
 const OTHER_LIGHT: f32 = 0.95;
 
@@ -211,18 +213,23 @@ impl Critic<'_> {
         let Some(name) = (self.words.name_of_noun)(noun) else {
             return Finding::unknown(format!("{noun} is not a thing that this critic knows"));
         };
-        // What was found to be another element's is none of these.
-        let others = |thing: usize| {
-            self.owner(thing)
-                .is_some_and(|owner| self.names[owner].as_ref() != Some(&name))
-        };
-        let likely: Vec<(usize, f32)> = (0..self.things.len())
-            .filter(|thing| !others(*thing))
-            .map(|thing| (thing, self.likely(thing, &name)))
-            .collect();
-        let sure: Vec<(usize, f32)> = likely.iter().copied().filter(|one| one.1 >= SO).collect();
+        let (mut sure, mut maybe) = (Vec::new(), 0);
+        for (index, thing) in self.things.iter().enumerate() {
+            // How likely it is, from where on it counts, and up to where not.
+            let (likely, so, not_so) = match self.owner(index).map(|owner| &self.names[owner]) {
+                Some(Some(own)) if *own == name => (self.likely(index, &name), SO, NOT_SO),
+                // What was found to be another element's is none of these.
+                Some(_) => continue,
+                // Nobody asked for it, so that evidence is worth no more than it says.
+                None => (thing.evidence(&name), FOUND, FAINT),
+            };
+            if likely >= so {
+                sure.push((index, likely));
+            } else if likely > not_so {
+                maybe += 1;
+            }
+        }
         let least = sure.len() as u32;
-        let maybe = likely.iter().filter(|one| one.1 > NOT_SO).count() as u32 - least;
         let answer = if maybe == 0 && least == expect {
             Answer::Pass
         } else if expect < least || expect > least + maybe {

@@ -182,7 +182,27 @@ fn what_is_another_elements_does_not_count() {
         review.verdicts[0].answer
     };
     assert_eq!(ask(vec![element("dog", "dog", LEFT)]), Answer::Pass);
-    assert_eq!(ask(vec![]), Answer::Fail);
+    assert_eq!(ask(vec![]), Answer::Unknown);
+}
+
+#[test]
+fn a_faint_one_more_than_was_asked_for_does_not_count() {
+    let modest = Calibration {
+        presence: MODEST,
+        color: MODEST,
+    };
+    let ask = |score: f32| {
+        let things = [
+            thing("cat", 0.9, 0.3, LEFT),
+            thing("cat", 0.9, score, RIGHT),
+        ];
+        let elements = vec![element("cat", "cat", LEFT)];
+        let review = review_by(modest, ("day", 0.9), elements, vec![count(1)], &things);
+        review.verdicts[0].answer
+    };
+    assert_eq!(ask(0.2), Answer::Pass);
+    assert_eq!(ask(0.4), Answer::Unknown);
+    assert_eq!(ask(0.8), Answer::Fail);
 }
 
 #[test]
@@ -234,7 +254,7 @@ fn a_thing_that_another_element_has_is_not_this_one() {
 fn counts_pass_only_when_nothing_else_may_be_one() {
     let cats = |sure: usize, maybe: usize| {
         let mut things: Vec<_> = (0..sure).map(|_| thing("cat", 0.9, 0.9, LEFT)).collect();
-        things.extend((0..maybe).map(|_| thing("cat", 0.8, 0.9, RIGHT)));
+        things.extend((0..maybe).map(|_| thing("cat", 0.8, 0.5, RIGHT)));
         things
     };
     let ask = |things: &[Detection]| answers(vec![], vec![count(2)], things)[0].clone();
