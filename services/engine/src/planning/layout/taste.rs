@@ -155,14 +155,18 @@ impl<'a> Taste<'a> {
     }
 }
 
-/// What it costs not to stand low or fly high, by half a cell: where many share the picture, all of its height is theirs.
+/// What it costs not to stand low, by half a cell. Two stand beside each other, however small; where many share the picture, all of its height is
+/// theirs.
 const fn standing(things: usize) -> f32 {
     match things {
-        0..=2 => 0.125,
-        3 => 0.06,
+        0..=2 => 0.3,
+        3 => 0.1,
         _ => 0.03,
     }
 }
+
+/// What it costs not to be high up for what flies or is far behind, by half a cell.
+const FLYING: f32 = 0.3;
 
 /// What it costs that things are near each other: they run into one.
 fn crowding(a: Square, b: Square) -> f32 {
@@ -199,13 +203,13 @@ fn by_itself(wish: &Wish, square: Square, standing: f32) -> f32 {
     }
     if wish.place.row.is_none() {
         // Things stand low and fly high, unless the prompt says otherwise.
-        let level = match wish.place.depth {
-            Some(Depth::Background) => GRID / 2,
-            Some(Depth::Foreground) => 2 * GRID,
-            None if wish.in_sky => GRID / 2,
-            None => GRID + GRID / 4,
+        let (level, weight) = match wish.place.depth {
+            Some(Depth::Background) => (GRID / 2, FLYING),
+            Some(Depth::Foreground) => (2 * GRID, standing),
+            None if wish.in_sky => (GRID / 2, FLYING),
+            None => (GRID + GRID / 4, standing),
         };
-        cost += standing * (cy - level).abs() as f32;
+        cost += weight * (cy - level).abs() as f32;
     }
     if wish.place.column.is_none() {
         cost += 0.015 * (cx - GRID).abs() as f32;
