@@ -221,7 +221,7 @@ fn a_damaged_folder_is_refused_and_what_is_wrong_is_named() {
         ),
         (changed("tokenizer.json", cut), "tokenizer.json: EOF"),
         (
-            changed("tokenizer.json", replaced("\"id\": 364", "\"id\": 9999")),
+            changed("tokenizer.json", replaced("\"id\":364", "\"id\":9999")),
             "tokenizer: ",
         ),
         (

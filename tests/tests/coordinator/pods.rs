@@ -165,7 +165,11 @@ async fn one_coordinator_tells_and_another_one_goes_on() -> Result<()> {
     // It does not know what the other one wrote last.
     until("the other one goes on", &all, || told(2)).await?;
     assert_eq!(kubernetes.costs(pods[0]), ["1", "1"]);
-    assert_eq!(counted(&both[1 - telling], "written").await?, 3);
+    // Counted once the answer is there, which is after the call was seen.
+    in_time("all are counted", SOON, async || {
+        Ok(counted(&both[1 - telling], "written").await? == 3)
+    })
+    .await?;
     Ok(())
 }
 

@@ -31,7 +31,11 @@ pub async fn run(farm: Farm, life: Lifecycle, stop: CancellationToken) {
                 Ok(publishing) => {
                     let claimed = publishing.len();
                     if claimed > 0 {
-                        life.track(publishing.publish(farm.clone()));
+                        let mut publishing = Box::pin(publishing.publish(farm.clone()));
+                        // The first step hands them to the connection: before the next claim, so that they stay in their order.
+                        if futures::poll!(&mut publishing).is_pending() {
+                            life.track(publishing);
+                        }
                     }
                     if claimed == 0 || looked.elapsed() > SWEEP {
                         looked = Instant::now();
