@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{JobId, RequestId, WorkerId, job::JobKind};
 
-/// A job is on the device: step 0 says that it begins, and is sent before it does. Also the sign of life that extends the job's lease.
+/// A job is on the device: step 0 says that it begins, and is sent before it does; of jobs that take next to no time the next heartbeat says it
+/// instead. Also the sign of life that extends the job's lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The job.

@@ -110,6 +110,22 @@ pub trait Control {
     fn progress(&mut self, step: u32, total: u32, preview: Option<RgbImage>);
 }
 
+/// Work that nobody stops and nobody watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Unattended;
+
+impl Control for Unattended {
+    fn canceled(&self) -> bool {
+        false
+    }
+
+    fn looks(&self) -> bool {
+        false
+    }
+
+    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
+}
+
 /// A picture that the user sent for a noun of the prompt.
 #[derive(Clone, Debug)]
 pub struct Reference {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use atelier_engine::{Control, CritiqueInput, Engine, PlanInput, RenderInput, planning::mend};
+use atelier_engine::{CritiqueInput, Engine, PlanInput, RenderInput, Unattended, planning::mend};
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
     job::{JobKind, Think},
@@ -11,16 +11,6 @@ use atelier_proto::{
     review::{Answer, Fix, FixKind, Review},
 };
 use image::RgbImage;
-
-struct Patient;
-
-impl Control for Patient {
-    fn canceled(&self) -> bool {
-        false
-    }
-
-    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
-}
 
 fn load() -> TorchEngine {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -39,7 +29,7 @@ fn planned(engine: &mut TorchEngine, prompt: &str) -> Plan {
         think: Think::Fast,
         ..PlanInput::default()
     };
-    engine.plan(&asked, &mut Patient).expect("a plan").plan
+    engine.plan(&asked, &mut Unattended).expect("a plan").plan
 }
 
 fn look(engine: &mut TorchEngine, plan: &Plan, image: &RgbImage) -> Review {
@@ -47,7 +37,7 @@ fn look(engine: &mut TorchEngine, plan: &Plan, image: &RgbImage) -> Review {
         plan: plan.clone(),
         image: image.clone(),
     };
-    engine.critique(&input, &mut Patient).expect("a review")
+    engine.critique(&input, &mut Unattended).expect("a review")
 }
 
 fn drawn(
@@ -68,7 +58,7 @@ fn drawn(
         reuse: false,
     };
     engine
-        .render(&input, &mut Patient)
+        .render(&input, &mut Unattended)
         .expect("a picture")
         .image
 }

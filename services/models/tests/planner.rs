@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, rc::Rc, time::Instant};
 
-use atelier_engine::{Control, Engine, PlanInput, PlanOutput};
+use atelier_engine::{Engine, PlanInput, PlanOutput, Unattended};
 use atelier_models::{
     Sources, TorchEngine,
     language::{DecoderConfig, Tokenizer},
@@ -10,7 +10,6 @@ use atelier_models::{
     weights::gguf::Gguf,
 };
 use atelier_proto::job::{JobKind, Think};
-use image::RgbImage;
 use tch::Kind;
 
 fn root(path: &str) -> PathBuf {
@@ -159,17 +158,6 @@ fn drafts_side_by_side_are_those_of_one_after_another() {
     assert!(matches!(canceled, Err(PlannerError::Canceled)));
 }
 
-/// Never stops.
-struct Patient;
-
-impl Control for Patient {
-    fn canceled(&self) -> bool {
-        false
-    }
-
-    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
-}
-
 fn engine() -> TorchEngine {
     let sources = Sources {
         model: root("deploy/models/atelier-mini"),
@@ -186,7 +174,7 @@ fn plan(engine: &mut TorchEngine, prompt: &str, think: Think) -> PlanOutput {
         think,
         ..PlanInput::default()
     };
-    let output = engine.plan(&input, &mut Patient).expect("a plan");
+    let output = engine.plan(&input, &mut Unattended).expect("a plan");
     assert_eq!(output.plan.validate(), Ok(()), "{prompt}");
     output
 }

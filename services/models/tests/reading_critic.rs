@@ -2,25 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use atelier_engine::{Control, CritiqueInput, Engine, EngineError, RenderInput};
+use atelier_engine::{CritiqueInput, Engine, EngineError, RenderInput, Unattended};
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
     job::{JobKind, Size},
     plan::{Plan, Question},
     review::{Answer, Review},
 };
-use image::RgbImage;
 use serde_json::json;
-
-struct Never;
-
-impl Control for Never {
-    fn canceled(&self) -> bool {
-        false
-    }
-
-    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
-}
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,7 +50,7 @@ fn review(engine: &mut TorchEngine) -> Review {
         plan: plan(),
         image: picture.expect("the shipped picture").into_rgb8(),
     };
-    engine.critique(&input, &mut Never).expect("a review")
+    engine.critique(&input, &mut Unattended).expect("a review")
 }
 
 #[test]
@@ -117,7 +106,7 @@ fn counts_come_from_the_detector_and_words_from_the_reader() {
         references: Vec::new(),
         reuse: false,
     };
-    let refused = both.render(&input, &mut Never);
+    let refused = both.render(&input, &mut Unattended);
     assert!(matches!(refused, Err(EngineError::Impossible(_))));
 }
 
@@ -153,7 +142,7 @@ fn a_pipeline_with_a_critic_draws_and_looks() {
         references: Vec::new(),
         reuse: false,
     };
-    let drawn = engine.render(&input, &mut Never).expect("a picture");
+    let drawn = engine.render(&input, &mut Unattended).expect("a picture");
     assert_eq!(drawn.image.dimensions(), (64, 48));
 }
 

@@ -34,6 +34,8 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
             }
         }
         let last = Instant::now();
+        // When to tell of jobs that began.
+        let mut soon = None;
         // A job with a short lease may come meanwhile, so that changes are looked at.
         loop {
             let due = last + pause(&shared.hands.jobs(), longest);
@@ -41,8 +43,9 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
                 () = tokio::time::sleep_until(due) => break,
                 _ = changes.changed() => {}
                 _ = connections.changed() => break,
-                () = shared.begun.notified() => {
-                    tokio::time::sleep(GATHER).await;
+                () = shared.begun.notified(), if soon.is_none() => soon = Some(Instant::now() + GATHER),
+                () = tokio::time::sleep_until(soon.unwrap_or(due)), if soon.is_some() => {
+                    soon = None;
                     beat(&shared).await;
                 }
                 () = shared.empty.cancelled() => {

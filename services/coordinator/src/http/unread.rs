@@ -7,13 +7,13 @@ use std::{
 };
 
 use axum::{
-    body::{Body, HttpBody},
+    body::{Body, BodyDataStream, Bytes, HttpBody},
     extract::Request,
     http::header::EXPECT,
     middleware::Next,
     response::Response,
 };
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 
 /// Most bytes that are read for nothing.
 const MOST: usize = 16 << 20;
@@ -27,21 +27,11 @@ pub async fn forget(call: Request, next: Next) -> Response {
         return next.run(call).await;
     }
     let (head, body) = call.into_parts();
-    let rest = Arc::new(Mutex::new(body.into_data_stream()));
-    let read = {
-        let rest = rest.clone();
-        move || {
-            let rest = rest.clone();
-            stream::poll_fn(move |context| {
-                let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-                rest.poll_next_unpin(context)
-            })
-        }
-    };
-    let body = Body::from_stream(read());
-    let answer = next.run(Request::from_parts(head, body)).await;
+    let body = Arc::new(Mutex::new(body.into_data_stream()));
+    let call = Request::from_parts(head, Body::from_stream(what_comes(body.clone())));
+    let answer = next.run(call).await;
     if answer.status().is_client_error() {
-        let mut rest = read();
+        let mut rest = what_comes(body);
         let mut left = MOST;
         let all = async {
             while let Some(Ok(bytes)) = rest.next().await
@@ -54,4 +44,14 @@ pub async fn forget(call: Request, next: Next) -> Response {
         let _ = tokio::time::timeout(LONGEST, all).await;
     }
     answer
+}
+
+/// What comes of a body from now on, whoever has read of it before.
+fn what_comes(
+    body: Arc<Mutex<BodyDataStream>>,
+) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send {
+    stream::poll_fn(move |context| {
+        let mut body = body.lock().unwrap_or_else(PoisonError::into_inner);
+        body.poll_next_unpin(context)
+    })
 }

@@ -281,6 +281,12 @@ fn words_of(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
+/// How drafts write a predicate, the plainest first.
+pub fn phrases(predicate: Predicate) -> &'static [&'static str] {
+    let known = PREDICATES.iter().find(|(one, _)| *one == predicate);
+    known.map_or(&[], |(_, phrases)| *phrases)
+}
+
 /// The predicate that a draft's words mean.
 pub fn predicate(words: &str) -> Option<Predicate> {
     let words = words.trim().to_ascii_lowercase();

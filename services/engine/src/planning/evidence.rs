@@ -9,9 +9,9 @@ use atelier_proto::{
 
 use super::{
     colors,
-    elements::PREDICATES,
+    elements::phrases,
     relations,
-    words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, stem},
+    words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, starts, stem},
 };
 
 /// What words of a prompt mean in the words of plans: `golden` is `yellow`.
@@ -231,12 +231,9 @@ impl<'a> Witness<'a> {
                 cited.push(self.cite(format!("relations.{index}"), words));
                 continue;
             }
-            let known = PREDICATES
-                .iter()
-                .filter(|(predicate, _)| *predicate == relation.predicate);
-            let phrases = known.flat_map(|(_, phrases)| phrases.iter());
             let middle = usize::midpoint(a.start.min(b.start), a.start.max(b.start));
-            let found = phrases
+            let found = phrases(relation.predicate)
+                .iter()
                 .filter_map(|phrase| self.phrase(phrase, middle))
                 .min_by_key(|words| (words.start.abs_diff(middle), usize::MAX - words.len()));
             if let Some(words) = found {
@@ -247,20 +244,9 @@ impl<'a> Witness<'a> {
 
     /// A phrase as it stands, the one nearest to a word.
     fn phrase(&self, phrase: &str, near: usize) -> Option<Range<usize>> {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
-        let same = |from: &usize| {
-            let words = self.words.get(*from..from + wanted.len());
-            words.is_some_and(|words| {
-                words
-                    .iter()
-                    .map(|word| word.text.as_str())
-                    .eq(wanted.iter().copied())
-            })
-        };
-        let found = (0..self.words.len()).filter(same);
-        found
-            .min_by_key(|from| from.abs_diff(near))
-            .map(|from| from..from + wanted.len())
+        (0..self.words.len())
+            .filter_map(|from| Some(from..starts(&self.words, from, phrase)?))
+            .min_by_key(|found| found.start.abs_diff(near))
     }
 }
 

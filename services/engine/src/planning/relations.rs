@@ -7,9 +7,9 @@ use atelier_proto::plan::Predicate;
 
 use super::{
     Draft, DraftElement,
-    elements::{PREDICATES, predicate},
+    elements::{phrases, predicate},
     evidence::{Witness, same_words},
-    words::Word,
+    words::{Word, starts},
 };
 
 /// What the words of a prompt say of two things.
@@ -180,22 +180,16 @@ pub fn bound(draft: &Draft, witness: &Witness<'_>) -> Draft {
             continue;
         }
         draft.relations.retain(|one| !about(one));
-        draft
-            .relations
-            .push((subject, name(said.predicate).to_owned(), object));
+        let plainest = phrases(said.predicate).first().copied().unwrap_or_default();
+        draft.relations.push((subject, plainest.to_owned(), object));
     }
     for said in all.iter().filter(|said| said.of_it) {
         let nouns = [noun(said.subject), noun(said.object)];
         draft.relations.retain(|(a, words, b)| {
             let others = !nouns.contains(a) || !nouns.contains(b);
             let taken = predicate(words).is_some_and(|known| {
-                let phrases = PREDICATES.iter().filter(|(one, _)| *one == known);
-                let mut phrases = phrases.flat_map(|(_, phrases)| phrases.iter());
-                phrases.any(|phrase| {
-                    said.words
-                        .clone()
-                        .any(|at| starts(&witness.words, at, phrase).is_some())
-                }) && !is_said_elsewhere(witness, known, &said.words)
+                is_said_at(witness, known, said.words.clone())
+                    && !is_said_elsewhere(witness, known, &said.words)
             });
             !(others && taken)
         });
@@ -254,20 +248,21 @@ const fn opposite(predicate: Predicate) -> Predicate {
     }
 }
 
-/// How drafts write it.
-fn name(predicate: Predicate) -> &'static str {
-    let known = PREDICATES.iter().find(|(one, _)| *one == predicate);
-    known.map_or("", |(_, words)| words[0])
+/// Whether words of a relation begin in the prompt anywhere but among `words`.
+fn is_said_elsewhere(witness: &Witness<'_>, predicate: Predicate, words: &Range<usize>) -> bool {
+    let elsewhere = (0..witness.words.len()).filter(|at| !words.contains(at));
+    is_said_at(witness, predicate, elsewhere)
 }
 
-/// Whether words of a relation stand in the prompt anywhere but among `words`.
-fn is_said_elsewhere(witness: &Witness<'_>, predicate: Predicate, words: &Range<usize>) -> bool {
-    let known = PREDICATES.iter().find(|(one, _)| *one == predicate);
-    let mut phrases = known.into_iter().flat_map(|(_, phrases)| phrases.iter());
-    phrases.any(|phrase| {
-        (0..witness.words.len())
-            .filter(|at| !words.contains(at))
-            .any(|at| starts(&witness.words, at, phrase).is_some())
+/// Whether words of a relation begin at any of these.
+fn is_said_at(
+    witness: &Witness<'_>,
+    predicate: Predicate,
+    mut places: impl Iterator<Item = usize>,
+) -> bool {
+    places.any(|at| {
+        let mut phrases = phrases(predicate).iter();
+        phrases.any(|phrase| starts(&witness.words, at, phrase).is_some())
     })
 }
 
@@ -413,18 +408,6 @@ fn side_end(words: &[Word], at: usize) -> usize {
         true => side + 1,
         false => at,
     }
-}
-
-/// Where a phrase that begins at `at` ends.
-fn starts(words: &[Word], at: usize, phrase: &str) -> Option<usize> {
-    let mut end = at;
-    for word in phrase.split(' ') {
-        if words.get(end)?.text != word {
-            return None;
-        }
-        end += 1;
-    }
-    Some(end)
 }
 
 /// Whether only words for what a noun is like stand there.

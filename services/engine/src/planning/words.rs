@@ -86,6 +86,18 @@ pub fn read(prompt: &str) -> Vec<Word> {
     words
 }
 
+/// Where a phrase ends whose first word is that at `at`.
+pub fn starts(words: &[Word], at: usize, phrase: &str) -> Option<usize> {
+    let mut end = at;
+    for word in phrase.split(' ') {
+        if words.get(end)?.text != word {
+            return None;
+        }
+        end += 1;
+    }
+    Some(end)
+}
+
 /// What the words of a range are in the prompt, exactly.
 pub fn span_of(words: &[Word], range: Range<usize>) -> Range<usize> {
     match words.get(range) {

@@ -1,10 +1,10 @@
-//! The farm's own pictures of scenes that are known, for the detector to learn and to be measured on. About half of them are spoilt on purpose: something
+//! The farm's own pictures of scenes that are known, for the detector to learn and to be measured on. About a third of them are spoilt on purpose: something
 //! else is drawn than what was asked for. So what a critic should find is known by construction, and no other network says it.
 
 use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context;
-use atelier_engine::{Control, Engine, RenderInput};
+use atelier_engine::{Engine, RenderInput, Unattended};
 use atelier_models::{
     Sources, TorchEngine,
     props::vocabulary::{Background, Color, TimeOfDay},
@@ -36,15 +36,8 @@ pub struct Args {
     /// Folder of the sprites and their names, as deploy/setup leaves it.
     #[arg(long, default_value = ".deps/sprites")]
     sprites: PathBuf,
-    /// The model that draws.
-    #[arg(long, default_value = "deploy/models/atelier-mini")]
-    model: PathBuf,
-    /// The language model that it was trained on (GGUF), as deploy/setup leaves it.
-    #[arg(
-        long,
-        default_value = ".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-    )]
-    language: PathBuf,
+    #[command(flatten)]
+    farm: Farm,
     /// Where pictures and truths go; those that are there already are left.
     #[arg(long, default_value = ".train/drawn")]
     out: PathBuf,
@@ -54,14 +47,40 @@ pub struct Args {
     /// Seed of everything.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+/// What a worker of the farm draws and looks with.
+#[derive(clap::Args)]
+pub struct Farm {
+    /// The model.
+    #[arg(long, default_value = "deploy/models/atelier-mini")]
+    pub model: PathBuf,
+    /// The language model that it was trained on (GGUF), as deploy/setup leaves it.
+    #[arg(
+        long,
+        default_value = ".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    )]
+    language: PathBuf,
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: usize,
 }
 
+impl Farm {
+    /// The engine of a worker with these roles.
+    pub fn engine(&self, roles: &[JobKind]) -> anyhow::Result<TorchEngine> {
+        atelier_models::device::set_threads(self.threads);
+        let sources = Sources {
+            model: self.model.clone(),
+            language: Some(self.language.clone()),
+            critic: None,
+        };
+        Ok(TorchEngine::load(&sources, roles, "cpu")?)
+    }
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    atelier_models::device::set_threads(args.threads);
     let library = Arc::new(Library::open(&args.sprites)?);
     let (_, own_colors) = words(&library);
     let of_props = classes(&library);
@@ -72,12 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         props: library.drawn(),
         is_own: &is_own,
     };
-    let sources = Sources {
-        model: args.model.clone(),
-        language: Some(args.language.clone()),
-        critic: None,
-    };
-    let mut engine = TorchEngine::load(&sources, &[JobKind::Render], "cpu")?;
+    let mut engine = args.farm.engine(&[JobKind::Render])?;
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let start = Instant::now();
     let mut made = 0_u32;
@@ -239,21 +253,6 @@ fn things(scene: &Scene, library: &Library) -> Vec<ShownThing> {
     scene.things.iter().map(told).collect()
 }
 
-/// Nobody cancels and nobody watches.
-pub struct Alone;
-
-impl Control for Alone {
-    fn canceled(&self) -> bool {
-        false
-    }
-
-    fn looks(&self) -> bool {
-        false
-    }
-
-    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
-}
-
 /// Draws what is told as the farm does: with the library's pictures, each in its box.
 pub fn draw(engine: &mut TorchEngine, shown: &Shown, seed: u64) -> anyhow::Result<RgbImage> {
     let plan = plan(shown);
@@ -267,7 +266,7 @@ pub fn draw(engine: &mut TorchEngine, shown: &Shown, seed: u64) -> anyhow::Resul
         references: Vec::new(),
         reuse: true,
     };
-    Ok(engine.render(&input, &mut Alone)?.image)
+    Ok(engine.render(&input, &mut Unattended)?.image)
 }
 
 /// The plan of a scene, without checks.

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use atelier_engine::{CritiqueInput, Engine, RenderInput, planning::mend};
-use atelier_models::{Sources, TorchEngine, judge::Judge};
+use atelier_domain::MOST_FIXES;
+use atelier_engine::{CritiqueInput, Engine, RenderInput, Unattended, planning::mend};
+use atelier_models::{TorchEngine, judge::Judge};
 use atelier_proto::{
     job::JobKind,
     judging::{TooMany, Truth, Wanted},
@@ -17,33 +18,20 @@ use tch::Device;
 use super::{
     asked,
     drawn::{self, Drawn, Shown},
-    draws::{self, Alone},
+    draws::{self, Farm},
 };
-
-/// Most boxes of a round, as in the farm.
-const MOST_FIXES: usize = 4;
 
 /// Options of the command.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The model that looks, draws and judges.
-    #[arg(long, default_value = "deploy/models/atelier-mini")]
-    model: PathBuf,
-    /// The language model that it was trained on (GGUF), as deploy/setup leaves it.
-    #[arg(
-        long,
-        default_value = ".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-    )]
-    language: PathBuf,
+    #[command(flatten)]
+    farm: Farm,
     /// Pictures with their truth, as `draw` makes them, of a seed that the detector was not trained on.
     #[arg(long, value_name = "DIR")]
     drawn: PathBuf,
     /// Draw everything again with another seed instead of repainting boxes.
     #[arg(long)]
     again: bool,
-    /// Threads of libtorch.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
 }
 
 /// Counts over pictures: of all, those that were right before, and those that are right after, each by what they were before.
@@ -59,14 +47,8 @@ struct Counts {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    atelier_models::device::set_threads(args.threads);
-    let sources = Sources {
-        model: args.model.clone(),
-        language: Some(args.language.clone()),
-        critic: None,
-    };
-    let mut engine = TorchEngine::load(&sources, &[JobKind::Render, JobKind::Critique], "cpu")?;
-    let judge = Judge::load(&args.model, Device::Cpu)?;
+    let mut engine = args.farm.engine(&[JobKind::Render, JobKind::Critique])?;
+    let judge = Judge::load(&args.farm.model, Device::Cpu)?;
     let mut all: BTreeMap<&str, Counts> = BTreeMap::new();
     // Names are the judge's matter here.
     for (index, drawn) in drawn::read(&args.drawn, &[])?.iter().enumerate() {
@@ -133,7 +115,7 @@ fn round(
                 references: Vec::new(),
                 reuse: true,
             };
-            picture = engine.render(&input, &mut Alone)?.image;
+            picture = engine.render(&input, &mut Unattended)?.image;
             drawings += 1;
         }
     }
@@ -149,7 +131,7 @@ fn look(engine: &mut TorchEngine, plan: &Plan, picture: &RgbImage) -> anyhow::Re
         plan: plan.clone(),
         image: picture.clone(),
     };
-    Ok(engine.critique(&input, &mut Alone)?)
+    Ok(engine.critique(&input, &mut Unattended)?)
 }
 
 /// What was asked for as the judge is told it: kinds, colours and their numbers, and nothing more of any kind.

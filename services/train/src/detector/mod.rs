@@ -127,8 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         composed(&scenes, &of_props, rng).small()
     })?;
     // Every second of those that are kept says how sure it may be; the others say whether it is so.
-    let (fit, kept): (Vec<_>, Vec<_>) =
-        (kept.into_iter().enumerate()).partition(|(index, _)| index % 2 == 0);
+    let (fit, kept) = every(2, kept);
     config.calibration = match (&args.start, fit.is_empty()) {
         (Some(dir), true) => Detector::load(dir, Device::Cpu)?.config().calibration,
         _ => {
@@ -200,10 +199,8 @@ pub fn words(library: &Library) -> (Vec<String>, Vec<Vec<String>>) {
 }
 
 /// Measures on the renderer's own pictures.
-fn on_drawn(args: &Args, detector: Detector, kept: &[(usize, Drawn)]) -> anyhow::Result<()> {
-    let samples: Vec<Sample> = (kept.iter())
-        .map(|(_, drawn)| drawn.sample.clone())
-        .collect();
+fn on_drawn(args: &Args, detector: Detector, kept: &[Drawn]) -> anyhow::Result<()> {
+    let samples: Vec<Sample> = kept.iter().map(|drawn| drawn.sample.clone()).collect();
     let sheet = args.run.join("found_drawn.png");
     let score = score_samples(&detector, &samples, Some(&sheet))?;
     println!("the renderer's own pictures: {score}");
@@ -221,16 +218,12 @@ fn on_drawn(args: &Args, detector: Detector, kept: &[(usize, Drawn)]) -> anyhow:
 }
 
 /// What the critic says of pictures when it is asked what the renderer was asked for, and when it is asked for what it was not.
-fn looked(
-    detector: Detector,
-    props: &Path,
-    drawn: &[(usize, Drawn)],
-) -> anyhow::Result<[Vec<Looked>; 2]> {
+fn looked(detector: Detector, props: &Path, drawn: &[Drawn]) -> anyhow::Result<[Vec<Looked>; 2]> {
     let names = detector.config().names.clone();
     let critic = answered::critic(detector, props)?;
     let mut rng = ChaCha8Rng::seed_from_u64(HELD_OUT);
     let (mut asked, mut misled) = (Vec::new(), Vec::new());
-    for (_, drawn) in drawn {
+    for drawn in drawn {
         asked.push(Looked::at(&critic, drawn));
         misled.extend(Looked::misled(&critic, drawn, &names, &mut rng));
     }
@@ -242,11 +235,20 @@ fn drawn_of(args: &Args, config: &DetectorConfig) -> anyhow::Result<(Vec<Sample>
     let Some(dir) = &args.drawn else {
         return Ok((Vec::new(), Vec::new()));
     };
-    let all = drawn::read(dir, &config.names)?.into_iter().enumerate();
-    let (kept, rest): (Vec<_>, Vec<_>) =
-        all.partition(|(index, _)| index % args.kept as usize == 0);
-    Ok((
-        rest.into_iter().map(|(_, drawn)| drawn.sample).collect(),
-        kept.into_iter().map(|(_, drawn)| drawn).collect(),
-    ))
+    let (kept, rest) = every(args.kept as usize, drawn::read(dir, &config.names)?);
+    Ok((rest.into_iter().map(|drawn| drawn.sample).collect(), kept))
+}
+
+/// Every `nth` of all, the first among them, and the rest.
+fn every<T>(nth: usize, all: Vec<T>) -> (Vec<T>, Vec<T>) {
+    let (mut some, mut rest) = (Vec::new(), Vec::new());
+    for (index, one) in all.into_iter().enumerate() {
+        let to = if index % nth == 0 {
+            &mut some
+        } else {
+            &mut rest
+        };
+        to.push(one);
+    }
+    (some, rest)
 }

@@ -55,7 +55,7 @@ impl std::fmt::Display for Score {
         let share = |part: u32, whole: u32| 100.0 * f64::from(part) / f64::from(whole.max(1));
         write!(
             f,
-            "{} pictures, {} things: recall {:.1} %, precision {:.1} %; of those found: name {:.1} % (among sixteen {:.1} %), colour {:.1} %; background {:.1} %, time {:.1} %",
+            "{} pictures, {} things: recall {:.1} %, precision {:.1} %; of those found: name {:.1} % (among those kept {:.1} %), colour {:.1} %; background {:.1} %, time {:.1} %",
             self.pictures,
             self.wanted,
             share(self.hit, self.wanted),

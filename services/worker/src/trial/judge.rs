@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use atelier_engine::{Control, CritiqueInput, Engine};
+use atelier_engine::{CritiqueInput, Engine, Unattended};
 use atelier_models::{TorchEngine, judge::Judge};
 use atelier_proto::{
     job::JobKind,
@@ -113,7 +113,7 @@ impl Seats<'_> {
             )?),
         };
         let input = CritiqueInput { plan, image };
-        let review = critic.critique(&input, &mut Silent)?;
+        let review = critic.critique(&input, &mut Unattended)?;
         let verdict =
             |(check, verdict): (&atelier_proto::plan::Check, &atelier_proto::review::Verdict)| {
                 Finding {
@@ -131,15 +131,4 @@ impl Seats<'_> {
             .map(verdict)
             .collect())
     }
-}
-
-/// Nobody cancels and nobody watches.
-struct Silent;
-
-impl Control for Silent {
-    fn canceled(&self) -> bool {
-        false
-    }
-
-    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<RgbImage>) {}
 }

@@ -77,10 +77,11 @@ fn read_from_memory(path: &Path, length: u64) -> Option<Bytes> {
         OFlags::RDONLY | OFlags::CLOEXEC,
         Mode::empty(),
         ResolveFlags::CACHED,
-    );
+    )
+    .ok()?;
     let mut bytes = vec![0; usize::try_from(length).ok()? + 1];
     let mut into = [IoSliceMut::new(&mut bytes)];
-    let read = rustix::io::preadv2(file.ok()?, &mut into, 0, ReadWriteFlags::NOWAIT).ok()?;
+    let read = rustix::io::preadv2(file, &mut into, 0, ReadWriteFlags::NOWAIT).ok()?;
     bytes.truncate(read);
     (read as u64 == length).then(|| bytes.into())
 }
