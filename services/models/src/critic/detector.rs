@@ -179,7 +179,7 @@ mod tests {
     fn pictures_of_any_size_are_looked_at() {
         let config = DetectorConfig::mini(vec!["cat".into(), "dog".into()], vec![vec![], vec![]]);
         let detector = random(&config);
-        for (w, h) in [(1, 1), (128, 128), (300, 40), (0, 0)] {
+        for (w, h) in [(1, 1), (256, 256), (300, 40), (0, 0)] {
             let seen = detector.see(&RgbImage::from_pixel(w, h, image::Rgb([90, 20, 200])));
             assert!(
                 config.backgrounds.contains(&seen.background.0)
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_network_stays_small() {
-        let names: Vec<String> = (0..409).map(|index| index.to_string()).collect();
+        let names: Vec<String> = (0..769).map(|index| index.to_string()).collect();
         let config = DetectorConfig::mini(names.clone(), vec![vec![]; names.len()]);
         let numbers: i64 = net::parameters(&config)
             .iter()

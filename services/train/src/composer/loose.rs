@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{backdrop, draw::stamp, library::Library};
 
 /// Side of the picture in pixels.
-const SIDE: u32 = 128;
+pub const SIDE: u32 = 256;
 /// Share of things that get a colour that is not their own.
 const COLORED: f64 = 0.45;
 /// Share of scenes in which the first thing stands more than once.
@@ -86,7 +86,7 @@ impl Loose {
         }
     }
 
-    /// The picture, 128 x 128 pixels; `rng` is for the backdrop's detail.
+    /// The picture, 256 x 256 pixels; `rng` is for the backdrop's detail.
     pub fn draw(&self, library: &Library, rng: &mut ChaCha8Rng) -> RgbImage {
         let mut picture = backdrop::paint(self.background, self.time, SIDE, rng);
         if rng.random_bool(0.5) {
@@ -124,7 +124,7 @@ pub fn squares(number: usize, rng: &mut ChaCha8Rng) -> Vec<(u32, u32, u32)> {
     loop {
         let mut squares: Vec<(u32, u32, u32)> = Vec::with_capacity(number);
         for _ in 0..number * 40 {
-            let side = 16 * rng.random_range(tokens.clone());
+            let side = 32 * rng.random_range(tokens.clone());
             let square = (
                 rng.random_range(0..=SIDE - side),
                 rng.random_range(0..=SIDE - side),
@@ -162,7 +162,7 @@ mod tests {
                 let squares = squares(number, &mut ChaCha8Rng::seed_from_u64(seed));
                 assert_eq!(squares.len(), number);
                 for (index, &(x, y, side)) in squares.iter().enumerate() {
-                    assert!(x + side <= SIDE && y + side <= SIDE && side.is_multiple_of(16));
+                    assert!(x + side <= SIDE && y + side <= SIDE && side.is_multiple_of(32));
                     for other in &squares[..index] {
                         assert!(covered((x, y, side), *other) <= COVERED);
                     }

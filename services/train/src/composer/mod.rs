@@ -15,9 +15,9 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub use catalog::entries;
+pub use catalog::spoken_of;
 pub use library::{Library, Prop};
-pub use loose::{Loose, LooseThing};
+pub use loose::{Loose, LooseThing, SIDE as LOOSE_SIDE};
 pub use scene::{GRID, Scene, Thing};
 pub use sheet::sheet;
 

@@ -4,10 +4,9 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 use atelier_models::props::vocabulary::{Background, Color, TimeOfDay};
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::sample::{Sample, Truth};
+use super::sample::{SIDE, Sample, Truth};
 
 /// Most pictures of a folder that are used.
 const MOST: usize = 20_000;
@@ -83,9 +82,7 @@ impl Deed {
 
 /// A picture with its truth, and with what its file says.
 pub struct Drawn {
-    /// The picture as it was drawn.
-    pub picture: RgbImage,
-    /// The same as small as the detector sees it, with what it should find.
+    /// The picture as it was drawn, with what the detector should find.
     pub sample: Sample,
     /// What was drawn and what was asked for.
     pub shown: Shown,
@@ -138,10 +135,15 @@ fn one(path: &Path, names: &[String]) -> anyhow::Result<Drawn> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let shown: Shown = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not a truth", path.display()))?;
-    let picture = path.with_extension("png");
-    let picture = image::open(&picture)
-        .with_context(|| format!("cannot decode {}", picture.display()))?
+    let file = path.with_extension("png");
+    let picture = image::open(&file)
+        .with_context(|| format!("cannot decode {}", file.display()))?
         .into_rgb8();
+    anyhow::ensure!(
+        picture.dimensions() == (SIDE, SIDE),
+        "{} is not of {SIDE} x {SIDE} pixels",
+        path.display()
+    );
     let known = |word: &str, what: &str| format!("{}: {word:?} is no {what}", path.display());
     let things = shown
         .things
@@ -155,15 +157,11 @@ fn one(path: &Path, names: &[String]) -> anyhow::Result<Drawn> {
         })
         .collect();
     let sample = Sample {
-        picture: picture.clone(),
+        picture,
         things,
         background: Background::find(&shown.background)
             .with_context(|| known(&shown.background, "background"))?,
         time: TimeOfDay::find(&shown.time).with_context(|| known(&shown.time, "time of day"))?,
     };
-    Ok(Drawn {
-        picture,
-        sample: sample.small(),
-        shown,
-    })
+    Ok(Drawn { sample, shown })
 }

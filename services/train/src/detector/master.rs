@@ -45,20 +45,29 @@ impl Master {
         }
     }
 
-    /// The parameters that the recipe exported to a folder.
+    /// The parameters that the recipe exported to a folder. Of a thing that it did not know the outputs are fresh, and so is every layer that it
+    /// does not have in the same shape; their names are printed.
     pub fn trained(config: &DetectorConfig, dir: &Path) -> anyhow::Result<Self> {
         let master = Self::fresh(config);
         let shipped = Weights::load_file(&dir.join("model.safetensors"))?;
-        tch::no_grad(|| {
-            for tensors in [&master.values, &master.average] {
-                for (name, tensor) in tensors {
-                    let saved = shipped.get_shaped(name, &tensor.size())?;
+        let known = Known::read(&dir.join("config.json"))?;
+        for (name, tensor) in &master.values {
+            let average = &master.average[name];
+            let saved = match shipped.get(name) {
+                Ok(saved) if saved.size() == tensor.size() => saved,
+                Ok(saved) if name.starts_with("cells.") => known.rows(config, &saved, tensor)?,
+                _ => {
+                    println!("{name} starts anew");
+                    continue;
+                }
+            };
+            tch::no_grad(|| {
+                for tensor in [tensor, average] {
                     tensor.shallow_clone().copy_(&saved);
                 }
-            }
-            shipped.refuse_extra(|_| false)?;
-            Ok(master)
-        })
+            });
+        }
+        Ok(master)
     }
 
     /// What the optimizer steps.
@@ -133,6 +142,47 @@ impl Master {
     }
 }
 
+/// The words of a detector that training starts from.
+#[derive(serde::Deserialize)]
+struct Known {
+    names: Vec<String>,
+    colors: Vec<String>,
+}
+
+impl Known {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} has no names and colours", path.display()))
+    }
+
+    /// The outputs of `config`: those of its own order where it knows the name, as `fresh` has them otherwise.
+    fn rows(
+        &self,
+        config: &DetectorConfig,
+        saved: &Tensor,
+        fresh: &Tensor,
+    ) -> anyhow::Result<Tensor> {
+        let first = config.name_channel();
+        anyhow::ensure!(
+            self.colors == config.colors && saved.size()[0] == first + self.names.len() as i64,
+            "its outputs are not those of its names and colours"
+        );
+        let rows = fresh.detach().copy();
+        tch::no_grad(|| {
+            rows.narrow(0, 0, first).copy_(&saved.narrow(0, 0, first));
+            for (at, name) in config.names.iter().enumerate() {
+                if let Some(from) = self.names.iter().position(|known| known == name) {
+                    rows.get(first + at as i64)
+                        .copy_(&saved.get(first + from as i64));
+                }
+            }
+        });
+        Ok(rows)
+    }
+}
+
 fn of(
     tensors: &BTreeMap<String, Tensor>,
     config: &DetectorConfig,
@@ -176,5 +226,44 @@ fn start(name: &str, shape: &[i64]) -> nn::Init {
     nn::Init::Randn {
         mean: 0.0,
         stdev: (gain / inputs as f64).sqrt(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_taken_over_by_names_and_the_rest_is_fresh() {
+        let config = |names: &[&str]| {
+            DetectorConfig::mini(
+                names.iter().map(|name| (*name).into()).collect(),
+                vec![vec![]; names.len()],
+            )
+        };
+        let (before, after) = (config(&["cat", "dog"]), config(&["owl", "dog"]));
+        let dir = tempfile::tempdir().unwrap();
+        tch::manual_seed(1);
+        let shipped = super::super::training::export(&Master::fresh(&before), &before, dir.path());
+        assert!(shipped.is_ok());
+        let saved = Weights::load_file(&dir.path().join("model.safetensors")).unwrap();
+        let saved = saved.get("cells.weight").unwrap().to_kind(Kind::Float);
+        let master = Master::trained(&after, dir.path()).unwrap();
+        let first = after.name_channel();
+        let is = |at: i64, was: i64| {
+            let row = |rows: &Tensor, at: i64| rows.get(at).to_kind(Kind::Float);
+            let (value, average) = (
+                &master.values["cells.weight"],
+                &master.average["cells.weight"],
+            );
+            row(value, at).equal(&row(&saved, was)) && row(average, at).equal(&row(&saved, was))
+        };
+        assert!((0..first).all(|channel| is(channel, channel)));
+        assert!(is(first + 1, first + 1), "the dog");
+        assert!(!is(first, first), "an owl is no cat");
+        // Colours in another order mean something else.
+        let other = serde_json::json!({ "names": before.names, "colors": ["blue", "red"] });
+        std::fs::write(dir.path().join("config.json"), other.to_string()).unwrap();
+        assert!(Master::trained(&after, dir.path()).is_err());
     }
 }

@@ -50,8 +50,7 @@ pub fn answers(
             library,
             &classes,
             &mut rng,
-        )
-        .small();
+        );
         answered.add(&critic, &sample, &names, &mut rng);
     }
     Ok(answered)
@@ -74,7 +73,6 @@ pub fn score_of(
                 &classes,
                 &mut rng,
             )
-            .small()
         })
         .collect();
     score_samples(detector, &samples, sheet)

@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let truth = truth(&asked);
         let right = |picture: &RgbImage| judge.grade(&truth, picture).iter().all(|found| found.ok);
         let (after, drawings) = round(&mut engine, drawn, &asked, index as u64, args.again)?;
-        let (was, is) = (right(&drawn.picture), right(&after));
+        let (was, is) = (right(&drawn.sample.picture), right(&after));
         let deed = drawn
             .shown
             .asked
@@ -94,11 +94,11 @@ fn round(
     again: bool,
 ) -> anyhow::Result<(RgbImage, u32)> {
     let (plan, _) = asked::questions(asked, &drawn.shown);
-    let before = look(engine, &plan, &drawn.picture)?;
+    let before = look(engine, &plan, &drawn.sample.picture)?;
     if before.score().fail == 0 {
-        return Ok((drawn.picture.clone(), 0));
+        return Ok((drawn.sample.picture.clone(), 0));
     }
-    let mut picture = drawn.picture.clone();
+    let mut picture = drawn.sample.picture.clone();
     let mut drawings = 0;
     if again {
         picture = draws::draw(engine, asked, seed)?;
@@ -121,7 +121,7 @@ fn round(
     }
     let after = look(engine, &plan, &picture)?;
     if !after.score().beats(&before.score()) {
-        picture = drawn.picture.clone();
+        picture = drawn.sample.picture.clone();
     }
     Ok((picture, drawings))
 }

@@ -124,7 +124,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if index % 4 == 0 && !soft.is_empty() {
             return soft[rng.random_range(0..soft.len())].clone();
         }
-        composed(&scenes, &of_props, rng).small()
+        composed(&scenes, &of_props, rng)
     })?;
     // Every second of those that are kept says how sure it may be; the others say whether it is so.
     let (fit, kept) = every(2, kept);
@@ -162,7 +162,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A scene with things in any cell, as large as what is drawn.
+/// A scene with things in any cell.
 fn composed(library: &Library, classes: &[Option<usize>], rng: &mut ChaCha8Rng) -> Sample {
     let scene = Scene::random(library, rng, MOST_THINGS).nudged(rng);
     Sample::of(&scene, library, classes, rng)
@@ -179,8 +179,7 @@ fn softened(
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let clear = (0..number).map(|_| composed(library, classes, &mut rng));
     let through = passed::open(&args.autoencoder)?;
-    let soft = passed::all(&through, clear.collect());
-    Ok(soft.into_iter().map(Sample::small).collect())
+    Ok(passed::all(&through, clear.collect()))
 }
 
 /// Names of the things of the library that are drawn, and the colours that each has of its own.

@@ -10,10 +10,8 @@ use crate::composer::{Library, Scene};
 
 /// Cells along a side.
 pub const GRID: usize = 8;
-/// Side of the input in pixels.
-pub const SIDE: u32 = 128;
-/// Side of the pictures that the farm draws, in pixels.
-const DRAWN: u32 = 256;
+/// Side of the input in pixels, and of the pictures that the farm draws.
+pub const SIDE: u32 = 256;
 /// Share of a thing that must be left in a crop for it to be asked for.
 const VISIBLE: f32 = 0.6;
 
@@ -31,7 +29,7 @@ pub struct Truth {
 /// A picture and the truth about it.
 #[derive(Clone)]
 pub struct Sample {
-    /// 128 x 128 pixels where the network reads it.
+    /// 256 x 256 pixels.
     pub picture: RgbImage,
     /// The things in it.
     pub things: Vec<Truth>,
@@ -42,7 +40,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A scene as it is composed, as large as what is drawn; `classes[prop]` is the class of a prop.
+    /// A scene as it is composed; `classes[prop]` is the class of a prop.
     pub fn of(
         scene: &Scene,
         library: &Library,
@@ -50,7 +48,7 @@ impl Sample {
         rng: &mut ChaCha8Rng,
     ) -> Self {
         Self {
-            picture: scene.draw(library, DRAWN, rng),
+            picture: scene.draw(library, SIDE, rng),
             things: scene
                 .things
                 .iter()
@@ -67,19 +65,14 @@ impl Sample {
         }
     }
 
-    /// The same as small as the network reads it.
-    pub fn small(mut self) -> Self {
-        self.picture = imageops::resize(&self.picture, SIDE, SIDE, imageops::FilterType::Triangle);
-        self
-    }
-
     /// The same seen differently: nearer and off the grid, softer, noisier, in another light. A drawn picture is never as clean as a composed one.
     pub fn varied(mut self, rng: &mut ChaCha8Rng) -> Self {
         if rng.random_bool(0.5) {
             self.crop(rng);
         }
         if rng.random_bool(0.5) {
-            let small = rng.random_range(44..110);
+            // Down to what a picture of 128 x 128 pixels is.
+            let small = rng.random_range(80..224);
             let soft =
                 imageops::resize(&self.picture, small, small, imageops::FilterType::Triangle);
             self.picture = imageops::resize(&soft, SIDE, SIDE, imageops::FilterType::Triangle);
@@ -105,7 +98,7 @@ impl Sample {
 
     /// Looks at a part of the picture.
     fn crop(&mut self, rng: &mut ChaCha8Rng) {
-        let side = rng.random_range(108..SIDE);
+        let side = rng.random_range(216..SIDE);
         let (x, y) = (
             rng.random_range(0..=SIDE - side),
             rng.random_range(0..=SIDE - side),

@@ -13,7 +13,7 @@ use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::{
-    Device, Kind, Tensor,
+    Device, Tensor,
     nn::{self, Optimizer, OptimizerConfig},
 };
 
@@ -23,7 +23,10 @@ use super::{
     measure::measure,
     sample::{SIDE, Sample, Targets},
 };
-use crate::{composer::Library, run::ahead};
+use crate::{
+    composer::Library,
+    run::{ahead, fast_kind},
+};
 
 /// Steps between two saves and short measurements.
 const SAVE_EVERY: u32 = 500;
@@ -141,9 +144,10 @@ fn stepped(
 ) -> anyhow::Result<Loss> {
     let targets = Targets::of(&samples);
     let pictures: Vec<RgbImage> = samples.into_iter().map(|sample| sample.picture).collect();
+    let kind = fast_kind();
     let raw = master
-        .net(config, Kind::BFloat16)?
-        .forward(&to_tensor(&pictures, SIDE).to_kind(Kind::BFloat16));
+        .net(config, kind)?
+        .forward(&to_tensor(&pictures, SIDE).to_kind(kind));
     let loss = Loss::of(config, &raw, &targets);
     optimizer.backward_step_clip_norm(&loss.total, 5.0);
     Ok(loss)

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Scenes;
 use crate::{
-    composer::{Library, Loose, LooseThing},
+    composer::{LOOSE_SIDE, Library, Loose, LooseThing},
     detector::{Sample, passed},
 };
 
@@ -218,10 +218,10 @@ fn done(
 /// A square of this side, or a smaller one, that covers nothing.
 fn free(things: &[LooseThing], side: u32, rng: &mut ChaCha8Rng) -> Option<(u32, u32, u32)> {
     (0..200).find_map(|_| {
-        let side = side.min(48);
+        let side = side.min(96);
         let (x, y) = (
-            rng.random_range(0..=128 - side),
-            rng.random_range(0..=128 - side),
+            rng.random_range(0..=LOOSE_SIDE - side),
+            rng.random_range(0..=LOOSE_SIDE - side),
         );
         let apart = |thing: &LooseThing| {
             let (ox, oy, other) = thing.square;

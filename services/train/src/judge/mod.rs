@@ -49,11 +49,14 @@ pub struct Args {
     /// Threads of libtorch.
     #[arg(long, default_value_t = 1)]
     threads: i32,
+    /// Start from the judge in this folder, as this recipe exports it, instead of a fresh one.
+    #[arg(long, value_name = "DIR")]
+    start: Option<PathBuf>,
     /// Autoencoder whose softness the judge shall know.
     #[arg(long, default_value = "deploy/models/atelier-mini/renderer/vae")]
     autoencoder: PathBuf,
     /// Scenes that are passed through the autoencoder at the start.
-    #[arg(long, default_value_t = 1_536)]
+    #[arg(long, default_value_t = 768)]
     passed: usize,
     /// The shipped prop library, whose names the judge goes by.
     #[arg(long, default_value = "deploy/models/atelier-mini/props")]
@@ -84,7 +87,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         classes: classes(&library),
         library: Arc::clone(&library),
     };
-    let mut master = Master::fresh(&config);
+    let mut master = match &args.start {
+        Some(dir) => Master::trained(&config, dir)?,
+        None => Master::fresh(&config),
+    };
     let through = passed::open(&args.autoencoder)?;
     let soft = match args.steps {
         0 => Vec::new(),

@@ -6,7 +6,7 @@ use rand::{RngExt, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    composer::entries,
+    composer::spoken_of,
     planner::{
         Taught,
         prompts::{article, plural},
@@ -23,7 +23,7 @@ pub struct Words {
 impl Words {
     /// Things of the catalogue that are drawn, can be counted, have one meaning, and are no place, time or colour.
     pub fn new() -> Self {
-        let entries = entries();
+        let entries = spoken_of();
         let within = |name: &str, other: &str| {
             name != other
                 && (other.ends_with(&format!(" {name}")) || other.starts_with(&format!("{name} ")))

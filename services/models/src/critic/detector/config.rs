@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::props::vocabulary::{Background, Color, TimeOfDay};
 
+/// Side of a cell of the grid in pixels.
+const PIXELS: u32 = 32;
 /// Most names of things.
 const MAX_NAMES: usize = 4096;
 /// Most channels of a layer.
@@ -13,7 +15,7 @@ const MAX_WIDTH: i64 = 1024;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backbone {
-    /// Four halving convolutions and residual blocks: the critic.
+    /// Five halving convolutions and residual blocks: the critic.
     #[default]
     Halvings,
     /// Patches and depthwise-separable blocks: the judge.
@@ -86,13 +88,13 @@ impl Calibration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorConfig {
-    /// Side of the input in pixels; the grid has a sixteenth of it.
+    /// Side of the input in pixels; the grid has a thirty-second of it.
     pub side: u32,
     /// What makes cells of pictures.
     #[serde(default, skip_serializing_if = "Backbone::is_default")]
     pub backbone: Backbone,
-    /// Channels after each of the four halvings; of the separable backbone those of its three levels, the last one twice.
-    pub widths: [i64; 4],
+    /// Channels after each of the five halvings; of the separable backbone those of its four levels, the last one twice.
+    pub widths: [i64; 5],
     /// Names of the things, one a class.
     pub names: Vec<String>,
     /// Colours that each thing has of its own, where it has a clear one; in the order of `names`.
@@ -112,9 +114,9 @@ impl DetectorConfig {
     /// The default model's detector for things of these names.
     pub fn mini(names: Vec<String>, own_colors: Vec<Vec<String>>) -> Self {
         Self {
-            side: 128,
+            side: 256,
             backbone: Backbone::Halvings,
-            widths: [16, 32, 64, 144],
+            widths: [16, 16, 32, 64, 144],
             names,
             own_colors,
             colors: Color::ALL.map(|color| color.name().to_owned()).to_vec(),
@@ -130,7 +132,7 @@ impl DetectorConfig {
     pub fn judge(names: Vec<String>, own_colors: Vec<Vec<String>>) -> Self {
         Self {
             backbone: Backbone::Separable,
-            widths: [48, 96, 160, 160],
+            widths: [32, 48, 96, 160, 160],
             ..Self::mini(names, own_colors)
         }
     }
@@ -138,9 +140,9 @@ impl DetectorConfig {
     /// Reads and checks the bytes of `config.json`; the error says what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let config: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if !config.side.is_multiple_of(16) || !(64..=512).contains(&config.side) {
+        if !config.side.is_multiple_of(PIXELS) || !(64..=512).contains(&config.side) {
             return Err(format!(
-                "side {} must be a multiple of 16 from 64 to 512",
+                "side {} must be a multiple of {PIXELS} from 64 to 512",
                 config.side
             ));
         }
@@ -154,7 +156,7 @@ impl DetectorConfig {
                 config.widths
             ));
         }
-        if config.backbone == Backbone::Separable && config.widths[2] != config.widths[3] {
+        if config.backbone == Backbone::Separable && config.widths[3] != config.widths[4] {
             return Err("the last two widths of a separable backbone are one".into());
         }
         if config.names.is_empty() || config.names.len() > MAX_NAMES {
@@ -194,7 +196,7 @@ impl DetectorConfig {
 
     /// Cells along a side of the grid.
     pub const fn grid(&self) -> i64 {
-        self.side as i64 / 16
+        (self.side / PIXELS) as i64
     }
 
     /// Channels of a cell: objectness, four distances, colours, things.
@@ -233,7 +235,7 @@ mod tests {
                 ..config.clone()
             },
             DetectorConfig {
-                widths: [16, 32, 64, 1_000_000],
+                widths: [16, 16, 32, 64, 1_000_000],
                 ..config.clone()
             },
             DetectorConfig {

@@ -1,4 +1,4 @@
-//! The detectors' network: a backbone down to a grid of 16-pixel cells, one head a cell and one for the whole picture.
+//! The detectors' network: a backbone down to a grid of 32-pixel cells, one head a cell and one for the whole picture.
 
 use tch::Tensor;
 
@@ -57,8 +57,9 @@ impl Linear {
     }
 }
 
-/// Four halvings with two residual blocks: the critic's backbone.
+/// Five halvings with two residual blocks: the critic's backbone.
 struct Halvings {
+    fine: Conv,
     down: Vec<Conv>,
     middle: [Conv; 2],
     deep: [Conv; 2],
@@ -66,9 +67,10 @@ struct Halvings {
 
 impl Halvings {
     fn new<E>(config: &DetectorConfig, take: Take<'_, E>) -> Result<Self, E> {
-        let [a, b, c, d] = config.widths;
+        let [fine, a, b, c, d] = config.widths;
         Ok(Self {
-            down: [(3, a), (a, b), (b, c), (c, d)]
+            fine: Conv::new(take, "fine", 3, fine, 2)?,
+            down: [(fine, a), (a, b), (b, c), (c, d)]
                 .iter()
                 .enumerate()
                 .map(|(index, &(from, to))| Conv::new(take, &format!("down.{index}"), from, to, 2))
@@ -87,11 +89,7 @@ impl Halvings {
     /// `(b, 3, side, side)` to `(b, cells, d)`.
     fn forward(&self, pictures: &Tensor) -> Tensor {
         let residual = |x: Tensor, block: &[Conv; 2]| &x + block[1].forward(&block[0].forward(&x));
-        // Channels last is the layout that the CPU's convolutions are fastest in.
-        let mut x = pictures
-            .permute([0, 2, 3, 1])
-            .contiguous()
-            .permute([0, 3, 1, 2]);
+        let mut x = self.fine.forward(pictures);
         for (index, conv) in self.down.iter().enumerate() {
             x = conv.forward(&x);
             if index == 2 {
@@ -128,7 +126,7 @@ pub struct Raw {
 impl DetectorNet {
     /// Builds the network of parameters that `take` gives.
     pub fn new<E>(config: &DetectorConfig, take: Take<'_, E>) -> Result<Self, E> {
-        let d = config.widths[3];
+        let d = config.widths[4];
         Ok(Self {
             body: match config.backbone {
                 Backbone::Halvings => Body::Halvings(Halvings::new(config, take)?),

@@ -14,8 +14,8 @@ const PATCH: i64 = 4;
 const KERNEL: i64 = 5;
 /// How many times wider a block is inside.
 const WIDER: i64 = 2;
-/// Blocks at 4, 8 and 16 pixels a place.
-const BLOCKS: [usize; 3] = [1, 2, 3];
+/// Names, and numbers of blocks, of the levels at 4, 8, 16 and 32 pixels a place.
+const LEVELS: [(&str, usize); 4] = [("fine", 1), ("level.0", 1), ("level.1", 2), ("level.2", 3)];
 /// Mean and deviation of the square root of brightness over composed scenes.
 const TONE: (f64, f64) = (0.65, 0.25);
 
@@ -99,20 +99,20 @@ impl Block {
     }
 }
 
-/// The backbone; `widths` are those of its three levels, the last one twice.
+/// The backbone; `widths` are those of its four levels, the last one twice.
 pub(super) struct Separable {
     levels: Vec<(Merge, Vec<Block>)>,
 }
 
 impl Separable {
     pub(super) fn new<E>(config: &DetectorConfig, take: Take<'_, E>) -> Result<Self, E> {
-        let [a, b, _, d] = config.widths;
-        let shapes = [(PATCH, 3, a), (2, a, b), (2, b, d)];
-        let mut levels = Vec::with_capacity(BLOCKS.len());
-        for (level, ((side, from, to), blocks)) in shapes.into_iter().zip(BLOCKS).enumerate() {
-            let merge = Merge::new(take, &format!("level.{level}"), side, from, to)?;
+        let [fine, a, b, _, d] = config.widths;
+        let shapes = [(PATCH, 3, fine), (2, fine, a), (2, a, b), (2, b, d)];
+        let mut levels = Vec::with_capacity(LEVELS.len());
+        for ((side, from, to), (name, blocks)) in shapes.into_iter().zip(LEVELS) {
+            let merge = Merge::new(take, name, side, from, to)?;
             let blocks = (0..blocks)
-                .map(|block| Block::new(take, &format!("level.{level}.block.{block}"), to))
+                .map(|block| Block::new(take, &format!("{name}.block.{block}"), to))
                 .collect::<Result<_, E>>()?;
             levels.push((merge, blocks));
         }

@@ -3,7 +3,7 @@
 use atelier_models::{planner::PromptWords, props::vocabulary::Color};
 use rand::{Rng, RngExt, seq::IndexedRandom};
 
-use crate::composer::entries;
+use crate::composer::spoken_of;
 
 /// A noun in both numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Nouns {
     /// All of them.
     pub fn new() -> Self {
         let mut nouns = Vec::new();
-        for entry in entries() {
+        for entry in spoken_of() {
             for (index, word) in std::iter::once(entry.name)
                 .chain(entry.synonyms.iter().copied())
                 .enumerate()
