@@ -11,6 +11,7 @@ mod report;
 mod usage;
 
 use anyhow::Result;
+use clap::Parser;
 use farm::Farm;
 use options::Options;
 use report::{Report, Row};
@@ -22,7 +23,8 @@ const WARM_UP: usize = 200;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let mut options = Options::parse();
+    options.finished.sort_unstable();
     let mut report = Report::new(options.requests);
     let farm = Farm::start(WORKERS).await?;
     report.floors = floors::measure(&farm).await?;

@@ -26,6 +26,9 @@ const AROUND: f32 = 0.02;
 const OUT_OF_PLACE: f32 = 0.1;
 /// Overlap from which a wanted thing stands in the box of one that is erased.
 const SAME_PLACE: f32 = 0.5;
+/// How many times larger than planned a missing thing is added where there is room, the largest first: in the same box it comes out as vague as
+/// it was.
+const LARGER: [f32; 3] = [1.4, 1.25, 1.1];
 /// What another light changes.
 const WHOLE: BBox = BBox([0.0, 0.0, 1.0, 1.0]);
 
@@ -305,6 +308,23 @@ impl Diff<'_> {
         self.changes.push(Change { what, checks });
     }
 
+    /// The box of a missing element, as much larger as leaves everything else that is wanted or was found as free of it as it was.
+    fn roomy(&self, index: usize, bbox: &BBox) -> BBox {
+        let others = (self.plan.elements.iter().enumerate())
+            .filter(|(at, _)| *at != index)
+            .filter_map(|(_, other)| other.bbox);
+        let found = (self.seen.iter())
+            .filter(|seen| seen.element.is_some())
+            .map(|seen| seen.bbox);
+        let taken: Vec<BBox> = others.chain(found).collect();
+        let free = |larger: &BBox| {
+            let apart = |other: &BBox| other.iou(bbox) > 0.0 || other.iou(larger) == 0.0;
+            larger.is_inside() && part_under(self.plan, larger).is_some() && taken.iter().all(apart)
+        };
+        let mut larger = LARGER.iter().map(|times| larger(bbox, *times));
+        larger.find(free).unwrap_or(*bbox)
+    }
+
     /// The boxes of a change; those of a move belong together.
     fn carry_out(&self, change: &Change) -> Vec<Fix> {
         let element = |index: usize| &self.plan.elements[index];
@@ -332,7 +352,7 @@ impl Diff<'_> {
         let fixes: Vec<Fix> = match change.what {
             What::Add(index) => {
                 let bbox = element(index).bbox;
-                bbox.map(|bbox| draw(FixKind::Add, index, bbox))
+                bbox.map(|bbox| draw(FixKind::Add, index, self.roomy(index, &bbox)))
                     .into_iter()
                     .collect()
             }
@@ -390,6 +410,16 @@ fn short(text: &str) -> String {
 
 fn inside(bbox: &BBox) -> BBox {
     BBox(bbox.0.map(|edge| edge.clamp(0.0, 1.0)))
+}
+
+/// The box, so many times as wide and as high about its centre.
+fn larger(bbox: &BBox, times: f32) -> BBox {
+    let [x0, y0, x1, y1] = bbox.0;
+    let (wider, higher) = (
+        (x1 - x0) * (times - 1.0) / 2.0,
+        (y1 - y0) * (times - 1.0) / 2.0,
+    );
+    BBox([x0 - wider, y0 - higher, x1 + wider, y1 + higher])
 }
 
 fn widened(bbox: &BBox) -> BBox {

@@ -18,8 +18,16 @@ pub struct Entry {
 /// Every thing.
 pub fn entries() -> Vec<Entry> {
     let mut entries = spoken_of();
-    entries.extend(include_str!("later.txt").lines().filter_map(entry));
+    entries.extend(later());
     entries
+}
+
+/// The things that came after the planner was trained.
+pub fn later() -> Vec<Entry> {
+    include_str!("later.txt")
+        .lines()
+        .filter_map(entry)
+        .collect()
 }
 
 /// The things that the planner's prompts and the suite speak of, which have not changed since the planner was trained.

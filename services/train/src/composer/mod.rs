@@ -15,7 +15,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-pub use catalog::spoken_of;
+pub use catalog::{Entry, later, spoken_of};
 pub use library::{Library, Prop};
 pub use loose::{Loose, LooseThing, SIDE as LOOSE_SIDE};
 pub use scene::{GRID, Scene, Thing};

@@ -12,6 +12,7 @@ use atelier_proto::judging::Case;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::composer::{Entry, later, spoken_of};
 use words::Words;
 
 /// Options of the command.
@@ -30,6 +31,9 @@ pub struct Args {
     /// Another seed makes a suite to develop with, so that the shipped one stays held out.
     #[arg(long, default_value_t = SEED)]
     seed: u64,
+    /// A suite of the things that came after the planner was trained, which it knows no word of.
+    #[arg(long)]
+    later: bool,
 }
 
 /// Seed of the suite that is shipped.
@@ -37,7 +41,8 @@ const SEED: u64 = 2_026;
 
 /// Writes both files.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let cases = cases(args.seed);
+    let entries = if args.later { later() } else { spoken_of() };
+    let cases = cases(&entries, args.seed);
     for (path, text) in [
         (&args.out, lines(&cases)?),
         (&args.smoke, lines(&some(&cases))?),
@@ -49,8 +54,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Every case.
-fn cases(seed: u64) -> Vec<Case> {
-    let words = Words::new();
+fn cases(entries: &[Entry], seed: u64) -> Vec<Case> {
+    let words = Words::of(entries);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut cases: Vec<Case> = Vec::new();
     for (category, number, make) in kinds::ALL {
@@ -100,7 +105,7 @@ mod tests {
     #[test]
     fn the_shipped_files_are_what_the_rule_makes() {
         let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/prompts");
-        let cases = cases(SEED);
+        let cases = cases(&spoken_of(), SEED);
         for (name, cases) in [
             ("eval.jsonl", cases.clone()),
             ("eval-smoke.jsonl", some(&cases)),
@@ -115,7 +120,7 @@ mod tests {
 
     #[test]
     fn cases_are_whole_many_and_of_every_kind() {
-        let cases = cases(SEED);
+        let cases = cases(&spoken_of(), SEED);
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         for case in &cases {
             *kinds.entry(&case.category).or_default() += 1;
@@ -145,7 +150,7 @@ mod tests {
     fn no_pair_and_no_prompt_was_taught() {
         let taught = taught();
         assert!(taught.prompts.len() > 2_000 && taught.pairs.len() > 5_000);
-        for case in cases(SEED) {
+        for case in cases(&spoken_of(), SEED) {
             assert!(
                 !taught.prompts.contains(&case.prompt.to_lowercase()),
                 "{}",

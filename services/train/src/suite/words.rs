@@ -6,7 +6,7 @@ use rand::{RngExt, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    composer::spoken_of,
+    composer::Entry,
     planner::{
         Taught,
         prompts::{article, plural},
@@ -21,9 +21,8 @@ pub struct Words {
 }
 
 impl Words {
-    /// Things of the catalogue that are drawn, can be counted, have one meaning, and are no place, time or colour.
-    pub fn new() -> Self {
-        let entries = spoken_of();
+    /// Things of these that are drawn, can be counted, have one meaning, and are no place, time or colour.
+    pub fn of(entries: &[Entry]) -> Self {
         let within = |name: &str, other: &str| {
             name != other
                 && (other.ends_with(&format!(" {name}")) || other.starts_with(&format!("{name} ")))
@@ -132,10 +131,11 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::composer::spoken_of;
 
     #[test]
     fn nouns_have_one_meaning() {
-        let words = Words::new();
+        let words = Words::of(&spoken_of());
         assert!(words.all().len() > 200, "{}", words.all().len());
         for odd in [
             "moon",

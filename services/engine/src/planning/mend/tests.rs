@@ -269,6 +269,36 @@ fn the_weakest_surplus_goes_and_no_element() {
 }
 
 #[test]
+fn what_is_missing_is_added_larger_where_nothing_is_in_the_way() {
+    let sides = |plan: &Plan, seen: Vec<Sighting>| -> Vec<f32> {
+        let fixes = fixes(plan, &review(plan, seen));
+        assert!(fixes.iter().all(|fix| fix.kind == FixKind::Add));
+        (fixes.iter().map(|fix| fix.bbox.0[2] - fix.bbox.0[0])).collect()
+    };
+    let about = |side: f32, wanted: f32| (side - wanted).abs() < 1e-5;
+    let mut alone = plan(&[(0, 0)]);
+    alone.elements[0].bbox = Some(BBox([0.3, 0.3, 0.5, 0.5]));
+    assert!(matches!(sides(&alone, Vec::new())[..], [side] if about(side, 0.28)));
+    // Towards the edge there is less room.
+    alone.elements[0].bbox = Some(BBox([0.02, 0.3, 0.22, 0.5]));
+    assert!(matches!(sides(&alone, Vec::new())[..], [side] if about(side, 0.22)));
+    // Between two that stand there, none.
+    let mut plan = plan(&[(0, 0), (0, 1), (0, 2)]);
+    for (element, left) in plan.elements.iter_mut().zip([0.1, 0.29, 0.48]) {
+        element.bbox = Some(BBox([left, 0.4, left + 0.18, 0.6]));
+    }
+    let mut seen = found(&plan, &[1, 0, 1], &[]);
+    for one in &mut seen {
+        one.bbox = plan
+            .element(one.element.as_ref().unwrap())
+            .unwrap()
+            .bbox
+            .unwrap();
+    }
+    assert!(matches!(sides(&plan, seen)[..], [side] if about(side, 0.18)));
+}
+
+#[test]
 fn doubt_changes_nothing() {
     let plan = plan(&[(0, 0), (1, 1)]);
     let mut review = review(&plan, Vec::new());

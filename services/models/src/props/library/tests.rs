@@ -85,7 +85,7 @@ fn a_name_that_stands_twice_is_refused() {
 fn the_shipped_library_opens_and_every_picture_decodes() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/models/atelier-mini/props");
     let library = PropLibrary::open(&dir).expect("the shipped props open");
-    assert!(library.props().len() >= 400);
+    assert!(library.props().len() >= 700);
     for prop in library.props() {
         let picture = library.picture(prop).expect("decodes");
         assert!(
