@@ -14,17 +14,20 @@ use atelier_models::{
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use tch::{Device, Tensor};
 
-const TEXT: i64 = 24;
+const TEXT: i64 = 72;
 
 fn fixture() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/klein"))
+    Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/parity/tiny/klein"
+    ))
 }
 
 fn load(dir: &Path) -> Renderer {
     Renderer::load(dir, Device::Cpu).unwrap()
 }
 
-/// A copy of the fixture with a file of its own.
+/// A copy of what the fixture draws with, and a file of its own.
 fn with_file(name: &str, content: &[u8]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for part in ["transformer", "vae", "scheduler"] {
@@ -238,11 +241,11 @@ fn what_cannot_be_drawn_is_refused_with_its_reason() {
     assert!(refused(&|scene| scene.base = states(1, 0), None, (32, 32)).contains("at least one"));
     assert!(
         refused(
-            &|scene| scene.base = Tensor::zeros([2, 25], tch::kind::FLOAT_CPU),
+            &|scene| scene.base = Tensor::zeros([2, 73], tch::kind::FLOAT_CPU),
             None,
             (32, 32)
         )
-        .contains("25")
+        .contains("73")
     );
     for wrong in [
         [0.5, 0.0, 0.5, 1.0],

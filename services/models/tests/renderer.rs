@@ -1,4 +1,5 @@
-//! The renderer against what diffusers computes with a small random checkpoint.
+//! The parts of a renderer against what diffusers computes with a small random checkpoint, where the suite of parity does not look: other
+//! kinds of numbers, gradients, batches, boxes.
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -9,14 +10,14 @@ use atelier_models::{
         TransformerInput,
         autoencoder::{Autoencoder, AutoencoderConfig},
         klein::{Transformer, TransformerConfig},
-        regions::{Grid, Layout, Positions, ThingTokens},
-        schedule::{self, Schedule, Shift},
+        regions::{self, Grid, Layout, OUTSIDE, Positions, ThingTokens},
+        schedule::{Schedule, Shift},
     },
     weights::Weights,
 };
 use tch::{Device, Kind, Tensor};
 
-/// Largest difference that f32 arithmetic in another order explains, over four steps.
+/// Largest difference that f32 arithmetic in another order explains.
 const SAME: f64 = 2e-5;
 
 const GRID: Grid = Grid {
@@ -26,15 +27,23 @@ const GRID: Grid = Grid {
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/klein")
+        .join("tests/fixtures/parity/tiny/klein")
         .join(name)
+}
+
+/// They are stored in bf16; the dumps were computed in f32.
+fn weights(part: &str) -> Weights {
+    Weights::load_dir(&fixture(part))
+        .unwrap()
+        .to_kind(Kind::Float)
 }
 
 struct Reference(Weights);
 
 impl Reference {
-    fn load() -> Self {
-        Self(Weights::load_file(&fixture("reference.safetensors")).unwrap())
+    fn load(dump: &str) -> Self {
+        let path = format!("../../ref/{dump}.safetensors");
+        Self(Weights::load_file(&fixture(&path)).unwrap())
     }
 
     fn get(&self, name: &str) -> Tensor {
@@ -48,11 +57,7 @@ fn config() -> TransformerConfig {
 }
 
 fn transformer() -> Transformer {
-    Transformer::load(
-        &config(),
-        &Weights::load_dir(&fixture("transformer")).unwrap(),
-    )
-    .unwrap()
+    Transformer::load(&config(), &weights("transformer")).unwrap()
 }
 
 #[track_caller]
@@ -69,41 +74,16 @@ fn assert_same(found: &Tensor, expected: &Tensor, tolerance: f64) {
     );
 }
 
-/// Four Euler steps of the family's schedule.
-fn sample(
-    network: &Transformer,
-    noisy: Tensor,
-    reference: Option<&Tensor>,
-    text: &Tensor,
-    layout: &Layout,
-) -> Tensor {
-    let arranged = Positions::Family.arrange(GRID, std::slice::from_ref(layout), Device::Cpu);
-    let sigmas = Schedule::FAMILY.sigmas(4, GRID.tokens() as i64);
-    sigmas.windows(2).fold(noisy, |x, pair| {
-        let velocity = network.forward(&TransformerInput {
-            noisy: &x,
-            reference,
-            text,
-            times: &Tensor::from_slice(&pair[..1]),
-            image_ids: &arranged.image_ids,
-            text_ids: &arranged.text_ids,
-            bias: arranged.bias.as_ref(),
-            layers: None,
-        });
-        schedule::step(&x, &velocity, pair[0], pair[1])
-    })
-}
-
 #[test]
 fn one_pass_is_that_of_diffusers() {
-    let reference = Reference::load();
-    let ids = |name: &str| reference.get(name).unsqueeze(0).expand([2, -1, -1], false);
+    let reference = Reference::load("klein");
+    let ids = |name: &str| reference.get(name).to_kind(Kind::Float);
     let (noisy, text, times) = (
-        reference.get("step.noisy"),
-        reference.get("step.text"),
-        reference.get("step.times"),
+        reference.get("step.hidden_states"),
+        reference.get("step.encoder_hidden_states"),
+        reference.get("step.timestep"),
     );
-    let (image_ids, text_ids) = (ids("step.image_ids"), ids("step.text_ids"));
+    let (image_ids, text_ids) = (ids("step.img_ids"), ids("step.txt_ids"));
     let input = TransformerInput {
         noisy: &noisy,
         reference: None,
@@ -159,140 +139,66 @@ fn the_names_of_the_parameters_are_those_of_the_checkpoint() {
 }
 
 #[test]
-fn regions_tie_as_the_additive_mask_of_diffusers_does() {
-    let reference = Reference::load();
-    let thing = |text, bbox| ThingTokens {
-        text,
+fn regions_tie_what_the_masks_of_the_dumps_tie() {
+    let thing = |bbox| ThingTokens {
+        text: 32,
         bbox: Some(bbox),
         reference: None,
     };
     let layout = Layout {
-        base: 5,
-        things: vec![
-            thing(4, [0.0, 0.25, 0.5, 1.0]),
-            thing(3, [0.5, 0.0, 1.0, 0.6]),
-        ],
+        base: 32,
+        things: vec![thing([0.0, 0.25, 0.5, 1.0]), thing([0.5, 0.0, 1.0, 0.6])],
     };
     let bias = Positions::Family
-        .arrange(GRID, std::slice::from_ref(&layout), Device::Cpu)
-        .bias;
-    assert_eq!(bias.unwrap().squeeze(), reference.get("regions.bias"));
-    let out = sample(
-        &transformer(),
-        reference.get("regions.noisy"),
-        None,
-        &reference.get("regions.text"),
-        &layout,
-    );
-    assert_same(&out, &reference.get("regions.out"), SAME);
-}
-
-#[test]
-fn references_are_pictures_at_times_of_their_own() {
-    let reference = Reference::load();
-    let clean = Tensor::cat(
-        &[
-            reference.get("references.first"),
-            reference.get("references.second"),
-        ],
-        1,
-    );
-    let shown = |rows, columns| ThingTokens {
-        reference: Some(Grid { rows, columns }),
-        ..Default::default()
-    };
-    let layout = Layout {
-        base: 6,
-        things: vec![shown(2, 3), shown(3, 2)],
-    };
-    let out = sample(
-        &transformer(),
-        reference.get("references.noisy"),
-        Some(&clean),
-        &reference.get("references.text"),
-        &layout,
-    );
-    assert_same(&out, &reference.get("references.out"), SAME);
-}
-
-#[test]
-fn a_repair_steps_as_diffusers_inpaints() {
-    let reference = Reference::load();
-    let [picture, noise, text, mask] =
-        ["picture", "noise", "text", "mask"].map(|name| reference.get(&format!("repair.{name}")));
-    let layout = Layout {
-        base: 6,
-        things: vec![ThingTokens {
-            reference: Some(GRID),
-            ..Default::default()
-        }],
-    };
-    let arranged = Positions::Family.arrange(GRID, &[layout], Device::Cpu);
-    let sigmas = Schedule::FAMILY.sigmas(4, GRID.tokens() as i64);
-    let first = schedule::first_step(4, 0.75) as usize;
-    assert_eq!(first, 1);
-    let network = transformer();
-    let mut x = schedule::noised(&picture, &noise, sigmas[first]);
-    for pair in sigmas[first..].windows(2) {
-        let velocity = network.forward(&TransformerInput {
-            noisy: &x,
-            reference: Some(&picture),
-            text: &text,
-            times: &Tensor::from_slice(&pair[..1]),
-            image_ids: &arranged.image_ids,
-            text_ids: &arranged.text_ids,
-            bias: None,
-            layers: None,
-        });
-        x = schedule::keep_outside(
-            &schedule::step(&x, &velocity, pair[0], pair[1]),
-            &picture,
-            &noise,
-            &mask,
-            pair[1],
-        );
-    }
-    assert_same(&x, &reference.get("repair.out"), SAME);
+        .arrange(GRID, &[layout], Device::Cpu)
+        .bias
+        .unwrap()
+        .squeeze();
+    // 1 where attention may go; there the text of the whole picture does not see that of things, here it sees everything.
+    let seen = Reference::load("klein_regional").get("soft.mask").copy();
+    let _ = seen.narrow(0, 0, 32).fill_(1);
+    let _ = seen.narrow(1, 0, 32).fill_(1);
+    let expected = (1.0 - seen.to_kind(Kind::Float)) * f64::from(OUTSIDE);
+    assert_eq!(bias, expected);
 }
 
 #[test]
 fn schedules_are_those_of_diffusers() {
-    let reference = Reference::load();
+    let reference = Reference::load("sched");
+    let fixed = Schedule {
+        shift: Shift::Static(3.0),
+    };
     for steps in 1..=8 {
         for tokens in [24, 1024, 2304, 4096, 4301, 8192, 16384] {
-            let sigmas = Schedule::FAMILY.sigmas(steps, tokens);
             assert_same(
-                &Tensor::from_slice(&sigmas),
-                &reference.get(&format!("sigmas.{steps}.{tokens}")),
+                &Tensor::from_slice(&Schedule::FAMILY.sigmas(steps, tokens)),
+                &reference.get(&format!("klein.{steps}.{tokens}")),
                 2e-7,
             );
         }
+        assert_same(
+            &Tensor::from_slice(&fixed.sigmas(steps, 64)),
+            &reference.get(&format!("zimage.{steps}")),
+            2e-7,
+        );
     }
-    let fixed = Schedule {
-        shift: Shift::Static(1.5),
-    };
-    assert_same(
-        &Tensor::from_slice(&fixed.sigmas(6, 64)),
-        &reference.get("sigmas.static.6"),
-        2e-7,
-    );
 }
 
 #[test]
 fn pictures_are_encoded_and_decoded_as_diffusers_does() {
-    let reference = Reference::load();
+    let reference = Reference::load("klein");
     let config =
         AutoencoderConfig::from_json(&std::fs::read(fixture("vae/config.json")).unwrap()).unwrap();
-    let autoencoder =
-        Autoencoder::load(&config, &Weights::load_dir(&fixture("vae")).unwrap()).unwrap();
-    let encoded = autoencoder.encode(&reference.get("pictures.in"));
-    assert_same(&encoded, &reference.get("pictures.encoded"), SAME);
-    let decoded = autoencoder.decode(&reference.get("pictures.tokens"));
-    assert_same(
-        &decoded,
-        &reference.get("pictures.decoded").clamp(-1.0, 1.0),
-        SAME,
-    );
+    let autoencoder = Autoencoder::load(&config, &weights("vae")).unwrap();
+    let encoded = autoencoder.encode(&reference.get("vae.pixels"));
+    assert_same(&encoded, &reference.get("vae.patched_normed"), SAME);
+    let tokens = regions::from_tokens(&reference.get("pipe.step3.latents"), GRID);
+    let decoded = autoencoder.decode(&tokens);
+    assert!(decoded.abs().max().double_value(&[]) <= 1.0);
+    let bytes = reference.get("pipe.image_u8").to_kind(Kind::Float);
+    let expected = (bytes / 127.5 - 1.0).permute([2, 0, 1]).unsqueeze(0);
+    // The dump has rounded to bytes: half of one, of 127.5.
+    assert_same(&decoded, &expected, 0.5 / 127.5 + 1e-4);
 }
 
 #[test]
@@ -327,7 +233,7 @@ fn a_batch_is_its_members_alone() {
     let noisy: Vec<Tensor> = (0..2).map(|i| random(i, [9, 16])).collect();
     let text: Vec<Tensor> = layouts
         .iter()
-        .map(|l| random(10, [l.text_tokens() as i64, 24]))
+        .map(|l| random(10, [l.text_tokens() as i64, 72]))
         .collect();
     let shown: Vec<Tensor> = layouts
         .iter()
@@ -338,8 +244,8 @@ fn a_batch_is_its_members_alone() {
         let arranged = Positions::Placed.arrange(grid, &layouts[chosen.clone()], Device::Cpu);
         network.forward(&TransformerInput {
             noisy: &Tensor::stack(&noisy[chosen.clone()], 0),
-            reference: atelier_models::renderer::regions::pad(&shown[chosen.clone()]).as_ref(),
-            text: &atelier_models::renderer::regions::pad(&text[chosen.clone()]).unwrap(),
+            reference: regions::pad(&shown[chosen.clone()]).as_ref(),
+            text: &regions::pad(&text[chosen.clone()]).unwrap(),
             times: &Tensor::from_slice(&times[chosen]),
             image_ids: &arranged.image_ids,
             text_ids: &arranged.text_ids,
@@ -370,16 +276,16 @@ fn every_parameter_gets_a_gradient() {
         .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
         .collect();
     let network = Transformer::load(&config(), &Weights::from_map(shared)).unwrap();
-    let reference = Reference::load();
-    let ids = |name: &str| reference.get(name).unsqueeze(0).expand([2, -1, -1], false);
+    let reference = Reference::load("klein");
+    let ids = |name: &str| reference.get(name).to_kind(Kind::Float);
     network
         .forward(&TransformerInput {
-            noisy: &reference.get("step.noisy"),
+            noisy: &reference.get("step.hidden_states"),
             reference: None,
-            text: &reference.get("step.text"),
-            times: &reference.get("step.times"),
-            image_ids: &ids("step.image_ids"),
-            text_ids: &ids("step.text_ids"),
+            text: &reference.get("step.encoder_hidden_states"),
+            times: &reference.get("step.timestep"),
+            image_ids: &ids("step.img_ids"),
+            text_ids: &ids("step.txt_ids"),
             bias: None,
             layers: None,
         })

@@ -88,7 +88,7 @@ fn zimage(subject: &Subject, found: &mut Comparison) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tokens of a prompt, and what the dump kept of its states: the first rows, the last ones, all of them.
+/// Tokens of a prompt, and what the dump kept of its states: the first rows, the last ones.
 fn prompted(
     subject: &Subject,
     encoder: &TextEncoder,
@@ -121,10 +121,6 @@ fn prompted(
             let start = if from_end { states.size()[1] - rows } else { 0 };
             found.near(&name, &states.narrow(1, start, rows), &reference);
         }
-    }
-    let name = format!("{case}.embeds");
-    if subject.has(&name) {
-        found.near(&name, &states.unsqueeze(0), &subject.tensor(&name)?);
     }
     Ok(())
 }
