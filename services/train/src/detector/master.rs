@@ -54,8 +54,8 @@ impl Master {
         for (name, tensor) in &master.values {
             let average = &master.average[name];
             let saved = match shipped.get(name) {
-                Ok(saved) if saved.size() == tensor.size() => saved,
                 Ok(saved) if name.starts_with("cells.") => known.rows(config, &saved, tensor)?,
+                Ok(saved) if saved.size() == tensor.size() => saved,
                 _ => {
                     println!("{name} starts anew");
                     continue;

@@ -86,14 +86,9 @@ fn pairs<'a>(sample: &Sample, found: &[&'a Detection]) -> Vec<(usize, &'a Detect
     pairs
 }
 
-/// The picture twice as large, with a frame around every found thing: green where the name is right, red where not.
+/// The picture with a frame around every found thing: green where the name is right, red where not.
 pub fn framed(sample: &Sample, seen: &Seen, names: &[String]) -> RgbImage {
-    let mut picture = image::imageops::resize(
-        &sample.picture,
-        2 * SIDE,
-        2 * SIDE,
-        image::imageops::FilterType::Triangle,
-    );
+    let mut picture = sample.picture.clone();
     let found: Vec<&Detection> = seen
         .things
         .iter()
@@ -110,7 +105,7 @@ pub fn framed(sample: &Sample, seen: &Seen, names: &[String]) -> RgbImage {
         } else {
             Rgb([255, 40, 40])
         };
-        let last = 2 * SIDE - 1;
+        let last = SIDE - 1;
         let [x0, y0, x1, y1] = thing
             .bbox
             .map(|edge| ((edge * last as f32) as u32).min(last));
@@ -183,6 +178,6 @@ mod tests {
                 time: 0
             }
         );
-        assert_eq!(framed(&sample, &seen, &names).dimensions(), (256, 256));
+        assert_eq!(framed(&sample, &seen, &names).dimensions(), (SIDE, SIDE));
     }
 }
