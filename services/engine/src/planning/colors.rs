@@ -34,12 +34,16 @@ pub fn bound(
     color_of: &dyn Fn(&str) -> Option<String>,
 ) -> Draft {
     let mut draft = draft.clone();
-    let mut taken = Vec::new();
+    let (mut taken, mut renamed) = (Vec::new(), Vec::new());
     for thing in &mut draft.elements {
         let Some(noun) = witness.find(&thing.noun, &taken) else {
             continue;
         };
         taken.push(noun.clone());
+        if let Some((bare, color)) = split(&thing.noun, &noun, &witness.words, color_of) {
+            renamed.push((std::mem::replace(&mut thing.noun, bare.clone()), bare));
+            thing.color.get_or_insert(color);
+        }
         if thing.color.is_some() {
             continue;
         }
@@ -53,7 +57,31 @@ pub fn bound(
             !found.is_some_and(|found| words.start <= found.start && found.end <= words.end)
         });
     }
+    for (subject, _, object) in &mut draft.relations {
+        for name in [subject, object] {
+            if let Some((_, bare)) = renamed.iter().find(|(whole, _)| whole == name) {
+                name.clone_from(bare);
+            }
+        }
+    }
     draft
+}
+
+/// The noun without a colour that was taken for its end, and the colour: `pear of purple` where the prompt says `of purple colour`.
+fn split(
+    noun: &str,
+    found: &Range<usize>,
+    words: &[Word],
+    color_of: &dyn Fn(&str) -> Option<String>,
+) -> Option<(String, String)> {
+    let parts: Vec<&str> = noun.split_whitespace().collect();
+    if parts.len() != found.len() {
+        return None;
+    }
+    (1..parts.len()).find_map(|first| {
+        let (color, said) = behind(words, found.start + first, color_of)?;
+        (said.end >= found.end).then(|| (parts[..first].join(" "), color))
+    })
 }
 
 /// The colour that the words from `at` on, behind a noun, say of it, and which words say so.
@@ -162,6 +190,30 @@ mod tests {
         ] {
             assert_eq!(said(prompt), None, "{prompt}");
         }
+    }
+
+    #[test]
+    fn a_color_that_was_taken_for_the_end_of_a_noun_is_none() {
+        let bound_of = |prompt: &str, noun: &str| {
+            let draft = Draft {
+                elements: vec![DraftElement {
+                    noun: noun.into(),
+                    ..DraftElement::default()
+                }],
+                relations: vec![(noun.into(), "left of".into(), "dog".into())],
+                ..Draft::default()
+            };
+            let made = bound(&draft, &Witness::new(prompt, &|_| None), &color);
+            assert_eq!(made.relations[0].0, made.elements[0].noun);
+            let thing = made.elements.into_iter().next().unwrap();
+            (thing.noun, thing.color)
+        };
+        let yellow = |noun: &str| (noun.to_owned(), Some("yellow".to_owned()));
+        let prompt = "a pear of yellow colour left of a dog";
+        assert_eq!(bound_of(prompt, "pear of yellow"), yellow("pear"));
+        assert_eq!(bound_of(prompt, "pear of yellow colour"), yellow("pear"));
+        let whole = bound_of("a glass of orange juice", "glass of orange juice");
+        assert_eq!(whole, ("glass of orange juice".into(), None));
     }
 
     #[test]

@@ -271,7 +271,11 @@ fn the_weakest_surplus_goes_and_no_element() {
 #[test]
 fn what_is_missing_is_added_larger_where_nothing_is_in_the_way() {
     let sides = |plan: &Plan, seen: Vec<Sighting>| -> Vec<f32> {
-        let fixes = fixes(plan, &review(plan, seen));
+        let mut plan = plan.clone();
+        // They ask for the places of before.
+        let place = |check: &Check| matches!(check.question, Question::Position { .. });
+        plan.checks.retain(|check| !place(check));
+        let fixes = fixes(&plan, &review(&plan, seen));
         assert!(fixes.iter().all(|fix| fix.kind == FixKind::Add));
         (fixes.iter().map(|fix| fix.bbox.0[2] - fix.bbox.0[0])).collect()
     };
