@@ -1,6 +1,6 @@
 //! A thing of the library for a noun that none of its words match: the language model is asked what kind of thing it is.
 //!
-//! With SmolLM2-135M and a library of 409 things this finds the right one for 19 of 32 nouns that the library does not know, a wrong one for
+//! With SmolLM2-135M and the 409 things of the first library this found the right one for 19 of 32 nouns that it did not know, a wrong one for
 //! 3 (the test of the language models prints them). Cosine similarity of the same model's states told no right neighbour from a wrong one.
 
 use std::rc::Rc;
