@@ -288,7 +288,7 @@ fn what_is_missing_is_added_larger_where_nothing_is_in_the_way() {
     assert!(matches!(sides(&alone, Vec::new())[..], [side] if about(side, 0.22)));
     // Between two that stand there, none.
     let mut plan = plan(&[(0, 0), (0, 1), (0, 2)]);
-    for (element, left) in plan.elements.iter_mut().zip([0.1, 0.29, 0.48]) {
+    for (element, left) in plan.elements.iter_mut().zip([0.1, 0.285, 0.47]) {
         element.bbox = Some(BBox([left, 0.4, left + 0.18, 0.6]));
     }
     let mut seen = found(&plan, &[1, 0, 1], &[]);
