@@ -71,7 +71,9 @@ const EXTEND: &str = "
         CROSS JOIN LATERAL (
             SELECT j.id
             FROM jobs j
-            WHERE j.id = n.id AND j.attempt = n.attempt AND j.state = 'dispatched'
+            -- Exactly what is dispatched has a lease. Of the state it is not asked: an index has all that are dispatched, and while they are few
+            -- it would be read through for each.
+            WHERE j.id = n.id AND j.attempt = n.attempt AND j.lease_until IS NOT NULL
               -- What one worker has begun is not taken over by another that got the same message.
               AND NOT (j.worker_id <> n.worker AND j.begun_attempt = j.attempt AND j.computed_attempt < j.attempt)
               AND (j.worker_id IS DISTINCT FROM n.worker
@@ -98,7 +100,7 @@ const EXTEND: &str = "
     FROM said n
     CROSS JOIN LATERAL (
         SELECT FROM jobs j
-        WHERE j.id = n.id AND j.attempt = n.attempt AND j.state = 'dispatched'
+        WHERE j.id = n.id AND j.attempt = n.attempt AND j.lease_until IS NOT NULL
           AND (j.begun_attempt < j.attempt OR (n.phase = 2 AND j.computed_attempt < j.attempt))
         -- Keeps it one look for each.
         OFFSET 0
