@@ -67,6 +67,7 @@ impl Master {
                 }
             });
         }
+        shipped.refuse_extra(|_| false)?;
         Ok(master)
     }
 
@@ -235,6 +236,7 @@ mod tests {
 
     #[test]
     fn a_start_is_taken_over_by_names_and_the_rest_is_fresh() {
+        let _alone = crate::run::alone();
         let config = |names: &[&str]| {
             DetectorConfig::mini(
                 names.iter().map(|name| (*name).into()).collect(),
