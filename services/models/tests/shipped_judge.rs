@@ -80,6 +80,6 @@ fn it_is_no_kin_of_the_critic_and_knows_its_errors() {
         about
             .errors
             .iter()
-            .all(|error| error.number >= 200 && error.accepted <= error.number)
+            .all(|error| error.number >= 400 && error.accepted <= error.number)
     );
 }
