@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     farm::{
-        Changes, EndRates, Farm, Ids, Pass, PostedJobs, Secrets, Trust, Turns, Webhooks, Workers,
+        Changes, EndRates, Farm, Ids, Pass, PostedJobs, Reported, Secrets, Trust, Turns, Webhooks,
+        Workers,
     },
     http, loops,
     metrics::Metrics,
@@ -33,6 +34,8 @@ const MOST_TRACES: usize = 4_096;
 const MOST_DECODING: usize = 4;
 /// A worker that was not heard for this long is not counted any more.
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long a report vouches for its job, while it is saved.
+const REPORTED: Duration = Duration::from_secs(1);
 /// How long the last spans may take once everything else is over.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// Wait before an unreachable database is tried again at start.
@@ -124,6 +127,7 @@ async fn start(
         webhook_terms: config.webhooks(),
         public_url: config.public_url.as_deref().map(Into::into),
         posted: PostedJobs::default(),
+        reported: Reported::new(REPORTED.min(Duration::from_millis(config.lease_ms / 4))),
         secrets: Secrets::default(),
         decoding: Turns::new(MOST_DECODING),
         stream: epoch,

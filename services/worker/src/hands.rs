@@ -156,6 +156,8 @@ impl Job {
 pub struct Hands {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    /// Jobs that came so far.
+    came: watch::Sender<u64>,
     /// Most jobs other than plans that may wait for the device beside those on it.
     ahead: usize,
     /// Most plans that may.
@@ -200,6 +202,7 @@ impl Hands {
         Self {
             inner: Mutex::default(),
             changed: watch::channel(0).0,
+            came: watch::channel(0).0,
             ahead: ahead.max(1),
             plans_ahead: plans_ahead.max(1),
             moved: Mutex::new(Instant::now()),
@@ -253,6 +256,7 @@ impl Hands {
         }
         inner.jobs.push(job.clone());
         drop(inner);
+        self.came.send_modify(|count| *count += 1);
         self.poke();
         Taken::New(job)
     }
@@ -282,6 +286,13 @@ impl Hands {
     /// Jobs in hands.
     pub fn jobs(&self) -> Vec<Arc<Job>> {
         lock(&self.inner).jobs.clone()
+    }
+
+    /// The shortest lease of a job in hands.
+    pub fn shortest_lease(&self) -> Option<Duration> {
+        let inner = lock(&self.inner);
+        let shortest = inner.jobs.iter().map(|job| job.offer.lease_ms).min();
+        shortest.map(Duration::from_millis)
     }
 
     /// Jobs and attempts in hands, and how far they are, for signs of life.
@@ -333,6 +344,11 @@ impl Hands {
     /// Whether the device is known to be so quick that what is around a job takes longer than the job.
     pub fn is_quick(&self) -> bool {
         lock(&self.inner).pace.most_ahead() > 1
+    }
+
+    /// Changes whenever a job comes.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.came.subscribe()
     }
 
     /// Changes whenever a job comes, goes or moves on.

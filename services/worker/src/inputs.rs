@@ -1,8 +1,7 @@
 //! Inputs of jobs: fetched from the store, compared with their names, decoded within bounds.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,8 +12,10 @@ use atelier_proto::{ArtifactRef, Sha256, job::NamedReference, plan::Plan};
 use bytes::Bytes;
 use image::{DynamicImage, RgbImage};
 
-/// Most plans that are kept.
-const MOST_PLANS: usize = 32;
+use crate::recent::Recent;
+
+/// Most plans that are kept: those of all requests of which quick jobs are in hands, and of a slow device those of a day.
+const MOST_PLANS: usize = 1_024;
 /// Longest plan in bytes.
 const MAX_PLAN_BYTES: u64 = 1 << 20;
 /// Largest picture file in bytes.
@@ -42,22 +43,26 @@ pub enum InputError {
 }
 
 /// Plans that were read last: all jobs of a request but the first read the same one.
-#[derive(Debug, Default)]
-pub struct Plans(Mutex<VecDeque<(Sha256, Arc<Plan>)>>);
+#[derive(Debug)]
+pub struct Plans(Mutex<Recent<Sha256, Arc<Plan>>>);
+
+impl Default for Plans {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(MOST_PLANS)))
+    }
+}
 
 impl Plans {
     fn find(&self, sha256: Sha256) -> Option<Arc<Plan>> {
-        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = plans.iter().find(|(name, _)| *name == sha256);
-        found.map(|(_, plan)| plan.clone())
+        self.lock().get(&sha256).cloned()
     }
 
     fn keep(&self, sha256: Sha256, plan: &Arc<Plan>) {
-        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= MOST_PLANS {
-            plans.pop_front();
-        }
-        plans.push_back((sha256, plan.clone()));
+        self.lock().set(sha256, plan.clone());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recent<Sha256, Arc<Plan>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -110,7 +110,8 @@ async fn accept(shared: &Arc<Shared>, delivery: Delivery) -> Duration {
             }
         }
         Taken::New(job) => {
-            let work = work(shared.clone(), job, refused);
+            // It is large, and would be moved from one wrapper to the next.
+            let work = Box::pin(work(shared.clone(), job, refused));
             shared.life.spawn("job", work);
         }
     }

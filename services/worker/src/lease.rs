@@ -6,7 +6,7 @@ use atelier_platform::bus::ACK_WAIT;
 use atelier_proto::{encode, signal::Heartbeat};
 use tokio::time::Instant;
 
-use crate::{hands::Job, shared::Shared};
+use crate::shared::Shared;
 
 /// A lease is renewed this many times before it could run out.
 const RENEWALS: u32 = 4;
@@ -20,7 +20,7 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Gives signs of life until nothing is in hands any more.
 pub async fn run(shared: Arc<Shared>, longest: Duration) {
     let hard = shared.life.hard();
-    let mut changes = shared.hands.changes();
+    let mut arrivals = shared.hands.arrivals();
     let mut connections = shared.bus.connections();
     loop {
         let jobs = shared.hands.jobs();
@@ -36,12 +36,12 @@ pub async fn run(shared: Arc<Shared>, longest: Duration) {
         let last = Instant::now();
         // When to tell of jobs that began.
         let mut soon = None;
-        // A job with a short lease may come meanwhile, so that changes are looked at.
+        // A job with a short lease may come meanwhile.
         loop {
-            let due = last + pause(&shared.hands.jobs(), longest);
+            let due = last + pause(shared.hands.shortest_lease(), longest);
             tokio::select! {
                 () = tokio::time::sleep_until(due) => break,
-                _ = changes.changed() => {}
+                _ = arrivals.changed() => {}
                 _ = connections.changed() => break,
                 () = shared.begun.notified(), if soon.is_none() => soon = Some(Instant::now() + GATHER),
                 () = tokio::time::sleep_until(soon.unwrap_or(due)), if soon.is_some() => {
@@ -79,21 +79,10 @@ pub async fn beat(shared: &Shared) {
     }
 }
 
-fn pause(jobs: &[Arc<Job>], longest: Duration) -> Duration {
-    let leases = jobs
-        .iter()
-        .map(|job| Duration::from_millis(job.offer.lease_ms));
-    soonest(leases, longest)
-}
-
-fn soonest(leases: impl Iterator<Item = Duration>, longest: Duration) -> Duration {
-    leases
-        .chain([ACK_WAIT])
-        .map(|lease| lease / RENEWALS)
-        .chain([longest])
-        .min()
-        .unwrap_or(longest)
-        .max(SHORTEST)
+/// How long the next sign of life may wait.
+fn pause(shortest_lease: Option<Duration>, longest: Duration) -> Duration {
+    let lease = shortest_lease.map_or(ACK_WAIT, |lease| lease.min(ACK_WAIT));
+    longest.min(lease / RENEWALS).max(SHORTEST)
 }
 
 #[cfg(test)]
@@ -103,15 +92,13 @@ mod tests {
     #[test]
     fn the_shortest_lease_sets_the_pace() {
         let seconds = Duration::from_secs;
-        assert_eq!(soonest([].into_iter(), seconds(2)), seconds(2));
-        assert_eq!(soonest([].into_iter(), seconds(60)), ACK_WAIT / 4);
+        assert_eq!(pause(None, seconds(2)), seconds(2));
+        assert_eq!(pause(None, seconds(60)), ACK_WAIT / 4);
+        assert_eq!(pause(Some(seconds(120)), seconds(60)), ACK_WAIT / 4);
         assert_eq!(
-            soonest([seconds(30), seconds(1)].into_iter(), seconds(2)),
+            pause(Some(seconds(1)), seconds(2)),
             Duration::from_millis(250)
         );
-        assert_eq!(
-            soonest([Duration::from_millis(1)].into_iter(), seconds(2)),
-            SHORTEST
-        );
+        assert_eq!(pause(Some(Duration::from_millis(1)), seconds(2)), SHORTEST);
     }
 }

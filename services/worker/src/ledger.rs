@@ -1,11 +1,10 @@
 //! What to do with a delivery, from what is in hands, done and canceled. Pure, so that every case is tested without a server.
 
-use std::{
-    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
-    hash::Hash,
-};
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use atelier_proto::{JobId, RequestId};
+
+use crate::recent::Recent;
 
 /// How many ended jobs and canceled requests are remembered.
 const REMEMBERED: usize = 4_096;
@@ -27,13 +26,23 @@ pub enum Decision {
 }
 
 /// Jobs in hands, jobs that ended here, requests that were canceled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     /// Attempts in hands; more than one while an older one is being stopped.
     held: HashMap<JobId, BTreeSet<u32>>,
     /// The newest attempt that was reported.
     ended: Recent<JobId, u32>,
     canceled: Recent<RequestId, ()>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            held: HashMap::new(),
+            ended: Recent::new(REMEMBERED),
+            canceled: Recent::new(REMEMBERED),
+        }
+    }
 }
 
 impl Ledger {
@@ -44,7 +53,7 @@ impl Ledger {
             return Decision::Again;
         }
         let newest = held.and_then(|held| held.last().copied());
-        let ended = self.ended.get(&job);
+        let ended = self.ended.get(&job).copied();
         if newest.max(ended).is_some_and(|newest| newest >= attempt) {
             return Decision::Past;
         }
@@ -65,47 +74,14 @@ impl Ledger {
             }
         }
         if settled {
-            let newest = self.ended.get(&job).max(Some(attempt));
-            self.ended.set(job, newest.unwrap_or(attempt));
+            let ended = self.ended.get(&job).copied();
+            self.ended.set(job, attempt.max(ended.unwrap_or(0)));
         }
     }
 
     /// A request was canceled.
     pub fn cancel(&mut self, request: RequestId) {
         self.canceled.set(request, ());
-    }
-}
-
-/// A map that forgets its oldest keys.
-#[derive(Debug)]
-struct Recent<K, V> {
-    known: HashMap<K, V>,
-    order: VecDeque<K>,
-}
-
-impl<K, V> Default for Recent<K, V> {
-    fn default() -> Self {
-        Self {
-            known: HashMap::new(),
-            order: VecDeque::new(),
-        }
-    }
-}
-
-impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        self.known.get(key).copied()
-    }
-
-    fn set(&mut self, key: K, value: V) {
-        if self.known.insert(key, value).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
-        }
     }
 }
 

@@ -25,6 +25,7 @@ pub mod offer;
 pub mod outbox;
 pub mod progress;
 pub mod quarantine;
+mod recent;
 pub mod results;
 pub mod shared;
 pub mod spans;

@@ -6,6 +6,7 @@ mod clock;
 mod end_rates;
 mod pass;
 mod posted;
+mod reported;
 mod secrets;
 mod trust;
 mod turns;
@@ -25,6 +26,7 @@ pub use clock::Ids;
 pub use end_rates::EndRates;
 pub use pass::Pass;
 pub use posted::PostedJobs;
+pub use reported::Reported;
 pub use secrets::{Secrets, Use, mac};
 pub use trust::{Evidence, Trust};
 pub use turns::{Turn, Turns};
@@ -80,6 +82,8 @@ pub struct Farm {
     pub public_url: Option<Arc<str>>,
     /// Jobs whose messages this coordinator put into the stream.
     pub posted: PostedJobs,
+    /// Attempts whose reports have arrived.
+    pub reported: Reported,
     /// What this farm signs with.
     pub secrets: Secrets,
     /// Turns at decoding the pictures that users send.

@@ -25,7 +25,7 @@ struct OfKind {
     room: AtomicI64,
     /// The same when nothing queues.
     most: AtomicI64,
-    /// Passes of commits that are under way: who looks at the database does not see them yet.
+    /// Passes of commits that are under way: a claim does not see them yet.
     pending: AtomicI64,
 }
 
@@ -60,11 +60,6 @@ impl Pass {
         }
     }
 
-    /// A claim has filled a place of the queue.
-    pub fn claimed(&self, kind: JobKind) {
-        self.of(kind).room.fetch_sub(1, Ordering::Relaxed);
-    }
-
     /// A job has left the queue.
     pub fn give_back(&self, kind: JobKind) {
         self.of(kind).room.fetch_add(1, Ordering::Relaxed);
@@ -88,7 +83,7 @@ impl Pass {
         })
     }
 
-    /// Somebody looked: what waits and what queues. `room` jobs may queue.
+    /// A claim looked: what is left waiting after it, and what queues now. `room` jobs may queue.
     pub fn renew(&self, backlog: Backlog, room: u32) {
         let of = self.of(backlog.kind);
         let pending = of.pending.load(Ordering::Relaxed);
@@ -183,8 +178,8 @@ mod tests {
         assert!(take(JobKind::Plan), "the one that waits finds room, too");
         assert!(!take(JobKind::Plan));
         pass.give_back(JobKind::Plan);
-        pass.claimed(JobKind::Plan);
-        assert!(!take(JobKind::Plan), "it has taken its place");
+        pass.renew(empty(4), 4);
+        assert!(!take(JobKind::Plan), "a claim has taken its place");
         pass.renew(empty(0), 4);
         assert!(take(JobKind::Plan));
     }

@@ -101,15 +101,19 @@ async fn read(farm: &Farm, message: async_nats::Message) -> Option<Waiting> {
         return None;
     };
     match decode::<Report>(&message.payload) {
-        Ok(envelope) => Some(Waiting {
-            from: Origin {
-                trace: TraceContext::read(envelope.trace.as_deref(), envelope.body.request),
-                subject: message.subject,
-                reply,
-                arrived: Instant::now(),
-            },
-            report: envelope.body,
-        }),
+        Ok(envelope) => {
+            let report = envelope.body;
+            farm.reported.add(report.job, report.attempt);
+            Some(Waiting {
+                from: Origin {
+                    trace: TraceContext::read(envelope.trace.as_deref(), report.request),
+                    subject: message.subject,
+                    reply,
+                    arrived: Instant::now(),
+                },
+                report,
+            })
+        }
         Err(error) => {
             tracing::warn!(%error, "refused a report");
             farm.metrics.malformed.with_label_values(&["report"]).inc();

@@ -48,6 +48,8 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
             },
             _ = tick.tick() => {
                 pulse.beat();
+                alive.0.retain(|job, sign| !farm.reported.has(*job, sign.attempt));
+                farm.reported.forget_old();
                 if alive.0.is_empty() {
                     continue;
                 }

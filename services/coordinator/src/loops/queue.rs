@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::expire::recover_orphans, store::StoreError};
 
-/// Longest wait between two looks, in milliseconds. What was published in between is not written down when this process is killed,
-/// and runs out its lease although it may still be in the stream.
+/// Longest wait between two looks, in milliseconds, and until the place of a message is written down: most jobs are over before. What is not
+/// written down when this process is killed runs out its lease although it may still be in the stream.
 const LONGEST_WAIT_MS: u64 = 1_000;
 /// Wait before the stream is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -65,7 +65,7 @@ async fn look(farm: &Farm, stream: &watch::Sender<u64>, every: Duration) -> Resu
         }
         farm.ready.notify_one();
     }
-    let posted = farm.posted.take_older(every / 2);
+    let posted = farm.posted.take_older(every);
     if !posted.is_empty() {
         let canceled = farm.store.record_posted(&posted).await?;
         // Canceled by another coordinator, or just when it was published.

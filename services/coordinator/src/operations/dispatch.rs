@@ -26,18 +26,19 @@ pub struct Publishing {
     epoch: u64,
 }
 
-/// Marks what is ready, as far as there is room.
+/// Marks what is ready, as far as there is room; what is left waiting then says whether what becomes ready later may pass.
 pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
     let started = Instant::now();
-    let mut claimed = farm
-        .store
-        .claim(farm.workers.room(), farm.policy.lease_ms)
-        .await?;
-    for Claimed { offer, .. } in &mut claimed {
-        farm.pass.claimed(offer.work.kind());
+    let room = farm.workers.room();
+    let mut claim = farm.store.claim(room, farm.policy.lease_ms).await?;
+    for backlog in claim.left {
+        farm.pass.renew(backlog, room.of(backlog.kind));
+    }
+    for Claimed { offer, .. } in &mut claim.claimed {
         farm.changes.changed(offer.request);
         spare_the_last(farm, offer);
     }
+    let claimed = claim.claimed;
     if !claimed.is_empty() {
         farm.metrics.committed("dispatch", claimed.len(), started);
     }
@@ -51,15 +52,6 @@ fn spare_the_last(farm: &Farm, offer: &mut JobOffer) {
     }
 }
 
-/// Looks at what is left waiting, so that what becomes ready later knows whether it may pass.
-pub async fn look(farm: &Farm) -> Result<(), StoreError> {
-    let room = farm.workers.room();
-    for backlog in farm.store.backlog().await? {
-        farm.pass.renew(backlog, room.of(backlog.kind));
-    }
-    Ok(())
-}
-
 impl Publishing {
     /// Jobs that were marked dispatched together with what made them ready, for the stream of `epoch`.
     pub fn new(farm: &Farm, mut claimed: Vec<Claimed>, epoch: u64) -> Self {
@@ -69,9 +61,9 @@ impl Publishing {
         Self { claimed, epoch }
     }
 
-    /// How many jobs these are.
-    pub fn len(&self) -> usize {
-        self.claimed.len()
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.claimed.is_empty()
     }
 
     /// Publishes them; once this returns, each is in the stream or ready again. A job of which that cannot be said runs out its lease.

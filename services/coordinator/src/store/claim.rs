@@ -5,14 +5,26 @@ use atelier_proto::{
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Work},
     review::Findings,
 };
-use sqlx::{FromRow, types::Json};
+use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
     job_row::RepairColumn,
     request_row::{artifact, priority, size, think},
+    view::kind,
 };
+
+/// What waits of one kind: whether a job that becomes ready may be published at once without passing another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The kind.
+    pub kind: JobKind,
+    /// Some job could be dispatched.
+    pub ready: bool,
+    /// Jobs that are dispatched and in no worker's hands.
+    pub queued: u32,
+}
 
 /// Most jobs of a kind that may be published without a worker's sign of life yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +97,8 @@ const CLAIM: &str = "
     ),
     -- How many more there is room for.
     room AS (
-        SELECT n.kind, n.jobs - coalesce(q.jobs, 0) AS free
+        SELECT n.kind, coalesce(q.jobs, 0) AS queued, greatest(n.jobs - coalesce(q.jobs, 0), 0) AS free
         FROM (VALUES ('plan', $2::bigint), ('render', $3), ('critique', $4)) AS n(kind, jobs) LEFT JOIN queued q USING (kind)
-        WHERE n.jobs > coalesce(q.jobs, 0)
     ),
     -- The first of each kind by tag; jobs that another transaction holds are left to it.
     taken AS (
@@ -127,30 +138,99 @@ const CLAIM: &str = "
         FROM waiting w
         WHERE c.tag < w.tag AND EXISTS (SELECT FROM clock) AND EXISTS (SELECT FROM claimed)
     )
-    SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures, c.repair,
-           -- Only another plan than the first is made of what was found.
-           CASE WHEN c.kind = 'plan' AND c.round > 1 THEN r.findings END AS findings,
-           r.prompt, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
-           r.tenant_id, r.use_cache
-    FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
+    -- At least one row for each kind.
+    SELECT room.kind AS of_kind, room.queued, room.free,
+           -- Where there is room it shows in how many came.
+           CASE WHEN room.free = 0 THEN EXISTS (
+               SELECT FROM jobs j WHERE j.kind = room.kind AND j.state = 'ready' AND j.not_before <= clock_timestamp()
+           ) END AS ready,
+           c.*
+    FROM room LEFT JOIN (
+        SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures, c.repair, c.fair_tag,
+               -- Only another plan than the first is made of what was found.
+               CASE WHEN c.kind = 'plan' AND c.round > 1 THEN r.findings END AS findings,
+               r.prompt, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
+               r.tenant_id, r.use_cache
+        FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
+    ) c ON c.kind = room.kind
     ORDER BY c.fair_tag, c.id";
 
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// Jobs that are marked now, in the order in which they are to be published.
+    pub claimed: Vec<Claimed>,
+    /// What is left of every kind.
+    pub left: Vec<Backlog>,
+}
+
+/// One row: a claimed job, if there is one, and what was seen of its kind.
+struct Row {
+    seen: SeenRow,
+    claimed: Option<ClaimedRow>,
+}
+
+#[derive(FromRow)]
+struct SeenRow {
+    of_kind: String,
+    queued: i64,
+    free: i64,
+    ready: Option<bool>,
+}
+
+impl<'r> FromRow<'r, PgRow> for Row {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let id: Option<Uuid> = row.try_get("id")?;
+        Ok(Self {
+            seen: SeenRow::from_row(row)?,
+            claimed: id.map(|_| ClaimedRow::from_row(row)).transpose()?,
+        })
+    }
+}
+
+impl SeenRow {
+    /// What is left of the kind once `claimed` jobs of it are out of the way. As many as there was room for may not have been all.
+    fn left(&self, claimed: i64) -> Result<Backlog, StoreError> {
+        Ok(Backlog {
+            kind: kind(&self.of_kind, Uuid::nil())?,
+            ready: self.ready.unwrap_or(claimed >= self.free),
+            queued: u32::try_from(self.queued + claimed).unwrap_or(u32::MAX),
+        })
+    }
+}
+
 impl Store {
-    /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published.
-    pub async fn claim(&self, room: Room, lease_ms: u64) -> Result<Vec<Claimed>, StoreError> {
-        let rows: Vec<ClaimedRow> = sqlx::query_as(CLAIM)
+    /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published. Costs what is queued and what is
+    /// claimed, not what waits.
+    pub async fn claim(&self, room: Room, lease_ms: u64) -> Result<Claim, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(CLAIM)
             .bind(lease_ms.cast_signed())
             .bind(i64::from(room.plan))
             .bind(i64::from(room.render))
             .bind(i64::from(room.critique))
             .fetch_all(&self.pool)
             .await?;
-        let claimed = rows
+        let mut seen: Vec<(SeenRow, i64)> = Vec::new();
+        let mut claimed = Vec::new();
+        for row in rows {
+            let new = i64::from(row.claimed.is_some());
+            match seen
+                .iter_mut()
+                .find(|(of, _)| of.of_kind == row.seen.of_kind)
+            {
+                Some((_, count)) => *count += new,
+                None => seen.push((row.seen, new)),
+            }
+            claimed.extend(row.claimed);
+        }
+        let left = seen.iter().map(|(seen, claimed)| seen.left(*claimed));
+        let left = left.collect::<Result<_, _>>()?;
+        let claimed = claimed
             .into_iter()
             .map(|row| row.into_claimed(lease_ms))
             .collect::<Result<Vec<_>, _>>()?;
         self.note_claimed(&claimed);
-        Ok(claimed)
+        Ok(Claim { claimed, left })
     }
 
     /// Makes jobs ready again whose publishing failed, not before `delay_ms` have passed. Those that moved on meanwhile are left alone.

@@ -2,7 +2,6 @@
 //!
 //! Every write after a claim is fenced by the state (and, for jobs, the attempt) that was read, and must hit exactly the rows that it names.
 
-mod backlog;
 mod claim;
 mod clock;
 mod intake;
@@ -29,8 +28,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use sqlx::PgPool;
 
-pub use backlog::Backlog;
-pub use claim::{Claimed, Room};
+pub use claim::{Backlog, Claimed, Room};
 pub use intake::{Accepted, Intake, Submission};
 pub use keys::{KeyRecord, TenantRecord};
 pub use lead::Lead;

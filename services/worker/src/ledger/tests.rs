@@ -91,14 +91,4 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn memory_is_bounded(count in 0_u64..10_000) {
-        let mut recent = Recent::default();
-        for n in 0..count {
-            recent.set(n, ());
-        }
-        prop_assert!(recent.known.len() <= REMEMBERED);
-        prop_assert_eq!(recent.known.len(), recent.order.len());
-    }
 }
