@@ -7,6 +7,7 @@ mod api;
 mod base;
 pub mod finished;
 mod gate;
+pub mod hand;
 mod program;
 mod sandbox;
 mod seaweed;

@@ -370,6 +370,32 @@ async fn stages_wait_for_the_stages_they_read() -> Result<()> {
 }
 
 #[tokio::test]
+async fn stages_that_do_not_read_each_other_are_drawn_at_once_on_two_workers() -> Result<()> {
+    let (sandbox, coordinator, _worker) = farm().await?;
+    let _other = sandbox.worker("other", &[])?;
+    let slow = prompt("a city [blend] [slow:300]");
+    let (_, trace) = draw(&coordinator.api, &slow).await?;
+    let drawn = |stage: &str| {
+        let mut drawn = trace.jobs.iter();
+        drawn
+            .find(|job| job.stage.as_deref() == Some(stage))
+            .context("it was drawn")
+    };
+    let (one, two) = (drawn("one")?, drawn("two")?);
+    ensure!(
+        one.worker.is_some() && one.worker != two.worker,
+        "{one:#?} {two:#?}"
+    );
+    let began = one.started_ms.max(two.started_ms).context("both began")?;
+    let ended = one.ended_ms.min(two.ended_ms).context("both ended")?;
+    ensure!(began < ended, "one after the other: {one:#?} {two:#?}");
+    // And what reads both waits for both.
+    let out = drawn("out")?.started_ms.context("it began")?;
+    ensure!(Some(out) >= one.ended_ms.max(two.ended_ms), "{trace:#?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_fails_once_is_tried_again_and_what_cannot_be_done_says_why() -> Result<()> {
     let (_sandbox, coordinator, _worker) = farm().await?;
     let api = &coordinator.api;

@@ -21,7 +21,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::hand::{Hand, day_and_night};
+use atelier_tests::hand::{Hand, day_and_night};
 
 /// How long anything may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
@@ -444,7 +444,11 @@ async fn bytes_on_every_subject() -> Result<()> {
     // An offer that cannot be read leaves the stream; one of a newer release is left to a newer worker.
     let jetstream = async_nats::jetstream::new(client.clone());
     for message in spoiled(&golden("offer_render")?) {
-        let subject = names.job(JobKind::Render, crate::hand::MODEL, Priority::Normal);
+        let subject = names.job(
+            JobKind::Render,
+            atelier_tests::hand::MODEL,
+            Priority::Normal,
+        );
         jetstream.publish(subject, message.into()).await?.await?;
     }
     fed.draws().await?;

@@ -12,7 +12,7 @@ use atelier_proto::{
 use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 
-use crate::hand::{Hand, day_and_night};
+use atelier_tests::hand::{Hand, day_and_night};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,7 @@ use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 /// Reads server-sent events until the stream ends.
 async fn read(

@@ -12,7 +12,7 @@ use futures::future::try_join_all;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 /// Jobs that are in the stream before any worker is heard: they were dispatched before others came.
 const AHEAD: usize = 4;

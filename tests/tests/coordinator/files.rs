@@ -14,7 +14,7 @@ use atelier_proto::{
 use atelier_tests::{Api, Options, Sandbox, in_time, prompt, sha256};
 use reqwest::{Method, Response, StatusCode};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 #[tokio::test]
 async fn a_copy_to_keep_names_its_request_and_is_the_stored_picture_otherwise() -> Result<()> {

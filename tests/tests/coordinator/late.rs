@@ -8,7 +8,7 @@ use atelier_proto::{
 };
 use atelier_tests::{Sandbox, prompt};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn late_wrong_and_unreadable_reports_change_nothing() -> Result<()> {

@@ -9,7 +9,7 @@ use atelier_proto::{
 };
 use atelier_tests::{Sandbox, in_time, prompt};
 
-use crate::hand::{Hand, day_and_night, stage_of};
+use atelier_tests::hand::{Hand, day_and_night, stage_of};
 
 fn direct() -> SubmitRequest {
     SubmitRequest {

@@ -1,6 +1,5 @@
 //! The coordinator as a process on real servers, with the test in the workers' place: what a worker would never do can be tried too.
 
-mod hand;
 mod kubernetes;
 
 mod admin;

@@ -8,7 +8,7 @@ use atelier_proto::{
 };
 use atelier_tests::{Sandbox, prompt};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 const REQUESTS: usize = 120;
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use tokio::task::JoinHandle;
 
-use crate::hand::{Hand, png};
+use atelier_tests::hand::{Hand, png};
 
 const PATH: &str = "/v1/images/generations";
 const SOON: Duration = Duration::from_secs(20);

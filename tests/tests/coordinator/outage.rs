@@ -7,7 +7,7 @@ use atelier_proto::{
 };
 use atelier_tests::{Options, Sandbox, prompt};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 fn direct() -> SubmitRequest {
     SubmitRequest {

@@ -18,7 +18,7 @@ use reqwest::{
 };
 use sqlx::Connection;
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 /// A browser: it keeps a cookie, says where a form is from, and does not go where it is sent, so that tests see where that is.
 struct Browser {
@@ -442,7 +442,7 @@ async fn the_page_says_what_was_thought() -> Result<()> {
     let coordinator = sandbox.coordinator("one", &[])?;
     let browser = Browser::with_key(&coordinator.api, &sandbox.own_key()?).await?;
     let given = SubmitRequest {
-        plan: Some(Box::new(crate::hand::day_and_night(0))),
+        plan: Some(Box::new(atelier_tests::hand::day_and_night(0))),
         ..prompt("a city by day and by night")
     };
     let thinks = |think| SubmitRequest {
@@ -470,7 +470,7 @@ async fn what_people_write_is_shown_and_never_obeyed() -> Result<()> {
     let hostile = "</title><script>alert(1)</script><img src=x onerror=alert(2)> \" ' onload='x";
     let request = coordinator.api.submit(&prompt(hostile)).await?;
     let job = hand.next(JobKind::Plan).await?;
-    let mut plan = crate::hand::day_and_night(1);
+    let mut plan = atelier_tests::hand::day_and_night(1);
     plan.caption = hostile.into();
     plan.reasoning = hostile.into();
     plan.elements = serde_json::from_value(serde_json::json!([

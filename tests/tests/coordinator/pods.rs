@@ -5,13 +5,14 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 use atelier_proto::job::{JobKind, Think};
-use atelier_tests::{Coordinator, Sandbox, in_time, prompt};
+use atelier_tests::{
+    Coordinator, Sandbox,
+    hand::{Hand, Taken},
+    in_time, prompt,
+};
 use serde_json::json;
 
-use crate::{
-    hand::{Hand, Taken},
-    kubernetes::{ANOTHER, AUTHORITY, Answer, Kubernetes},
-};
+use crate::kubernetes::{ANOTHER, AUTHORITY, Answer, Kubernetes};
 
 /// Longer than the longest wait between two tries.
 const SOON: Duration = Duration::from_secs(70);

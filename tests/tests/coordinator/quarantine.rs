@@ -11,7 +11,7 @@ use atelier_proto::{
 use atelier_tests::{Sandbox, in_time, prompt};
 use futures::StreamExt;
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -19,7 +19,7 @@ use atelier_tests::{Options, Sandbox, finished, in_time, prompt, sha256};
 use futures::TryStreamExt;
 use sqlx::PgConnection;
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 const GRACE: Duration = Duration::from_secs(7_200);
 const LONG: Duration = Duration::from_secs(30);

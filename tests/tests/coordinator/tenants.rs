@@ -9,7 +9,7 @@ use atelier_proto::{
 use atelier_tests::{Api, Sandbox, in_time, prompt};
 use reqwest::{Method, Response, StatusCode};
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 /// Every endpoint that is a tenant's, for a request of this id.
 fn routes(id: RequestId) -> Vec<(Method, String)> {

@@ -7,7 +7,7 @@ use atelier_proto::{TraceContext, http::RequestView, job::JobKind};
 use atelier_tests::{Api, Sandbox, prompt};
 use reqwest::Method;
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 const BROUGHT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";

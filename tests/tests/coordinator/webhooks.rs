@@ -22,7 +22,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::hand::Hand;
+use atelier_tests::hand::Hand;
 
 const SOON: Duration = Duration::from_secs(20);
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Sandbox;
 use anyhow::{Context, Result, bail};
 use atelier_platform::{
     Artifacts, Bus, BusOptions,
@@ -15,15 +16,18 @@ use atelier_proto::{
     review::{Answer, Review, Verdict},
     signal::{Heartbeat, Progress},
 };
-use atelier_tests::Sandbox;
-use serde::Serialize;
+use image::RgbImage;
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+/// The model that the hand says to have.
 pub const MODEL: &str = "atelier-mini";
 
 /// A worker played by the test.
 pub struct Hand {
+    /// Its connection.
     pub bus: Bus,
+    /// Its id as a worker.
     pub id: WorkerId,
     /// Its name for people.
     pub name: String,
@@ -40,12 +44,16 @@ pub struct Hand {
 
 /// A job in the hand.
 pub struct Taken {
+    /// What is wanted.
     pub offer: JobOffer,
+    /// The `traceparent` that it came with.
     pub trace: Option<String>,
+    /// To be acknowledged.
     pub delivery: Delivery,
 }
 
 impl Hand {
+    /// A hand in a test's farm.
     pub async fn new(sandbox: &Sandbox) -> Result<Self> {
         let options = BusOptions {
             url: sandbox.nats_url.clone(),
@@ -225,16 +233,19 @@ impl Hand {
 
     /// Stores a picture that differs by `shade` and makes it an outcome.
     pub async fn rendered(&self, shade: u8) -> Result<Outcome> {
+        self.drew(&one_shade(shade)).await
+    }
+
+    /// Stores a picture and makes it an outcome.
+    pub async fn drew(&self, picture: &RgbImage) -> Result<Outcome> {
+        let (width, height) = picture.dimensions();
         let image = self
             .artifacts
-            .put(png(shade)?.into(), MediaType::Png)
+            .put(encoded(picture)?.into(), MediaType::Png)
             .await?;
         Ok(Outcome::Rendered {
             image,
-            size: Size {
-                width: 8,
-                height: 8,
-            },
+            size: Size { width, height },
             steps: 4,
             references: Vec::new(),
             kept: None,
@@ -266,18 +277,30 @@ impl Hand {
         })
     }
 
+    /// Reads a stored artifact's JSON.
+    pub async fn read<T: DeserializeOwned>(&self, artifact: &ArtifactRef) -> Result<T> {
+        let bytes = self.artifacts.get(artifact, 1 << 20).await?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
     async fn json(&self, value: &impl Serialize) -> Result<ArtifactRef> {
         let bytes = serde_json::to_vec(value)?;
         Ok(self.artifacts.put(bytes.into(), MediaType::Json).await?)
     }
 }
 
-/// A small picture of one shade.
+/// A small picture of one shade, as a file.
 pub fn png(shade: u8) -> Result<Vec<u8>> {
+    encoded(&one_shade(shade))
+}
+
+fn one_shade(shade: u8) -> RgbImage {
+    RgbImage::from_pixel(8, 8, image::Rgb([shade, 0, 0]))
+}
+
+fn encoded(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut png = Vec::new();
-    let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([shade, 0, 0]));
-    image::DynamicImage::from(picture)
-        .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)?;
+    picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)?;
     Ok(png)
 }
 
