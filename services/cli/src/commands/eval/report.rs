@@ -136,7 +136,7 @@ fn duels(summary: &Summary) -> String {
     if summary.elo.is_empty() {
         String::new()
     } else {
-        table.text() + "\n"
+        format!("{}{}\n\n", table.text(), summary.tie_rule)
     }
 }
 

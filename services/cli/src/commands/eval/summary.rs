@@ -130,6 +130,10 @@ pub struct Versus {
     pub ties: u32,
 }
 
+/// For people and scripts.
+const TIE_RULE: &str =
+    "who has more of a prompt's checks right wins it; equal shares are a tie and do not count";
+
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -147,6 +151,8 @@ pub struct Summary {
     pub critique_by_arm: BTreeMap<String, Critique>,
     /// `fast_vs_off`, ...
     pub elo: BTreeMap<String, Versus>,
+    /// What counts as a win there, and what as nothing.
+    pub tie_rule: &'static str,
     /// Who judged.
     pub judge: About,
     /// Prompts that it cannot tell, with the reason; they are in none of the numbers but the cost.
@@ -164,6 +170,7 @@ impl Summary {
             critique: Critique::default(),
             critique_by_arm: BTreeMap::new(),
             elo: versus(columns, cases.len(), seed),
+            tie_rule: TIE_RULE,
             judge,
             untold: BTreeMap::new(),
         };
