@@ -1,5 +1,7 @@
 //! What the traces of ended requests tell about the farm's work: how well plans were kept, what drawing again was worth, where time went.
 
+use std::collections::BTreeMap;
+
 use atelier_proto::{
     http::RequestState,
     job::JobKind,
@@ -7,6 +9,7 @@ use atelier_proto::{
     review::{Answer, Score},
     trace::{Trace, TraceJob},
 };
+use atelier_story::words::plan_of;
 use jiff::Timestamp;
 
 use super::Metrics;
@@ -69,15 +72,10 @@ impl Metrics {
     }
 
     fn answers(&self, trace: &Trace) {
-        let Some(plan) = &trace.plan else { return };
-        let reviews = trace.jobs.iter().filter_map(|job| job.review.as_ref());
-        for verdict in reviews.flat_map(|review| &review.verdicts) {
-            let asked = plan.checks.iter().find(|check| check.id == verdict.check);
-            if let Some(check) = asked {
-                self.checks
-                    .with_label_values(&[check.question.kind(), answer_of(verdict.answer)])
-                    .inc();
-            }
+        for (kind, answer) in asked(trace) {
+            self.checks
+                .with_label_values(&[kind, answer_of(answer)])
+                .inc();
         }
     }
 
@@ -120,15 +118,34 @@ impl Metrics {
     }
 }
 
-/// Scores of the critiques that were made, in the order of their rounds.
+/// Every check that was answered, by its kind: a check's id means something in the plan of its round alone.
+fn asked(trace: &Trace) -> Vec<(&'static str, Answer)> {
+    let mut asked = Vec::new();
+    for job in &trace.jobs {
+        let (Some(review), Some(plan)) = (&job.review, plan_of(trace, job.round)) else {
+            continue;
+        };
+        asked.extend(review.verdicts.iter().filter_map(|verdict| {
+            let check = plan.checks.iter().find(|check| check.id == verdict.check)?;
+            Some((check.question.kind(), verdict.answer))
+        }));
+    }
+    asked
+}
+
+/// The score of each round that was looked at, in their order: of several candidates that of the best.
 fn scores(trace: &Trace) -> Vec<Score> {
-    let mut scored: Vec<_> = trace
-        .jobs
-        .iter()
-        .filter_map(|job| Some((job.round, job.review.as_ref()?.score())))
-        .collect();
-    scored.sort_by_key(|(round, _)| *round);
-    scored.into_iter().map(|(_, score)| score).collect()
+    let mut best: BTreeMap<u32, Score> = BTreeMap::new();
+    for job in &trace.jobs {
+        let Some(score) = job.review.as_ref().map(|review| review.score()) else {
+            continue;
+        };
+        let known = best.entry(job.round).or_insert(score);
+        if score.is_better_candidate(known) {
+            *known = score;
+        }
+    }
+    best.into_values().collect()
 }
 
 fn result(scores: &[Score]) -> &'static str {
@@ -176,7 +193,111 @@ const fn answer_of(answer: Answer) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use atelier_proto::{
+        ArtifactRef, MediaType, Sha256,
+        plan::{Check, Plan, Question},
+        review::{Review, Verdict},
+        trace::Revision,
+    };
+
     use super::*;
+
+    /// A trace of these jobs, as JSON tells it, so that fields that came later need not be named here.
+    fn trace(jobs: &[serde_json::Value]) -> Trace {
+        let trace = serde_json::json!({
+            "version": 1, "request": "01900000-0000-7000-8000-000000000000", "submitted": { "prompt": "a cat" }, "seed": 7, "model": "m",
+            "state": "succeeded", "created_at": "", "jobs": jobs,
+        });
+        serde_json::from_value(trace).unwrap()
+    }
+
+    fn job(kind: &str, round: u32) -> serde_json::Value {
+        serde_json::json!({ "kind": kind, "round": round, "state": "done", "attempts": 1 })
+    }
+
+    fn review(answers: &[(&str, Answer)]) -> Option<Review> {
+        let verdict = |(check, answer): &(&str, Answer)| Verdict {
+            check: (*check).into(),
+            answer: *answer,
+            confidence: 0.9,
+            found: String::new(),
+            boxes: Vec::new(),
+        };
+        Some(Review {
+            verdicts: answers.iter().map(verdict).collect(),
+            ..Review::default()
+        })
+    }
+
+    #[test]
+    fn candidates_of_a_round_are_one_try() {
+        let of = |rounds: &[(u32, Answer, Answer)]| {
+            let jobs: Vec<_> = rounds
+                .iter()
+                .map(|(round, ..)| job("critique", *round))
+                .collect();
+            let mut trace = trace(&jobs);
+            for (job, (_, first, second)) in trace.jobs.iter_mut().zip(rounds) {
+                job.review = review(&[("k1", *first), ("k2", *second)]);
+            }
+            let scores = scores(&trace);
+            (result(&scores), effects(&scores))
+        };
+        use Answer::{Fail, Pass, Unknown};
+        let candidates = [(1, Fail, Pass), (1, Pass, Pass), (1, Fail, Fail)];
+        assert_eq!(of(&candidates), ("first_try", vec![]));
+        // As many pass, and fewer fail.
+        let candidates = [(1, Pass, Fail), (1, Pass, Unknown)];
+        assert_eq!(of(&candidates), ("first_try", vec![]));
+        let redrawn = [(1, Fail, Fail), (1, Fail, Pass), (2, Fail, Pass)];
+        assert_eq!(of(&redrawn), ("unmended", vec!["same"]));
+    }
+
+    #[test]
+    fn a_check_is_counted_as_what_its_round_asked() {
+        let asks = |question: Question| {
+            let mut plan = Plan::direct("a cat");
+            plan.checks.push(Check {
+                id: "k1".into(),
+                question,
+            });
+            plan
+        };
+        let cat = || "cat".to_owned();
+        let first = asks(Question::Presence { element: cat() });
+        let second = asks(Question::Count {
+            noun: cat(),
+            expect: 1,
+        });
+        let artifact = |byte| ArtifactRef {
+            sha256: Sha256([byte; 32]),
+            bytes: 9,
+            media_type: MediaType::Json,
+        };
+        let jobs = [
+            job("plan", 1),
+            job("critique", 1),
+            job("plan", 2),
+            job("critique", 2),
+        ];
+        let mut trace = trace(&jobs);
+        trace.jobs[0].artifact = Some(artifact(1));
+        trace.jobs[1].review = review(&[("k1", Answer::Fail), ("k9", Answer::Pass)]);
+        trace.jobs[2].artifact = Some(artifact(2));
+        trace.jobs[3].review = review(&[("k1", Answer::Pass)]);
+        trace.plan = Some(second);
+        trace.earlier_plans = vec![Revision {
+            round: 1,
+            artifact: artifact(1),
+            plan: Some(first),
+            thought: None,
+        }];
+        let counted = asked(&trace);
+        assert_eq!(
+            counted,
+            [("presence", Answer::Fail), ("count", Answer::Pass)]
+        );
+    }
 
     const fn score(pass: u32, fail: u32) -> Score {
         Score {

@@ -5,6 +5,7 @@ use atelier_pictures::read;
 use atelier_proto::{
     RequestId, Sha256,
     job::JobKind,
+    review::Action,
     trace::{Trace, TraceJob},
 };
 use image::RgbImage;
@@ -161,13 +162,15 @@ fn circumstances(before: &Trace, after: &Trace) -> Vec<Circumstance> {
         drawn(before).to_string(),
         drawn(after).to_string(),
     );
+    compare("why it stopped", stopped(before), stopped(after));
     for job in before.jobs.iter().filter(|job| is_drawn(job)) {
-        let same = |other: &&TraceJob| {
-            is_drawn(other) && (other.round, &other.stage) == (job.round, &job.stage)
-        };
+        let place = |job: &TraceJob| (job.round, job.candidate, job.stage.clone());
+        let same = |other: &&TraceJob| is_drawn(other) && place(other) == place(job);
         if let Some(other) = after.jobs.iter().find(same) {
             let stage = job.stage.as_deref().unwrap_or("?");
-            let name = format!("picture of stage {stage} in round {}", job.round);
+            let one = job.candidate;
+            let one = one.map_or_else(String::new, |one| format!(" of candidate {one}"));
+            let name = format!("picture of stage {stage}{one} in round {}", job.round);
             compare(&name, artifact(job), artifact(other));
         }
     }
@@ -208,6 +211,19 @@ fn told(trace: &Trace, kind: JobKind, fact: Fact) -> String {
         }
     }
     values.join(", ")
+}
+
+/// What ended a request before its picture was as wanted: a limit of rounds, time or cost, in the farm's words. The same limits end it earlier
+/// on a busier farm.
+fn stopped(trace: &Trace) -> String {
+    let last = trace.decisions.last();
+    let Some(stop) = last.filter(|last| last.action == Action::Stop) else {
+        return String::new();
+    };
+    // Before that it tells how many checks failed.
+    let reason = stop.reason.split_once(", and ");
+    let reason = reason.map_or(stop.reason.as_str(), |(_, reason)| reason);
+    format!("{reason}, in round {}", stop.round)
 }
 
 fn plan(trace: &Trace) -> String {

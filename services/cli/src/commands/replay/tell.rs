@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::compare::{Comparison, Difference};
 use crate::show::{self, line, short};
 
-/// Digests and other long words are cut to so many characters.
+/// Digests and other long words are cut to so many characters, sentences to more.
 const LONGEST: usize = 20;
+const LONGEST_SENTENCE: usize = 80;
 
 /// For people; the first word says how it is.
 pub fn tell(comparison: &Comparison) -> String {
@@ -43,9 +44,15 @@ pub fn tell(comparison: &Comparison) -> String {
         let _ = writeln!(text, "  files     {before}\n            {after}");
     }
     for differs in &comparison.circumstances {
-        let part = |text: &str| match short(text, LONGEST) {
-            empty if empty.is_empty() => "none".to_owned(),
-            part => part,
+        let part = |text: &str| {
+            let longest = match text.contains(' ') {
+                true => LONGEST_SENTENCE,
+                false => LONGEST,
+            };
+            match short(text, longest) {
+                empty if empty.is_empty() => "none".to_owned(),
+                part => part,
+            }
         };
         let (one, other) = (part(&differs.original), part(&differs.replay));
         let what = line(&differs.what);
@@ -95,6 +102,7 @@ mod tests {
             circumstance("device of render jobs", "cpu", "cuda:0"),
             circumstance("plan", "not told", "not told"),
             circumstance("cache of critique jobs", "", "not used"),
+            circumstance("why it stopped", "", "its 8 s are over, in round 1"),
         ];
         let told = told(&comparison);
         assert!(
@@ -106,5 +114,7 @@ mod tests {
         assert!(told.contains("changed   device of render jobs: cpu, now cuda:0"));
         assert!(told.contains("unknown   whether plan was the same: not told"));
         assert!(told.contains("changed   cache of critique jobs: none, now not used"));
+        let stopped = "changed   why it stopped: none, now its 8 s are over, in round 1";
+        assert!(told.contains(stopped), "{told}");
     }
 }

@@ -2,6 +2,7 @@ use atelier_pictures::{Format, Text, write};
 use atelier_proto::{
     ArtifactRef, MediaType,
     made::{Made, Spent},
+    review::Decision,
 };
 
 use super::*;
@@ -111,4 +112,69 @@ fn what_was_not_the_same_is_told_and_so_is_what_is_not_known() {
     let comparison = Comparison::of(&untold[0], &untold[1]).unwrap();
     assert!(names(&comparison).contains(&"plan"));
     assert!(names(&comparison).contains(&"weights of render jobs"));
+}
+
+#[test]
+fn of_several_candidates_each_is_compared_with_itself() {
+    let candidates = |shades: [u8; 3]| {
+        let mut side = side(png(gray(), "one"));
+        let first = side.trace.jobs[0].clone();
+        side.trace.jobs = (1..)
+            .zip(shades)
+            .map(|(candidate, shade)| {
+                let mut job = first.clone();
+                job.candidate = Some(candidate);
+                job.artifact.as_mut().unwrap().sha256 = Sha256([shade; 32]);
+                job
+            })
+            .collect();
+        side
+    };
+    let one = candidates([1, 2, 3]);
+    let same = Comparison::of(&one, &candidates([1, 2, 3])).unwrap();
+    assert_eq!(same.circumstances, []);
+    let other = Comparison::of(&one, &candidates([1, 4, 3])).unwrap();
+    assert_eq!(
+        names(&other),
+        ["picture of stage out of candidate 2 in round 1"]
+    );
+}
+
+#[test]
+fn what_ended_it_is_told_where_it_was_something_else() {
+    let ended = |action: Action, round: u32, reason: &str| {
+        let mut side = side(png(gray(), "one"));
+        side.trace.decisions = vec![Decision {
+            round,
+            action,
+            reason: reason.into(),
+            checks: Vec::new(),
+        }];
+        side
+    };
+    let accepted = ended(Action::Accept, 2, "no check failed");
+    let early = ended(Action::Stop, 1, "2 of 5 checks failed, and its 8 s are over");
+    let fewer = ended(Action::Stop, 1, "1 of 5 checks failed, and its 8 s are over");
+    let late = ended(Action::Stop, 3, "2 of 5 checks failed, and its 8 s are over");
+    let told = |one: &Side, other: &Side| {
+        let comparison = Comparison::of(one, other).unwrap();
+        let ends = comparison.circumstances.into_iter();
+        let ends = ends.map(|end| (end.what, end.original, end.replay));
+        ends.collect::<Vec<_>>()
+    };
+    let end = |original: &str, replay: &str| {
+        vec![(
+            "why it stopped".to_owned(),
+            original.to_owned(),
+            replay.to_owned(),
+        )]
+    };
+    let (first, third) = (
+        "its 8 s are over, in round 1",
+        "its 8 s are over, in round 3",
+    );
+    assert_eq!(told(&accepted, &early), end("", first));
+    assert_eq!(told(&late, &early), end(third, first));
+    assert_eq!(told(&early, &fewer), []);
+    assert_eq!(told(&accepted, &accepted), []);
 }
