@@ -131,7 +131,7 @@ async fn in_folder(
     giving_up.abort();
     supervising.abort();
     let deaths = supervisor.deaths();
-    let verdict = judge(&farm, &users.ledger, &tap, &done, &deaths).await?;
+    let verdict = judge(options, &farm, &users.ledger, &tap, &done, &deaths).await?;
     report::print(seed, began.elapsed(), &done, &verdict, deaths.len());
     if let Some(file) = &options.json {
         report::write(file, seed, began.elapsed(), &done, &verdict)?;

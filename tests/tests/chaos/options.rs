@@ -6,6 +6,11 @@ use clap::Parser;
 
 use crate::schedule::Kind;
 
+/// Faults that a run without options injects.
+const FAULTS: u32 = 66;
+/// Requests of such a run.
+const REQUESTS: u32 = 1_000;
+
 /// Kills, hangs, cuts and wipes what a farm consists of while requests come in, then checks from outside that every promise was kept.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "deploy/test chaos")]
@@ -15,11 +20,11 @@ pub struct Options {
     pub seed: u64,
 
     /// Faults to inject
-    #[arg(long, value_name = "N", default_value_t = 66)]
+    #[arg(long, value_name = "N", default_value_t = FAULTS)]
     pub faults: u32,
 
     /// Requests that must be acknowledged
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = REQUESTS)]
     pub requests: u32,
 
     /// File that gets the result as JSON
@@ -45,4 +50,11 @@ pub struct Options {
     /// Keep the folder of the run, logs and all, also when everything went well
     #[arg(long)]
     pub keep: bool,
+}
+
+impl Options {
+    /// Whether this run is at least what one without options is, so that whatever is to happen in one happens.
+    pub fn is_whole(&self) -> bool {
+        self.faults >= FAULTS && self.requests >= REQUESTS && self.only.is_empty()
+    }
 }

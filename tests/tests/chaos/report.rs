@@ -23,13 +23,18 @@ pub fn count(faults: &[Done]) -> BTreeMap<&'static str, u32> {
     counts
 }
 
+/// How many faults happened.
+pub fn injected(faults: &[Done]) -> u32 {
+    count(faults).values().sum()
+}
+
 /// Prints the result, in the last line as the other suites do.
 pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, deaths: usize) {
     println!("\n{:20} {:>8}", "fault", "injected");
     for (kind, count) in count(faults) {
         println!("{kind:20} {count:8}");
     }
-    let injected: u32 = count(faults).values().sum();
+    let injected = injected(faults);
     println!("{:20} {injected:8}", "in all");
     let states: Vec<_> = verdict
         .states
@@ -50,7 +55,7 @@ pub fn print(seed: u64, seconds: Duration, faults: &[Done], verdict: &Verdict, d
         verdict.blamed_while_alive.len(),
     );
     println!(
-        "{} cancels of running requests, {} of them in a calm moment; {} artifacts read",
+        "{} cancels of running requests, {} of them in a calm moment, the others held to the end of what disturbed them; {} artifacts read",
         verdict.cancels.0, verdict.cancels.1, verdict.artifacts
     );
     let [median, most, longest] = verdict.seconds;

@@ -24,6 +24,8 @@ use uuid::Uuid;
 use crate::{
     farm::{Farm, worker_id},
     ledger::{Cancel, Entry, Ledger},
+    options::Options,
+    report,
     schedule::TENANTS,
     strike::Done,
     supervisor::Death,
@@ -35,7 +37,10 @@ use crate::{
 const WORKERS_A_POISON: usize = 3;
 /// Questions asked at once.
 const AT_ONCE: usize = 12;
-/// How long after a cancel was answered a worker may still be heard: the signal's way and one step, on a machine that is busy.
+/// A run that is asked for at least so many faults is not whole with fewer.
+const FEWEST_FAULTS: u32 = 60;
+/// How long after a cancel was answered, or what delayed it was over, a worker may still be heard: the signal's way and one step, on a machine that
+/// is busy.
 const STOPPED_WITHIN: Duration = Duration::from_millis(800 + LONG_STEP.as_millis() as u64);
 
 /// What the promises are, numbered as the report prints them.
@@ -138,6 +143,7 @@ pub async fn settle(farm: &Farm, patience: Duration) -> Result<i64> {
 
 /// Looks at everything.
 pub async fn judge(
+    options: &Options,
     farm: &Farm,
     ledger: &Ledger,
     tap: &Tap,
@@ -160,6 +166,13 @@ pub async fn judge(
         }
     }
     verdict.complaints.extend(never_struck(faults));
+    let injected = report::injected(faults);
+    if options.faults >= FEWEST_FAULTS && injected < FEWEST_FAULTS {
+        verdict.complaints.push(format!(
+            "only {injected} of {} faults happened, fewer than {FEWEST_FAULTS}",
+            options.faults
+        ));
+    }
     let mut database = farm.database().await?;
     let rows: Vec<RequestRow> = sqlx::query_as("SELECT id, prompt, state, reason FROM requests")
         .fetch_all(&mut database)
@@ -219,6 +232,10 @@ pub async fn judge(
     let views = ask(farm, &mut verdict, &entries).await;
     promises_hold(&mut verdict, &entries, &views);
     cancels_stopped(&mut verdict, &entries, tap, faults);
+    if options.is_whole() && verdict.cancels.1 == 0 {
+        let what = "no cancel hit a running request in a calm moment: promise 6 was hardly tried";
+        verdict.complaints.push(what.to_owned());
+    }
     artifacts_are_there(farm, &mut verdict).await?;
     Ok(verdict)
 }
@@ -427,7 +444,7 @@ fn promises_hold(
     }
 }
 
-/// Nothing is drawn any more soon after a cancel was answered, unless a fault kept the signal from the worker.
+/// Nothing is drawn any more soon after a cancel was answered, or soon after the last of the faults that kept its signal from the worker.
 fn cancels_stopped(
     verdict: &mut Verdict,
     entries: &BTreeMap<u32, Entry>,
@@ -437,21 +454,43 @@ fn cancels_stopped(
     let cancels = entries.values().filter_map(|entry| entry.cancel.as_ref());
     for cancel in cancels.filter(|cancel| cancel.view.state == RequestState::Canceled) {
         verdict.cancels.0 += 1;
-        let latest = cancel.acknowledged + STOPPED_WITHIN;
-        let disturbed = faults.iter().any(|done| {
-            let (began, ended) = done.during;
-            let after = done.fault.kind.delays_cancels();
-            after.is_some_and(|after| began <= latest && ended + after >= cancel.sent)
-        });
-        if disturbed {
-            continue;
-        }
-        verdict.cancels.1 += 1;
+        let delayed_until = delayed_until(cancel, faults);
+        verdict.cancels.1 += usize::from(delayed_until.is_none());
+        let from = delayed_until
+            .unwrap_or(cancel.acknowledged)
+            .max(cancel.acknowledged);
         let id = cancel.view.id;
+        let latest = from + STOPPED_WITHIN;
         if let Some(drawn) = tap.last_drawn(id).filter(|drawn| *drawn > latest) {
-            let late = drawn.duration_since(cancel.acknowledged).as_secs_f64();
-            verdict.broken(6, format!("{id} was drawn {late:.2} s after its cancel"));
+            let since = |from| drawn.duration_since(from).as_secs_f64();
+            let (late, over) = (since(cancel.acknowledged), since(from));
+            let what = match delayed_until {
+                None => format!("{id} was drawn {late:.2} s after its cancel"),
+                Some(_) => format!(
+                    "{id} was drawn {late:.2} s after its cancel, {over:.2} s after the last fault that delayed it"
+                ),
+            };
+            verdict.broken(6, what);
         }
+    }
+}
+
+/// Until when faults may keep a cancel from its worker; none when it came in a calm moment. A fault that begins before the farm had its time to stop
+/// after the one before delays it further.
+fn delayed_until(cancel: &Cancel, faults: &[Done]) -> Option<Instant> {
+    let mut until = None;
+    loop {
+        let latest = until.unwrap_or(cancel.acknowledged).max(cancel.acknowledged) + STOPPED_WITHIN;
+        let delays = faults.iter().filter_map(|done| {
+            let (began, ended) = done.during;
+            let over = ended + done.fault.kind.delays_cancels()?;
+            (began <= latest && over >= cancel.sent).then_some(over)
+        });
+        let longer = delays.max();
+        if longer == until {
+            return until;
+        }
+        until = longer;
     }
 }
 
