@@ -480,7 +480,10 @@ fn cancels_stopped(
 fn delayed_until(cancel: &Cancel, faults: &[Done]) -> Option<Instant> {
     let mut until = None;
     loop {
-        let latest = until.unwrap_or(cancel.acknowledged).max(cancel.acknowledged) + STOPPED_WITHIN;
+        let latest = until
+            .unwrap_or(cancel.acknowledged)
+            .max(cancel.acknowledged)
+            + STOPPED_WITHIN;
         let delays = faults.iter().filter_map(|done| {
             let (began, ended) = done.during;
             let over = ended + done.fault.kind.delays_cancels()?;

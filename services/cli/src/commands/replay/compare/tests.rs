@@ -153,9 +153,21 @@ fn what_ended_it_is_told_where_it_was_something_else() {
         side
     };
     let accepted = ended(Action::Accept, 2, "no check failed");
-    let early = ended(Action::Stop, 1, "2 of 5 checks failed, and its 8 s are over");
-    let fewer = ended(Action::Stop, 1, "1 of 5 checks failed, and its 8 s are over");
-    let late = ended(Action::Stop, 3, "2 of 5 checks failed, and its 8 s are over");
+    let early = ended(
+        Action::Stop,
+        1,
+        "2 of 5 checks failed, and its 8 s are over",
+    );
+    let fewer = ended(
+        Action::Stop,
+        1,
+        "1 of 5 checks failed, and its 8 s are over",
+    );
+    let late = ended(
+        Action::Stop,
+        3,
+        "2 of 5 checks failed, and its 8 s are over",
+    );
     let told = |one: &Side, other: &Side| {
         let comparison = Comparison::of(one, other).unwrap();
         let ends = comparison.circumstances.into_iter();
