@@ -54,7 +54,7 @@ pub fn fit(picture: &RgbaImage, side: u32) -> RgbaImage {
 const BRIGHT_ENOUGH: f32 = 0.55;
 
 /// A picture (colours not multiplied by alpha) as it is to be painted in `color`: a thing too dark to show it in brighter light, by the power of its
-/// brightness that brings the mean up to that, so that what was brighter stays so and nothing is cut off. Brown and black are dark
+/// brightness that brings its mean up to 0.55, so that what was brighter stays so and nothing is cut off. Brown and black are dark
 /// themselves and white brightens what it paints: for them a thing stays as it is.
 pub fn exposed(picture: &RgbaImage, color: Color) -> RgbaImage {
     let mean = brightness(picture);
