@@ -49,47 +49,6 @@ pub fn fit(picture: &RgbaImage, side: u32) -> RgbaImage {
     fitted
 }
 
-/// How bright what is visible of a thing must be in the mean, from 0 to 1, before it is painted in a bright colour: paint keeps how bright a thing is,
-/// and of a darker one in orange it made brown, of a spider in yellow a black one.
-const BRIGHT_ENOUGH: f32 = 0.55;
-
-/// A picture (colours not multiplied by alpha) as it is to be painted in `color`: a thing too dark to show it in brighter light, by the power of its
-/// brightness that brings its mean up to 0.55, so that what was brighter stays so and nothing is cut off. Brown and black are dark
-/// themselves and white brightens what it paints: for them a thing stays as it is.
-pub fn exposed(picture: &RgbaImage, color: Color) -> RgbaImage {
-    let mean = brightness(picture);
-    let keeps = matches!(color, Color::Brown | Color::Black | Color::White);
-    if keeps || mean <= 0.0 || mean >= BRIGHT_ENOUGH {
-        return picture.clone();
-    }
-    let power = BRIGHT_ENOUGH.ln() / mean.ln();
-    let mut exposed = picture.clone();
-    for Rgba([r, g, b, _]) in exposed.pixels_mut() {
-        let high = f32::from(*r.max(g).max(b)) / 255.0;
-        if high > 0.0 {
-            let gain = high.powf(power) / high;
-            for channel in [r, g, b] {
-                *channel = (f32::from(*channel) * gain).round().min(255.0) as u8;
-            }
-        }
-    }
-    exposed
-}
-
-/// The brightest channel in the mean of what is visible, 0..1; 0 when nothing is.
-fn brightness(picture: &RgbaImage) -> f32 {
-    let (mut sum, mut visible) = (0, 0);
-    for &Rgba([r, g, b, a]) in picture.pixels() {
-        sum += u64::from(r.max(g).max(b)) * u64::from(a);
-        visible += 255 * u64::from(a);
-    }
-    if visible == 0 {
-        0.0
-    } else {
-        (sum as f64 / visible as f64) as f32
-    }
-}
-
 /// A picture (colours not multiplied by alpha) of the same thing in another colour.
 pub fn painted(picture: &RgbaImage, color: Color) -> RgbaImage {
     let mut painted = picture.clone();
@@ -224,56 +183,6 @@ mod tests {
         }
         let [r, g, b, _] = blue.get_pixel(0, 0).0;
         assert!(b > 2 * r && b > g, "{r} {g} {b}");
-    }
-
-    /// A dark thing with a light spot and a transparent margin that is white.
-    fn dark() -> RgbaImage {
-        let pixels = [
-            [20, 16, 16, 255],
-            [60, 50, 48, 255],
-            [240, 240, 240, 255],
-            [30, 30, 40, 255],
-            [255, 255, 255, 0],
-        ];
-        RgbaImage::from_fn(5, 1, |x, _| Rgba(pixels[x as usize]))
-    }
-
-    #[test]
-    fn a_dark_thing_is_lit_before_a_bright_colour_and_keeps_its_shades() {
-        let dark = dark();
-        assert!(brightness(&dark) < 0.4, "{}", brightness(&dark));
-        let lit = exposed(&dark, Color::Orange);
-        // Powers average otherwise than what they are taken of; it comes near and never falls short by much.
-        let mean = brightness(&lit);
-        assert!((0.45..0.7).contains(&mean), "{mean}");
-        let high = |picture: &RgbaImage, x| {
-            let [r, g, b, a] = picture.get_pixel(x, 0).0;
-            (r.max(g).max(b), a)
-        };
-        for x in 0..5 {
-            assert_eq!(high(&dark, x).1, high(&lit, x).1);
-            assert!(high(&lit, x).0 >= high(&dark, x).0);
-        }
-        // As before: darkest, then the bluish, then the reddish one, then the spot, which is not cut off.
-        let order = [0, 3, 1, 2].map(|x| high(&lit, x).0);
-        assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
-        assert!(order[3] < 255);
-        // The hue stays.
-        let [r, g, b, _] = lit.get_pixel(1, 0).0;
-        assert!(r > g && g > b, "{r} {g} {b}");
-    }
-
-    #[test]
-    fn what_is_bright_or_wanted_dark_or_white_stays_as_it_is() {
-        for color in [Color::Brown, Color::Black, Color::White] {
-            assert_eq!(exposed(&dark(), color), dark());
-        }
-        let bright = RgbaImage::from_pixel(3, 3, Rgba([200, 40, 40, 255]));
-        assert_eq!(exposed(&bright, Color::Cyan), bright);
-        for nothing in [Rgba([255, 255, 255, 0]), Rgba([0, 0, 0, 255])] {
-            let picture = RgbaImage::from_pixel(3, 3, nothing);
-            assert_eq!(exposed(&picture, Color::Cyan), picture);
-        }
     }
 
     #[test]

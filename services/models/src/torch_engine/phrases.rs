@@ -169,7 +169,7 @@ impl Phrases<'_> {
         let picture = self.props.picture(prop).map_err(failed)?;
         // The renderer copies a picture better than it recolours one. What the user sent stays as it is.
         let picture = match self.color_of(element, &prop.name) {
-            Some(color) => picture::painted(&picture::exposed(&picture, color), color),
+            Some(color) => picture::painted(&picture, color),
             None => picture,
         };
         Ok(Some((picture, Sha256(Sha256Hash::digest(&bytes).into()))))

@@ -181,8 +181,7 @@ impl Maker {
         sample
     }
 
-    /// Tokens of a thing's picture, `side` of them along each side, painted as the scene paints it, so that copying is what is learnt. The farm paints
-    /// what a plan wants in a colour by the same rule, dark things first lit by [`picture::exposed`].
+    /// Tokens of a thing's picture, `side` of them along each side, painted as the farm paints what a plan wants in a colour.
     fn reference(&mut self, prop: usize, side: usize, color: Option<Color>) -> Tensor {
         let pixels = pixels(side);
         let prop_of = &self.library.props()[prop];
