@@ -204,8 +204,8 @@ pub(super) struct Rank {
     pub fair_tag: Tag,
 }
 
-/// What is written of a job. `from_*` are the fence, none for new ones. As JSON only what a first job has.
-#[derive(Debug, Serialize)]
+/// What is written of a job. `from_*` are the fence, none for new ones.
+#[derive(Debug)]
 pub(super) struct JobWrite {
     pub id: Uuid,
     pub request_id: Uuid,
@@ -213,8 +213,6 @@ pub(super) struct JobWrite {
     pub kind: &'static str,
     pub round: u32,
     pub candidate: u32,
-    /// The first jobs of a request mend nothing.
-    #[serde(skip)]
     pub repair: Option<RepairColumn>,
     pub stage: Option<String>,
     pub op: Option<String>,
@@ -224,38 +222,23 @@ pub(super) struct JobWrite {
     pub fair_tag: Tag,
     pub state: &'static str,
     pub attempt: u32,
-    #[serde(skip)]
     pub failures: u32,
-    #[serde(skip)]
     pub dead_workers: Vec<Uuid>,
-    #[serde(skip)]
     pub losses: u32,
-    #[serde(skip)]
     pub begun: bool,
     pub input_pictures: Vec<ArtifactRef>,
     pub not_before: Option<u64>,
     pub lease_until: Option<u64>,
-    #[serde(skip)]
     pub worker_id: Option<Uuid>,
-    #[serde(skip)]
     pub reason: Option<String>,
-    #[serde(skip)]
     pub artifact_sha256: Option<Sha256>,
-    #[serde(skip)]
     pub artifact_bytes: Option<u64>,
-    #[serde(skip)]
     pub score_pass: Option<u32>,
-    #[serde(skip)]
     pub score_fail: Option<u32>,
-    #[serde(skip)]
     pub score_unknown: Option<u32>,
-    #[serde(skip)]
     pub detail: Option<serde_json::Value>,
-    #[serde(skip)]
     pub device_ms: Option<u64>,
-    #[serde(skip)]
     pub from_attempt: Option<u32>,
-    #[serde(skip)]
     pub from_state: Option<&'static str>,
 }
 

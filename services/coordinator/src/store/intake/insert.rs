@@ -2,16 +2,13 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Request, fair::Tag};
-use atelier_proto::{Sha256, job::NamedReference};
+use atelier_domain::{Job, JobState, Request, fair::Tag};
+use atelier_proto::{ArtifactRef, Sha256, job::NamedReference};
 use serde::Serialize;
 use sqlx::{Postgres, Transaction, types::Json};
 use uuid::Uuid;
 
-use super::{
-    super::job_row::{JobWrite, Rank},
-    StoreError, Submission,
-};
+use super::{super::job_row::Rank, StoreError, Submission};
 
 /// A submission that its tenant's queue has room for.
 pub(super) struct Admitted<'a> {
@@ -50,6 +47,28 @@ struct RequestInsert<'a> {
     fair_finish: Tag,
     traceparent: Option<String>,
     use_cache: bool,
+}
+
+/// A job that a request begins with: it mends nothing, nobody has it in hands and nothing came of it yet.
+#[derive(Serialize)]
+struct FirstJob<'a> {
+    id: Uuid,
+    request_id: Uuid,
+    position: usize,
+    kind: &'static str,
+    round: u32,
+    candidate: u32,
+    stage: Option<&'a str>,
+    op: Option<&'a str>,
+    inputs: &'a [String],
+    seed: i64,
+    priority: &'static str,
+    fair_tag: Tag,
+    state: &'static str,
+    attempt: u32,
+    input_pictures: Vec<ArtifactRef>,
+    not_before: Option<u64>,
+    lease_until: Option<u64>,
 }
 
 /// Writes new requests (`$1`) with their first jobs (`$2`), except those whose idempotency key is taken, and moves the queues of their tenants, and
@@ -128,8 +147,8 @@ pub(super) async fn insert(
     let jobs: Vec<_> = admitted
         .iter()
         .flat_map(|one| {
-            let write = |job| JobWrite::new(&one.request, job, one.rank);
-            one.request.jobs.iter().map(write)
+            let jobs = one.request.jobs.iter().enumerate();
+            jobs.map(|(position, job)| FirstJob::new(&one.request, position, job, one.rank))
         })
         .collect();
     let made: Vec<Uuid> = sqlx::query_scalar(INSERT)
@@ -176,6 +195,36 @@ impl<'a> RequestInsert<'a> {
             fair_finish: *finish,
             traceparent: submission.brought.map(|brought| brought.to_string()),
             use_cache: submission.use_cache,
+        }
+    }
+}
+
+impl<'a> FirstJob<'a> {
+    fn new(request: &Request, position: usize, job: &'a Job, rank: Rank) -> Self {
+        let stage = job.stage.as_ref();
+        let (not_before, lease_until) = match job.state {
+            JobState::Ready { not_before } => (Some(not_before), None),
+            JobState::Dispatched { lease_until, .. } => (None, Some(lease_until)),
+            _ => (None, None),
+        };
+        Self {
+            id: job.id.as_uuid(),
+            request_id: request.id.as_uuid(),
+            position,
+            kind: job.kind.as_str(),
+            round: job.round,
+            candidate: job.candidate,
+            stage: stage.map(|stage| &*stage.id),
+            op: stage.map(|stage| &*stage.op),
+            inputs: stage.map_or(&[], |stage| &stage.inputs),
+            seed: job.seed.cast_signed(),
+            priority: rank.priority.as_str(),
+            fair_tag: rank.fair_tag,
+            state: job.state.as_str(),
+            attempt: job.attempt,
+            input_pictures: request.pictures_read_by(job),
+            not_before,
+            lease_until,
         }
     }
 }
