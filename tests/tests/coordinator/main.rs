@@ -5,6 +5,7 @@ mod kubernetes;
 mod admin;
 mod bad_input;
 mod cancel;
+mod checks;
 mod events;
 mod fair;
 mod files;
