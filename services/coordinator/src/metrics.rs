@@ -144,7 +144,7 @@ impl Metrics {
         for outcome in ["written", "gone", "refused", "failed"] {
             self.pod_costs.with_label_values(&[outcome]);
         }
-        for message in ["heartbeat", "progress", "report"] {
+        for message in ["cancel", "heartbeat", "progress", "report"] {
             self.malformed.with_label_values(&[message]);
         }
         self.show_quality_zeros();

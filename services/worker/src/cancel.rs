@@ -34,7 +34,10 @@ pub async fn run(shared: Arc<Shared>, mut cancels: Subscriber) -> anyhow::Result
                     tracing::info!(%request, stopped, "canceled");
                 }
             }
-            Err(error) => tracing::warn!(%error, "a cancel that cannot be read"),
+            Err(error) => {
+                shared.metrics.malformed.inc();
+                tracing::warn!(%error, "a cancel that cannot be read");
+            }
         }
     }
 }

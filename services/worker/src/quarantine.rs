@@ -92,7 +92,10 @@ pub async fn run(shared: Arc<Shared>, mut advice: Subscriber) -> anyhow::Result<
                 // The farm shall see at once that it was heard.
                 lease::beat(&shared).await;
             }
-            Err(error) => tracing::warn!(%error, "a quarantine that cannot be read"),
+            Err(error) => {
+                shared.metrics.malformed.inc();
+                tracing::warn!(%error, "a quarantine that cannot be read");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use atelier_cli::servers::free_port;
 use atelier_proto::{
     JobId, RequestId, decode,
     envelope::VERSION,
@@ -398,7 +399,9 @@ fn spoiled(good: &[u8]) -> Vec<Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_on_every_subject() -> Result<()> {
     let mut fed = Fed::start().await?;
-    let worker = fed.sandbox.worker("worker", &[])?;
+    let address = format!("127.0.0.1:{}", free_port(None)?);
+    let worker = ["--admin-listen", &address];
+    let worker = fed.sandbox.worker("worker", &worker)?;
     fed.worker = Some(worker);
     let hand = Hand::new(&fed.sandbox).await?;
     let names = Names::new(&fed.sandbox.prefix)?;
@@ -462,15 +465,34 @@ async fn bytes_on_every_subject() -> Result<()> {
         1,
         "the one of a newer release"
     );
-    let counted = fed.api().get("/metrics").await?.text().await?;
-    for message in ["report", "progress", "heartbeat"] {
-        let counter = format!("atelier_malformed_messages_total{{message=\"{message}\"}}");
-        assert!(
-            counted.contains(&counter),
-            "{message} is not counted:\n{counted}"
-        );
+    // Each of them is counted, where it is read.
+    let each = |name: &str| anyhow::Ok(spoiled(&golden(name)?).len());
+    for (message, sent) in [
+        ("cancel", each("cancel")?),
+        ("heartbeat", each("heartbeat")?),
+        ("progress", each("progress")?),
+        ("report", each("report_rendered")? * JobKind::ALL.len()),
+    ] {
+        in_time(message, SOON, async || {
+            let counted = fed.api().get("/metrics").await?.text().await?;
+            let counter =
+                format!("atelier_malformed_messages_total{{message=\"{message}\"}} {sent}\n");
+            ensure!(counted.contains(&counter), "no {counter}in:\n{counted}");
+            Ok(true)
+        })
+        .await?;
     }
-    Ok(())
+    // The offer of a newer release is none that nobody can read.
+    let sent = each("cancel")? + each("quarantine")? + each("offer_render")? - 1;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    in_time("the worker's", SOON, async || {
+        let counted = client.get(format!("http://{address}/metrics"));
+        let counted = counted.send().await?.text().await?;
+        let counter = format!("atelier_worker_malformed_total {sent}\n");
+        ensure!(counted.contains(&counter), "no {counter}in:\n{counted}");
+        Ok(true)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

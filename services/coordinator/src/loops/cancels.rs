@@ -16,8 +16,10 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             Some(message) = pulse.idle(cancels.next()) => {
-                // Only coordinators say this, and workers hear it as well: nothing new is learned from one that cannot be read.
-                let Ok(message) = decode::<Cancel>(&message.payload) else { continue };
+                let Ok(message) = decode::<Cancel>(&message.payload) else {
+                    farm.metrics.malformed.with_label_values(&["cancel"]).inc();
+                    continue;
+                };
                 let request = message.body.request;
                 if let Err(error) = cancel::withdraw(&farm, request).await {
                     tracing::debug!(%request, %error, "what waits of a canceled request was not looked for");

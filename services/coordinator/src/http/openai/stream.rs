@@ -105,6 +105,7 @@ async fn follow(
             tokio::select! {
                 () = &mut changed => break,
                 Some(Some(message)) = step => {
+                    // One that cannot be read is counted once, where leases are extended, and not by each of its readers.
                     let Ok(read) = decode::<Progress>(&message.payload) else { continue };
                     if let Some(png) = partials.due(read.body) {
                         let event = match partial(api, call, partials.told, png).await {

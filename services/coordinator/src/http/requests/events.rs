@@ -98,6 +98,7 @@ async fn follow(
             () = watch.changed() => {}
             () = tokio::time::sleep(SWEEP) => {}
             Some(Some(message)) = step => {
+                // One that cannot be read is counted once, where leases are extended, and not by each of its readers.
                 if let Ok(read) = decode::<Progress>(&message.payload) {
                     // A reader that is behind needs the latest state, not every step.
                     let _ = sender.try_send(to_sse(&to_event(read.body)));
