@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use atelier_cli::servers::Nats;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, local::LocalFileSystem, path::Path as Key};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -154,22 +156,21 @@ impl Sandbox {
             .expect("nobody panics while holding it") = folder;
     }
 
-    /// Objects under `artifacts/`: how many files the store holds.
-    pub async fn artifact_count(&self) -> Result<usize> {
-        use futures::TryStreamExt;
-        use object_store::{ObjectStore, local::LocalFileSystem, path::Path as Key};
-        let prefix = Key::from("artifacts");
-        let found: Vec<_> = match &self.seaweed {
-            Some(seaweed) => seaweed.objects()?.list(Some(&prefix)).try_collect().await?,
+    /// The objects of the store, past the farm.
+    pub fn objects(&self) -> Result<Box<dyn ObjectStore>> {
+        Ok(match &self.seaweed {
+            Some(seaweed) => Box::new(seaweed.objects()?),
             None => {
                 let root = self.folder.path().join("objects");
-                LocalFileSystem::new_with_prefix(root)?
-                    .list(Some(&prefix))
-                    .try_collect()
-                    .await?
+                Box::new(LocalFileSystem::new_with_prefix(root)?)
             }
-        };
-        Ok(found.len())
+        })
+    }
+
+    /// Objects under `artifacts/`: how many files the store holds.
+    pub async fn artifact_count(&self) -> Result<usize> {
+        let found = self.objects()?.list(Some(&Key::from("artifacts")));
+        Ok(found.try_collect::<Vec<_>>().await?.len())
     }
 
     /// Starts a coordinator and waits until it is ready. `extra` arguments come last.

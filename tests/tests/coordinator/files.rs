@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use atelier_pictures::Origin;
 use atelier_platform::Artifacts;
 use atelier_proto::{
-    RequestId,
+    MediaType, RequestId, Sha256,
     http::{ErrorBody, SubmitRequest},
     job::{JobKind, Think},
     object_key,
 };
 use atelier_tests::{Api, Options, Sandbox, in_time, prompt, sha256};
+use object_store::{ObjectStoreExt, path::Path as Key};
 use reqwest::{Method, Response, StatusCode};
 
 use atelier_tests::hand::Hand;
@@ -223,6 +224,53 @@ async fn a_trace_that_is_lost_is_made_again_and_named_anew() -> Result<()> {
         .fetch_one(&mut database)
         .await?;
     assert_eq!(format!("\"{named}\""), tag);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_trace_of_the_right_length_is_made_again_in_a_folder_and_in_a_bucket()
+-> Result<()> {
+    for s3 in [false, true] {
+        let options = Options {
+            s3,
+            ..Options::default()
+        };
+        let sandbox = Sandbox::with(options).await?;
+        let coordinator = sandbox.coordinator("one", &[])?;
+        let api = &coordinator.api;
+        let id = drawn(&sandbox, api).await?;
+        let named = async || {
+            let mut database = sandbox.database().await?;
+            let named = "SELECT trace_sha256 FROM requests WHERE id = $1";
+            let named: Option<Vec<u8>> = sqlx::query_scalar(named)
+                .bind(id.as_uuid())
+                .fetch_one(&mut database)
+                .await?;
+            anyhow::Ok(named)
+        };
+        in_time("it is written", Duration::from_secs(20), async || {
+            Ok(named().await?.is_some())
+        })
+        .await?;
+        let digest = async || {
+            let named = named().await?.context("it was written")?;
+            anyhow::Ok(Sha256(named.as_slice().try_into()?))
+        };
+        let objects = sandbox.objects()?;
+        let first = digest().await?;
+        let key = Key::from(object_key::artifact(first, MediaType::Json));
+        let good = objects.get(&key).await?.bytes().await?;
+        let mut bad = good.to_vec();
+        bad[good.len() / 2] ^= 1;
+        objects.put(&key, bad.into()).await?;
+
+        assert_eq!(api.trace(id).await?.request, id);
+        let key = Key::from(object_key::artifact(digest().await?, MediaType::Json));
+        let mended = objects.get(&key).await?.bytes().await?;
+        assert_eq!(sha256(&mended), digest().await?);
+        // The same was made, so that it had to be written where it was damaged.
+        assert_eq!(digest().await?, first, "in a bucket: {s3}");
+    }
     Ok(())
 }
 

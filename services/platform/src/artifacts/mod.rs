@@ -1,5 +1,6 @@
 //! The artifact store: immutable objects named by the SHA-256 of their bytes, in S3 or a local folder.
 
+mod damaged;
 mod folder;
 mod memory;
 mod open;
@@ -14,6 +15,7 @@ use std::{
 use atelier_proto::{ArtifactRef, MediaType, Sha256, object_key};
 use axum::http::Method;
 use bytes::Bytes;
+use damaged::Damaged;
 use folder::{Durable, Folder};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use memory::Memory;
@@ -39,6 +41,8 @@ pub struct Artifacts {
     signer: Option<Arc<AmazonS3>>,
     /// What was stored or read last.
     memory: Option<Arc<Memory>>,
+    /// What was read and is not what its name says.
+    damaged: Damaged,
     /// How long the store takes.
     latency: Latency,
 }
@@ -143,7 +147,8 @@ impl Artifacts {
         }
     }
 
-    /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable.
+    /// Stores `bytes` under the name of their digest, unless they are there already. When this returns they are durable. That they are there is
+    /// believed of an object of this name and length, unless this store has read it and found it damaged: then it is written again.
     pub async fn put(
         &self,
         bytes: Bytes,
@@ -190,17 +195,23 @@ impl Artifacts {
                 .map_err(failed)?;
             return Ok(artifact);
         }
-        let path = path_of(&artifact);
-        match self.store.head(&path).await {
-            // A torn write would have another length; the same name and length is the same object.
-            Ok(meta) if meta.size == artifact.bytes && is_young(meta.last_modified.into()) => {
-                return Ok(artifact);
-            }
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let key = key_of(&artifact);
+        let path = Path::from(key.as_str());
+        if !self.damaged.holds(&key) && self.is_there(&path, artifact.bytes).await? {
+            return Ok(artifact);
         }
         self.write(&path, bytes, media_type).await?;
+        self.damaged.forget(&key);
         Ok(artifact)
+    }
+
+    /// Whether an object need not be written, as far as its name, length and age tell. A torn write would have another length.
+    async fn is_there(&self, path: &Path, bytes: u64) -> Result<bool, ArtifactError> {
+        match self.store.head(path).await {
+            Ok(meta) => Ok(meta.size == bytes && is_young(meta.last_modified.into())),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads an artifact of at most `limit` bytes and compares it with its name.
@@ -222,7 +233,11 @@ impl Artifacts {
 
     async fn read(&self, artifact: &ArtifactRef) -> Result<Bytes, ArtifactError> {
         let read = self.get_bytes(artifact);
-        self.latency.of("get", outcome, read).await
+        let read = self.latency.of("get", outcome, read).await;
+        if let Err(ArtifactError::Damaged { .. }) = read {
+            self.damaged.note(key_of(artifact));
+        }
+        read
     }
 
     async fn get_bytes(&self, artifact: &ArtifactRef) -> Result<Bytes, ArtifactError> {

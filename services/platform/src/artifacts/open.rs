@@ -10,6 +10,7 @@ use object_store::{
 
 use super::{
     ArtifactError, Artifacts,
+    damaged::Damaged,
     folder::{self, Folder},
 };
 use crate::telemetry::Latency;
@@ -29,6 +30,7 @@ pub(super) fn open(url: &str, variables: &[(String, String)]) -> Result<Artifact
                 store,
                 folder: None,
                 memory: None,
+                damaged: Damaged::default(),
                 latency: Latency::default(),
             })
         }
@@ -51,6 +53,7 @@ fn open_folder(path: PathBuf) -> Result<Artifacts, ArtifactError> {
         folder: Some(Folder::new(path)),
         signer: None,
         memory: None,
+        damaged: Damaged::default(),
         latency: Latency::default(),
     })
 }

@@ -67,6 +67,34 @@ async fn damage_is_found() {
 }
 
 #[tokio::test]
+async fn a_large_object_that_was_read_as_damaged_is_written_again_and_no_other_is() {
+    let (dir, artifacts) = folder();
+    let large = Bytes::from(vec![7; folder::SMALL as usize + 1]);
+    let artifact = artifacts.put(large.clone(), MediaType::Png).await.unwrap();
+    let file = dir
+        .path()
+        .join("made/when/missing")
+        .join(path_of(&artifact).as_ref());
+    let mut other = large.to_vec();
+    other[0] = 8;
+    std::fs::write(&file, &other).unwrap();
+    // Nobody has read it yet: a length says nothing of what is inside.
+    artifacts.put(large.clone(), MediaType::Png).await.unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), other);
+    let damaged = artifacts.get(&artifact, MAX_ARTIFACT_BYTES).await;
+    assert!(matches!(damaged, Err(ArtifactError::Damaged { .. })));
+    // A clone is the same store.
+    let clone = artifacts.clone();
+    clone.put(large.clone(), MediaType::Png).await.unwrap();
+    let read = artifacts.get(&artifact, MAX_ARTIFACT_BYTES).await;
+    assert_eq!(read.unwrap(), large);
+    // It is believed again.
+    std::fs::write(&file, &other).unwrap();
+    artifacts.put(large, MediaType::Png).await.unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), other);
+}
+
+#[tokio::test]
 async fn refuses_more_than_the_limit_and_probes() {
     let (_dir, artifacts) = folder();
     let artifact = artifacts
