@@ -8,7 +8,10 @@ use atelier_cli::servers::free_port;
 use atelier_proto::{
     JobId, RequestId, decode,
     envelope::VERSION,
-    http::{ErrorBody, MAX_PROMPT_BYTES, RequestState, SubmitRequest},
+    http::{
+        ErrorBody, MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, RequestState,
+        SubmitRequest,
+    },
     job::{JobKind, Priority, Think},
     object_key,
     plan::{Plan, Stage, StageOp},
@@ -233,6 +236,25 @@ async fn bodies_of_submits() -> Result<()> {
         fed.refuses(("post", "/v1/requests"), call, refusal, what)
             .await?;
     }
+    // One byte over what a submit may have, and one less; blanks between the parts of a body mean nothing.
+    let most = MAX_REFERENCES * MAX_REFERENCE_BYTES / 3 * 4 + (1 << 20);
+    let padded = |length: usize| {
+        let (begin, end) = (r#"{"prompt": "x""#, "}");
+        let blanks = " ".repeat(length - begin.len() - end.len());
+        format!("{begin}{blanks}{end}")
+    };
+    let long = |length| {
+        fed.api()
+            .call(Method::POST, "/v1/requests")
+            .header("content-type", "application/json")
+            .body(padded(length))
+    };
+    let refusal = (413, "too_large");
+    let post = ("post", "/v1/requests");
+    fed.refuses(post, long(most + 1), refusal, "a body that is too long")
+        .await?;
+    let taken = long(most).send().await?.status();
+    ensure!(taken.is_success(), "a body of the longest length: {taken}");
     fed.draws().await
 }
 

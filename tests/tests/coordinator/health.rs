@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use atelier_proto::http::{Health, PartState, Readiness};
-use atelier_tests::{Api, Sandbox};
+use atelier_tests::{Api, Sandbox, Wire, in_time};
 use reqwest::StatusCode;
 
 const LOOPS: [&str; 12] = [
@@ -112,4 +112,61 @@ async fn readiness_names_the_part_that_fails() -> Result<()> {
     let gone = tokio::time::timeout(Duration::from_secs(20), gone).await??;
     assert_eq!(gone.parts[2].state, Failed, "{gone:?}");
     ready(api, StatusCode::OK, all(Good)).await
+}
+
+/// A wire to the server that a URL names, and the URL of the wire.
+async fn wired(url: &str) -> Result<(Wire, String)> {
+    let (before, after) = url.rsplit_once(':').context("a URL with a port")?;
+    let (port, path) = match after.split_once('/') {
+        Some((port, path)) => (port, format!("/{path}")),
+        None => (after, String::new()),
+    };
+    let wire = Wire::to(port.parse()?).await?;
+    let url = format!("{before}:{}{path}", wire.port());
+    Ok((wire, url))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_makes_it_unready_until_it_is_back() -> Result<()> {
+    let mut sandbox = Sandbox::start().await?;
+    let (database, database_url) = wired(&sandbox.database_url).await?;
+    let (nats, nats_url) = wired(&sandbox.nats_url).await?;
+    let of_the_test = std::mem::replace(&mut sandbox.database_url, database_url);
+    sandbox.nats_url = nats_url;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    sandbox.database_url = of_the_test;
+    let api = &coordinator.api;
+    let all = [
+        ("database", PartState::Ok),
+        ("nats", PartState::Ok),
+        ("stream", PartState::Ok),
+        ("store", PartState::Ok),
+    ];
+    ready(api, StatusCode::OK, all).await?;
+    // What was connected breaks, and nobody answers who comes again. Without NATS there is no stream, either.
+    for (wire, away) in [(&database, &["database"][..]), (&nats, &["nats", "stream"])] {
+        wire.hold();
+        wire.cut();
+        in_time("it is missed", Duration::from_secs(40), async || {
+            let answer = api.get("/readyz").await?;
+            let status = answer.status();
+            let readiness: Readiness = answer.json().await?;
+            let missed = readiness
+                .parts
+                .iter()
+                .filter(|part| part.state != PartState::Ok);
+            let missed: Vec<_> = missed.map(|part| part.name.as_str()).collect();
+            ensure!(
+                missed == away && !readiness.ready && status == StatusCode::SERVICE_UNAVAILABLE,
+                "{status}: {readiness:?}"
+            );
+            Ok(true)
+        })
+        .await?;
+        // A new start would not bring it back.
+        assert_eq!(api.get("/healthz").await?.status(), StatusCode::OK);
+        wire.release();
+        ready(api, StatusCode::OK, all).await?;
+    }
+    Ok(())
 }

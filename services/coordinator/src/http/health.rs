@@ -23,7 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `GET /healthz`: every loop turns. It does not ask others, since a restart would not mend them.
 pub async fn live(State(api): State<Api>) -> (StatusCode, Json<Health>) {
-    let readings = api.farm.pulses.read();
+    told(&api.farm.pulses.read())
+}
+
+/// What is said of loops that do so.
+fn told(readings: &[pulse::Reading]) -> (StatusCode, Json<Health>) {
     let health = Health {
         ok: !readings.iter().any(pulse::Reading::is_late),
         loops: readings.iter().map(shown).collect(),
@@ -104,5 +108,40 @@ fn status(good: bool) -> StatusCode {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_loop_that_hangs_is_enough_to_be_started_anew() {
+        let longest = Duration::from_secs(90);
+        let of_age = |name, age| pulse::Reading {
+            name,
+            age: Duration::from_secs(age),
+            longest,
+        };
+        let told = |ages: [u64; 2]| {
+            let [dispatch, collect] = ages;
+            told(&[of_age("dispatch", dispatch), of_age("collect", collect)])
+        };
+        // As long as a turn may take is not too long.
+        let (status, Json(health)) = told([0, 90]);
+        assert_eq!((status, health.ok), (StatusCode::OK, true));
+        let (status, Json(health)) = told([0, 91]);
+        assert_eq!(
+            (status, health.ok),
+            (StatusCode::SERVICE_UNAVAILABLE, false)
+        );
+        // Whoever looks sees which.
+        let hangs: Vec<_> = health
+            .loops
+            .iter()
+            .filter(|one| one.age_s > one.limit_s)
+            .map(|one| one.name.as_str())
+            .collect();
+        assert_eq!(hangs, ["collect"]);
     }
 }
