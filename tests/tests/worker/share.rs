@@ -66,6 +66,35 @@ async fn idle_workers_go_before_those_that_fetch_ahead() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_draws_one_at_a_time_holds_one_more_at_most() -> Result<()> {
+    const JOBS: usize = 20;
+    let sandbox = Sandbox::start().await?;
+    let mut desk = Desk::open(&sandbox).await?;
+    let options = ["--batch", "1", "--heartbeat-ms", "50"];
+    let _worker = sandbox.worker("worker", &options)?;
+    let job = desk.render("a cat [slow:60]", 4).await?;
+    for _ in 0..JOBS {
+        desk.offer(&offer(job.work.clone())).await?;
+    }
+    for _ in 0..JOBS {
+        desk.report().await?;
+    }
+    desk.empty().await?;
+    // What was said meanwhile is still there to be heard, and then some that was said afterwards.
+    let (mut most, mut heard) = (0, 0);
+    let end = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < end {
+        let holding = desk.heartbeat().await?.holding.len();
+        heard += usize::from(holding > 0);
+        most = most.max(holding);
+    }
+    assert!(heard >= JOBS, "only {heard} signs of life while it worked");
+    // The next one is fetched before the last is done.
+    assert_eq!(most, 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_failed_here_is_left_to_others_and_done_all_the_same_when_there_are_none()
 -> Result<()> {
     let sandbox = Sandbox::start().await?;
