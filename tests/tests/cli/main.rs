@@ -1,6 +1,7 @@
 //! The `atelier` command as people use it: a farm of its own, requests, files, errors, exit statuses.
 
 mod batch;
+mod doctor;
 mod eval;
 mod farm;
 mod home;
