@@ -169,17 +169,8 @@ PARTS: List[Part] = [
                 71_855,
                 (("package/*", "package/", "sprites/unicode-emoji-json/"),),
             ),
-            Tarball(
-                "emojilib", "4.0.3",
-                "sha512-KbWiYre9aRSaPbHrHZIz9zmoM+21LAsK1VFJtnTh1VCtWE/rNMDviGhQTmselFl9"
-                "5dhqtGlY22iH0leG5BuW0g==",
-                53_353,
-                (("package/*", "package/", "sprites/emojilib/"),),
-            ),
         ),
-        owns=(
-            "sprites/fluent-emoji-3d", "sprites/unicode-emoji-json", "sprites/emojilib",
-        ),
+        owns=("sprites/fluent-emoji-3d", "sprites/unicode-emoji-json"),
         unpacked=34_000_000,
         when="training",
     ),
