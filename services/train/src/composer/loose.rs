@@ -6,10 +6,8 @@ use image::{RgbImage, imageops};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{backdrop, draw::stamp, library::Library};
+use super::{SIDE, backdrop, draw::stamp, library::Library};
 
-/// Side of the picture in pixels.
-pub const SIDE: u32 = 256;
 /// Share of things that get a colour that is not their own.
 const COLORED: f64 = 0.45;
 /// Share of scenes in which the first thing stands more than once.

@@ -17,9 +17,12 @@ use rand_chacha::ChaCha8Rng;
 
 pub use catalog::{Entry, later, spoken_of};
 pub use library::{Library, Prop};
-pub use loose::{Loose, LooseThing, SIDE as LOOSE_SIDE};
+pub use loose::{Loose, LooseThing};
 pub use scene::{GRID, Scene, Thing};
 pub use sheet::sheet;
+
+/// Side in pixels of the pictures that the farm draws, and so of those that its eyes learn from.
+pub const SIDE: u32 = 256;
 
 /// Options of the command.
 #[derive(clap::Args)]

@@ -6,7 +6,8 @@ use anyhow::Context;
 use atelier_models::props::vocabulary::{Background, Color, TimeOfDay};
 use serde::{Deserialize, Serialize};
 
-use super::sample::{SIDE, Sample, Truth};
+use super::sample::{Sample, Truth};
+use crate::composer::SIDE;
 
 /// Most pictures of a folder that are used.
 const MOST: usize = 20_000;

@@ -6,12 +6,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
-use crate::composer::{Library, Scene};
+use crate::composer::{Library, SIDE, Scene};
 
 /// Cells along a side.
 pub const GRID: usize = 8;
-/// Side of the input in pixels, and of the pictures that the farm draws.
-pub const SIDE: u32 = 256;
 /// Share of a thing that must be left in a crop for it to be asked for.
 const VISIBLE: f32 = 0.6;
 

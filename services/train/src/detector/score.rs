@@ -7,7 +7,8 @@ use atelier_models::{
 use atelier_proto::plan::BBox;
 use image::{Rgb, RgbImage};
 
-use super::sample::{SIDE, Sample};
+use super::sample::Sample;
+use crate::composer::SIDE;
 
 /// Objectness from which a thing counts as found.
 const FOUND: f32 = 0.5;

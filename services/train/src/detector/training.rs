@@ -21,10 +21,10 @@ use super::{
     loss::Loss,
     master::Master,
     measure::measure,
-    sample::{SIDE, Sample, Targets},
+    sample::{Sample, Targets},
 };
 use crate::{
-    composer::Library,
+    composer::{Library, SIDE},
     run::{ahead, fast_kind},
 };
 

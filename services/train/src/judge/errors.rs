@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Scenes;
 use crate::{
-    composer::{LOOSE_SIDE, Library, Loose, LooseThing},
+    composer::{Library, Loose, LooseThing, SIDE},
     detector::{Sample, passed},
 };
 
@@ -220,8 +220,8 @@ fn free(things: &[LooseThing], side: u32, rng: &mut ChaCha8Rng) -> Option<(u32, 
     (0..200).find_map(|_| {
         let side = side.min(96);
         let (x, y) = (
-            rng.random_range(0..=LOOSE_SIDE - side),
-            rng.random_range(0..=LOOSE_SIDE - side),
+            rng.random_range(0..=SIDE - side),
+            rng.random_range(0..=SIDE - side),
         );
         let apart = |thing: &LooseThing| {
             let (ox, oy, other) = thing.square;
