@@ -11,6 +11,7 @@ use atelier_proto::{
 use atelier_tests::{Api, Coordinator, Sandbox, Worker, in_time, prompt};
 use futures::future::try_join_all;
 use reqwest::StatusCode;
+use sqlx::PgConnection;
 
 const LONG: Duration = Duration::from_secs(60);
 /// Longer than the time between two looks of reconcile at traces and counts.
@@ -53,7 +54,8 @@ impl Farm {
         Ok(())
     }
 
-    pub async fn work(&mut self) -> Result<()> {
+    /// Does everything at least some times; `database` is a connection whose statements are not logged.
+    pub async fn work(&mut self, database: &mut PgConnection) -> Result<()> {
         let started = Instant::now();
         let [one, two] = self.coordinators.each_ref().map(|one| one.api.clone());
         // Some wait in the stream, and some, for longer than a lease, in the database.
@@ -61,7 +63,7 @@ impl Farm {
         for number in 0..12 {
             waiting.push(one.submit(&wanted(number)).await?.id);
         }
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        leases_ran_out(database).await?;
         for id in &waiting[8..] {
             two.cancel(*id).await?;
         }
@@ -77,6 +79,21 @@ impl Farm {
         }
         Ok(())
     }
+}
+
+/// Waits until the leases of all that is in the stream would have run out, had nobody extended them.
+async fn leases_ran_out(database: &mut PgConnection) -> Result<()> {
+    let dispatched = "SELECT extract(epoch FROM min(lease_until))::float8, extract(epoch FROM max(lease_until))::float8, extract(epoch FROM now())::float8
+         FROM jobs WHERE state = 'dispatched'";
+    let mut first = None;
+    in_time("leases are extended", LONG, async || {
+        let (soonest, latest, now): (Option<f64>, Option<f64>, f64) =
+            sqlx::query_as(dispatched).fetch_one(&mut *database).await?;
+        let ends = first.or(latest).context("nothing is dispatched")?;
+        first = Some(ends);
+        Ok(now > ends && soonest.is_some_and(|soonest| soonest > ends))
+    })
+    .await
 }
 
 fn wanted(number: u64) -> SubmitRequest {

@@ -42,7 +42,7 @@ async fn check(finished: &[u64]) -> Result<()> {
         // Plans are made anew with what is there now, as after an update of the farm.
         farm.restart()?;
         let log = cost::Log::from_now(&sandbox)?;
-        farm.work().await?;
+        farm.work(&mut database).await?;
         farm.stop()?;
         measured.insert(count, log.costs()?);
     }
