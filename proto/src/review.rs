@@ -172,7 +172,7 @@ pub struct Verdict {
     pub confidence: f32,
     /// What was found, in words, for example `2 cats`.
     pub found: String,
-    /// Where, as far as places were found.
+    /// Where, as far as places were found; of a critic that only reads where the plan has what it was asked about.
     #[serde(default)]
     pub boxes: Vec<BBox>,
 }

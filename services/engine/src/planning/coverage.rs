@@ -71,6 +71,8 @@ const EMPTY: &[&str] = &[
     "right",
     "top",
     "bottom",
+    "upper",
+    "lower",
     "side",
     "corner",
     "background",
@@ -171,16 +173,20 @@ pub struct Uncited {
     pub things: Vec<String>,
     /// How many words that is, of how many.
     pub coverage: Coverage,
+    /// Words of number, side, size and relation that nothing keeps, in order; they are no content words.
+    pub unkept: Vec<String>,
 }
 
-/// What of the prompt nothing in the plan cites. `knows` says whether there is such a thing in the world that is drawn.
+/// What of the prompt nothing in the plan cites. `knows` says whether there is such a thing in the world that is drawn. Of a picture that is divided
+/// into halves, `ground` says which words their grounds and lights are read from; none where it is not divided.
 pub fn uncited(
     witness: &Witness<'_>,
     plan: &Plan,
     cited: &[Cited],
     knows: &dyn Fn(&str) -> bool,
+    ground: Option<&dyn Fn(&str) -> bool>,
 ) -> Uncited {
-    let covered = covered(witness, plan, cited);
+    let covered = covered(witness, plan, cited, ground);
     let says: Vec<bool> = (0..witness.words.len())
         .map(|at| says_something(&witness.words, at))
         .collect();
@@ -205,6 +211,7 @@ pub fn uncited(
     words.truncate(MOST_WORDS);
     Uncited {
         words,
+        unkept: Vec::new(),
         coverage,
         things: things(witness, &open, &covered, knows),
     }
@@ -233,10 +240,18 @@ pub fn introduces(witness: &Witness<'_>, noun: &str) -> bool {
 pub fn says_something(words: &[Word], at: usize) -> bool {
     let word = words[at].text.as_str();
     let before_of = || words.get(at + 1).is_some_and(|next| next.text == "of");
-    is_content(word) && !(PICTURES.contains(&word) && before_of())
+    let behind = |by: usize, said: &[&str]| {
+        let before = at.checked_sub(by).and_then(|at| words.get(at));
+        before.is_some_and(|before| said.contains(&before.text.as_str()))
+    };
+    // `a rocket in the sky` names one thing and where it is.
+    let says_where =
+        || word == "sky" && behind(1, &["the"]) && behind(2, &["in", "across", "through"]);
+    is_content(word) && !(PICTURES.contains(&word) && before_of()) && !says_where()
 }
 
-fn is_content(word: &str) -> bool {
+/// Whether a word is about what is in the picture, wherever it stands.
+pub fn is_content(word: &str) -> bool {
     let says_how_many = || NUMBERS.iter().any(|(number, _)| *number == word);
     word.chars().count() > 1
         && word.chars().any(char::is_alphabetic)
@@ -245,8 +260,14 @@ fn is_content(word: &str) -> bool {
         && !says_how_many()
 }
 
-/// Which words are cited, or stand in the plan all the same.
-fn covered(witness: &Witness<'_>, plan: &Plan, cited: &[Cited]) -> Vec<bool> {
+/// Which words are cited, or stand in the plan all the same. Captions do not count: those of halves are the prompt's own words, whatever the plan has
+/// of them, and so are the words that such a stage cites.
+fn covered(
+    witness: &Witness<'_>,
+    plan: &Plan,
+    cited: &[Cited],
+    ground: Option<&dyn Fn(&str) -> bool>,
+) -> Vec<bool> {
     let elements = plan.elements.iter().flat_map(|element| {
         let noun = std::iter::once(&element.noun);
         noun.chain(&element.attributes).chain(&element.colors)
@@ -255,16 +276,17 @@ fn covered(witness: &Witness<'_>, plan: &Plan, cited: &[Cited]) -> Vec<bool> {
         StageOp::Edit { instruction, .. } | StageOp::Repair { instruction, .. } => {
             instruction.as_str()
         }
-        StageOp::Generate { caption } => caption,
-        StageOp::Blend { .. } => "",
+        StageOp::Generate { .. } | StageOp::Blend { .. } => "",
     });
     let texts = elements
         .map(String::as_str)
         .chain([plan.background.as_str(), &plan.lighting, &plan.style])
         .chain(stages);
     let known: HashSet<String> = texts.flat_map(read).map(|word| root(&word.text)).collect();
+    let quoted = |one: &&Cited| ground.is_some() && one.what.starts_with("stages.");
     let spans: Vec<_> = cited
         .iter()
+        .filter(|one| !quoted(one))
         .map(|one| one.at as usize..one.at as usize + one.words.len())
         .collect();
     witness
@@ -274,7 +296,9 @@ fn covered(witness: &Witness<'_>, plan: &Plan, cited: &[Cited]) -> Vec<bool> {
             let inside = |span: &std::ops::Range<usize>| {
                 span.start <= word.span.start && word.span.end <= span.end
             };
-            known.contains(&root(&word.text)) || spans.iter().any(inside)
+            known.contains(&root(&word.text))
+                || spans.iter().any(inside)
+                || ground.is_some_and(|ground| ground(&word.text))
         })
         .collect()
 }

@@ -20,7 +20,10 @@ pub const PREDICATES: [(Predicate, &[&str]); 9] = [
     (Predicate::Below, &["below", "under", "beneath"]),
     (Predicate::On, &["on", "on top of", "riding", "wearing"]),
     (Predicate::In, &["in", "inside"]),
-    (Predicate::Near, &["near", "next to", "beside", "by"]),
+    (
+        Predicate::Near,
+        &["near", "next to", "beside", "by", "nearby"],
+    ),
     (Predicate::Behind, &["behind"]),
     (Predicate::InFrontOf, &["in_front_of", "in front of"]),
 ];
@@ -71,6 +74,8 @@ pub struct Group {
     pub attributes: Vec<String>,
     /// Where the prompt puts it.
     pub place: Place,
+    /// Whether it is larger or smaller than usual, where the prompt says so.
+    pub large: Option<bool>,
     /// Indices of its instances in the plan's elements.
     pub instances: std::ops::Range<usize>,
 }
@@ -157,6 +162,11 @@ fn add(
         .take(6)
         .collect();
     let place = thing.place.as_deref().map(Place::parse).unwrap_or_default();
+    let large = match thing.size.as_deref() {
+        Some("large" | "big" | "huge" | "giant") => Some(true),
+        Some("small" | "tiny" | "little") => Some(false),
+        _ => None,
+    };
     let start = cast.elements.len();
     for instance in 0..count {
         let id = free_id(cast, &noun, (count > 1).then_some(instance + 1));
@@ -171,11 +181,7 @@ fn add(
         });
         cast.wishes.push(Wish {
             place,
-            large: match thing.size.as_deref() {
-                Some("large" | "big" | "huge" | "giant") => Some(true),
-                Some("small" | "tiny" | "little") => Some(false),
-                _ => None,
-            },
+            large,
             in_sky: words_of(&noun).any(|word| SKY.contains(&word.as_str())),
             ..Wish::default()
         });
@@ -185,6 +191,7 @@ fn add(
         color,
         attributes,
         place,
+        large,
         instances: start..start + count,
     });
     Some(cast.groups.len() - 1)

@@ -11,7 +11,7 @@ use super::{
     colors,
     elements::phrases,
     relations,
-    words::{IRREGULAR_PLURALS, NUMBERS, Word, read, span_of, starts, stem},
+    words::{IRREGULAR_PLURALS, VAGUE, Word, number, read, span_of, starts, stem},
 };
 
 /// What words of a prompt mean in the words of plans: `golden` is `yellow`.
@@ -196,14 +196,11 @@ impl<'a> Witness<'a> {
             }
         }
         if let (2.., Some(near)) = (count, near) {
-            let number = |at: &usize| {
+            let says_so = |at: &usize| {
                 let word = self.words[*at].text.as_str();
-                word.parse() == Ok(count)
-                    || NUMBERS
-                        .iter()
-                        .any(|(name, number)| *name == word && usize::from(*number) == count)
+                VAGUE.contains(&word) || number(word).is_some_and(|said| usize::from(said) == count)
             };
-            if let Some(at) = (near.saturating_sub(BEFORE)..near).rev().find(number) {
+            if let Some(at) = (near.saturating_sub(BEFORE)..near).rev().find(says_so) {
                 cited.push(self.cite(
                     format!("elements.{}.count", element.id),
                     self.span(at..at + 1),

@@ -1,14 +1,16 @@
 //! From what a model named to a plan: layout, references, stages and checks, in pure code.
 //!
 //! A small model names things well and places them badly, so that it writes a [`Draft`] and everything else follows from it here:
-//! `colors` finds those behind their nouns, `relations` those that it missed, `scenery` takes places for what is behind, `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
-//! words that each part comes from, `coverage` the words that nothing comes from.
+//! `colors` finds those behind their nouns, `counts` the numbers in front of them, `relations` those that it missed, `scenery` takes places for what is behind, `elements` splits counts and finds pictures, [`layout`] finds the boxes, `stages` the stages, `checks` what the critique asks, `evidence` the
+//! words that each part comes from, `coverage` the words that nothing comes from, `demands` the numbers, sides, sizes and relations that nothing keeps.
 //! [`mend`] goes the other way: from what was found in the picture to what would mend it.
 
 mod caption;
 mod checks;
 mod colors;
+mod counts;
 mod coverage;
+mod demands;
 pub mod draft;
 mod elements;
 mod evidence;
@@ -77,6 +79,7 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
     };
     let draft = without_repeats(cleaned.as_ref().unwrap_or(draft), &witness);
     let draft = colors::bound(&draft, &witness, studio.color_of);
+    let draft = counts::bound(&draft, &witness);
     let draft = relations::bound(&draft, &witness);
     let draft = &scenery::behind(&draft, &scenes, studio);
     let mut cast = elements::cast(draft, studio, &mut notes);
@@ -116,6 +119,7 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
     plan.checks = checks::checks(&plan, &cast.groups);
     plan.reasoning = caption::reasoning(&plan, &cast.groups);
     let mut evidence = witness.cited(&plan);
+    evidence.extend(demands::cited(&witness, &plan, &cast.groups, &evidence));
     evidence.extend(
         cited
             .into_iter()
@@ -126,9 +130,19 @@ pub fn make_plan(prompt: &str, draft: &Draft, studio: &Studio<'_>, seed: u64) ->
         plan.checks.extend(checks::light(&plan));
     }
     let knows = |noun: &str| (studio.prop_of)(noun).is_some();
-    let uncited = coverage::uncited(&witness, &plan, &evidence, &knows);
+    let ground = |word: &str| {
+        let means = (studio.means)(word).is_some() && (studio.color_of)(word).is_none();
+        means || stages::LANDSCAPES.contains(&word) || stages::is_said_of_light(word)
+    };
+    let split = matches!(scenes, Scenes::Split { .. });
+    let ground = split.then_some(&ground as &dyn Fn(&str) -> bool);
+    let mut uncited = coverage::uncited(&witness, &plan, &evidence, &knows, ground);
     if !uncited.words.is_empty() {
         notes.push(format!("not in the plan: {}", uncited.words.join(", ")));
+    }
+    uncited.unkept = demands::unkept(&witness, &evidence, &scenes);
+    if !uncited.unkept.is_empty() {
+        notes.push(format!("not kept: {}", uncited.unkept.join(", ")));
     }
     debug_assert_eq!(plan.validate(), Ok(()));
     Made {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod demands;
 mod scenes;
 
 fn thing(noun: &str) -> DraftElement {

@@ -32,6 +32,9 @@ pub const NUMBERS: &[(&str, u8)] = &[
     ("twelve", 12),
 ];
 
+/// Those that mean no number in particular.
+pub const VAGUE: &[&str] = &["few", "some", "several", "group", "many", "lots"];
+
 /// Plurals that no rule makes, with their singulars.
 pub const IRREGULAR_PLURALS: &[(&str, &str)] = &[
     ("mice", "mouse"),
@@ -114,6 +117,15 @@ pub fn stem(word: &str) -> String {
         .filter(|bare| bare.len() > 2)
         .unwrap_or(word);
     bare.chars().take(5).collect()
+}
+
+/// How many a word or a number says, where it says more than one.
+pub fn number(word: &str) -> Option<u8> {
+    let named = NUMBERS.iter().find(|(name, _)| *name == word);
+    let number = named.map(|(_, number)| *number);
+    number
+        .or_else(|| word.parse().ok())
+        .filter(|count| *count > 1)
 }
 
 #[cfg(test)]

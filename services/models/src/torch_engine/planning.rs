@@ -25,8 +25,14 @@ struct Candidate {
 
 impl Candidate {
     /// Less is better.
-    fn uncovered(&self) -> (usize, usize) {
-        (self.uncited.things.len(), self.uncited.words.len())
+    fn uncovered(&self) -> [usize; 3] {
+        let Uncited {
+            things,
+            words,
+            unkept,
+            ..
+        } = &self.uncited;
+        [things.len(), words.len(), unkept.len()]
     }
 }
 

@@ -249,6 +249,49 @@ fn the_things_of_two_scenes_stay_in_their_halves() {
 }
 
 #[test]
+fn what_is_missing_in_a_half_is_found_although_its_stage_quotes_it() {
+    let draft = |nouns: &[&str]| Draft {
+        elements: nouns.iter().map(|noun| thing(noun)).collect(),
+        background: "beach".into(),
+        ..Draft::default()
+    };
+    let prompt = "left half a beach with a cat and a radio, right half a forest with a bicycle";
+    let made = make_plan(prompt, &draft(&["cat"]), &studio(&[], &known), 1);
+    assert_eq!(made.plan.stages.len(), 3);
+    assert_eq!(made.uncited.things, ["radio", "bicycle"]);
+    assert_eq!(made.uncited.words, ["radio", "bicycle"]);
+    let all = draft(&["cat", "radio", "bicycle"]);
+    let made = make_plan(prompt, &all, &studio(&[], &known), 1);
+    assert_eq!(made.uncited.words, Vec::<String>::new());
+    // A half's sky, ground and light are read from its words.
+    for prompt in [
+        "top half a blue sky with a cat, bottom half a deep ocean at night",
+        "upper half the moon with a cat, lower half the sea",
+    ] {
+        let made = make_plan(prompt, &draft(&["cat"]), &studio(&[], &known), 1);
+        assert_eq!(made.uncited.things, Vec::<String>::new(), "{prompt}");
+    }
+    // What an edit does is told to the renderer as it stands.
+    let prompt = "a cat before and after the storm";
+    let made = make_plan(prompt, &draft(&["cat"]), &studio(&[], &known), 1);
+    assert_eq!(made.uncited.words, Vec::<String>::new());
+}
+
+#[test]
+fn in_the_sky_is_where_something_is_and_no_thing() {
+    let missed = |prompt: &str| {
+        let draft = Draft {
+            elements: vec![thing("cat")],
+            ..Draft::default()
+        };
+        make_plan(prompt, &draft, &studio(&[], &known), 1).uncited
+    };
+    assert_eq!(missed("a cat in the sky and a radio").things, ["radio"]);
+    let words = missed("a cat under the sky").words;
+    assert_eq!(words, ["sky"], "it is said to be there");
+}
+
+#[test]
 fn what_a_painting_shows_is_inside_it() {
     let prompt = "a room with a painting of a cat on the wall and a radio";
     let draft = Draft {
