@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 use atelier_engine::{Control, Engine, EngineError, PlanInput, Reference, RenderInput};
 use atelier_models::{Sources, TorchEngine};
@@ -12,6 +15,7 @@ use atelier_proto::{
     plan::Plan,
 };
 use image::{RgbImage, RgbaImage};
+use sha2::Digest;
 
 fn pipeline(family: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -24,6 +28,7 @@ fn load(family: &str) -> TorchEngine {
         model: pipeline(family),
         language: None,
         critic: None,
+        props: None,
     };
     TorchEngine::load(&sources, &[JobKind::Render], "cpu").unwrap()
 }
@@ -171,6 +176,7 @@ fn the_text_encoder_plans_what_is_drawn() {
             model: pipeline(family),
             language: None,
             critic: None,
+            props: None,
         };
         let roles = [JobKind::Plan, JobKind::Render];
         let mut engine = TorchEngine::load(&sources, &roles, "cpu").unwrap();
@@ -231,6 +237,79 @@ fn words_decide_what_is_drawn() {
     }
 }
 
+/// Says stop when it is asked for the n-th time, and at no other time.
+#[derive(Default)]
+struct StopsOnce {
+    asked: Cell<u32>,
+    stops: Option<u32>,
+    steps: Vec<u32>,
+}
+
+impl Control for StopsOnce {
+    fn canceled(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.stops == Some(self.asked.get())
+    }
+
+    fn progress(&mut self, step: u32, _total: u32, _preview: Option<RgbImage>) {
+        self.steps.push(step);
+    }
+}
+
+#[test]
+fn a_drawing_is_given_up_before_its_first_step_and_after_its_last_one() {
+    let mut engine = load("klein");
+    let picture = RgbImage::from_pixel(64, 48, image::Rgb([90, 120, 60]));
+    let night = input(plan(), "night", &[&picture]);
+    let mut ask = |stops| {
+        let mut control = StopsOnce {
+            stops,
+            ..StopsOnce::default()
+        };
+        let drawn = engine.render(&night, &mut control);
+        (drawn, control.asked.get(), control.steps)
+    };
+    // Before its words are read, before its picture is encoded, at four steps and before it is decoded.
+    let (drawn, times, steps) = ask(None);
+    assert!(drawn.is_ok() && steps == [0, 1, 2, 3], "{steps:?}");
+    assert_eq!(times, 2 + 4 + 1);
+    let told = |stops: u32| {
+        let (drawn, times, steps) = ask(Some(stops));
+        assert!(matches!(drawn, Err(EngineError::Canceled)), "{stops}");
+        assert_eq!(times, stops, "it was asked again");
+        steps.len()
+    };
+    assert_eq!(
+        (1..=times).map(told).collect::<Vec<_>>(),
+        [0, 0, 1, 2, 3, 4, 4]
+    );
+}
+
+#[test]
+fn one_that_is_given_up_before_its_first_step_does_not_hold_up_the_batch() {
+    let mut engine = load("klein");
+    let inputs: Vec<RenderInput> = (0..2)
+        .map(|seed| RenderInput {
+            seed,
+            ..input(plan(), "day", &[])
+        })
+        .collect();
+    for stops in [2, 8] {
+        let mut controls = [None, Some(stops)].map(|stops| StopsOnce {
+            stops,
+            ..StopsOnce::default()
+        });
+        let [goes_on, stopped] = &mut controls;
+        let drawn = engine.render_batch(&[&inputs[0], &inputs[1]], &mut [goes_on, stopped]);
+        assert!(drawn[0].is_ok());
+        assert!(matches!(drawn[1], Err(EngineError::Canceled)));
+        assert_eq!(controls[0].steps, [0, 1, 2, 3, 4]);
+        // Its tokens were there, and nobody decoded them.
+        let steps = if stops == 2 { 0 } else { 5 };
+        assert_eq!(controls[1].steps.len(), steps);
+    }
+}
+
 #[test]
 fn a_batch_of_unequal_seeds_is_its_members_alone() {
     let mut engine = load("klein");
@@ -268,6 +347,7 @@ fn what_a_pipeline_cannot_do_is_said() {
         model,
         language: None,
         critic: None,
+        props: None,
     };
     let roles = [JobKind::Render, JobKind::Critique];
     let error = TorchEngine::load(&sources(pipeline("klein")), &roles, "cpu");
@@ -289,11 +369,82 @@ fn what_a_pipeline_cannot_do_is_said() {
 }
 
 #[test]
+fn things_are_drawn_from_a_library_that_a_pipeline_is_given() {
+    let library = tempfile::tempdir().unwrap();
+    let index = r#"[{"name": "cat", "synonyms": ["kitten"], "file": "cat.png"}]"#;
+    std::fs::write(library.path().join("index.json"), index).unwrap();
+    let file = library.path().join("cat.png");
+    let picture = RgbaImage::from_fn(32, 32, |x, y| {
+        image::Rgba([x as u8 * 8, y as u8 * 8, 40, 255])
+    });
+    picture.save(&file).unwrap();
+    let digest = Sha256(sha2::Sha256::digest(std::fs::read(&file).unwrap()).into());
+    let with = |family: &str, roles: &[JobKind]| {
+        let sources = Sources {
+            model: pipeline(family),
+            language: None,
+            critic: None,
+            props: Some(library.path().to_owned()),
+        };
+        TorchEngine::load(&sources, roles, "cpu")
+    };
+    let mut engine = with("klein", &[JobKind::Plan, JobKind::Render]).unwrap();
+    // A planner with random weights names things of the prompt.
+    let asked = PlanInput {
+        prompt: "kitten kitten kitten".into(),
+        seed: 3,
+        ..PlanInput::default()
+    };
+    let planned = engine.plan(&asked, &mut Watch::default()).unwrap().plan;
+    let things = &planned.elements;
+    let from_it = |element: &atelier_proto::plan::Element| {
+        element.noun.contains("kitten") && element.reference.as_deref() == Some("props/cat")
+    };
+    assert!(things.iter().any(from_it), "{things:?}");
+
+    let mut plan = without_pictures();
+    let plain = engine.render(&input(plan.clone(), "day", &[]), &mut Watch::default());
+    plan.elements[0].reference = Some("props/cat".into());
+    let drawn = engine.render(&input(plan.clone(), "day", &[]), &mut Watch::default());
+    let drawn = drawn.unwrap();
+    assert!(drawn.image != plain.unwrap().image);
+    let used: Vec<_> = drawn
+        .references
+        .iter()
+        .map(|used| (used.reference.as_str(), used.sha256))
+        .collect();
+    assert_eq!(used, [("props/cat", digest)]);
+    // What drew it is part of what a picture comes from.
+    assert_ne!(
+        engine.weights(JobKind::Render),
+        load("klein").weights(JobKind::Render)
+    );
+    // Without the library the words remain.
+    let words = load("klein").render(&input(plan.clone(), "day", &[]), &mut Watch::default());
+    assert!(words.unwrap().references.is_empty());
+    plan.elements[0].reference = Some("props/dragon".into());
+    let error = engine.render(&input(plan, "day", &[]), &mut Watch::default());
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("no prop \"dragon\"")
+    );
+
+    let error = with("zimage", &[JobKind::Render])
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("leave --props out"), "{error}");
+}
+
+#[test]
 fn plans_made_at_once_are_those_made_one_by_one_and_a_draft_is_used_again() {
     let sources = Sources {
         model: pipeline("klein"),
         language: None,
         critic: None,
+        props: None,
     };
     let mut engine = TorchEngine::load(&sources, &[JobKind::Plan], "cpu").unwrap();
     assert!(engine.weights(JobKind::Plan).is_some());
@@ -347,6 +498,7 @@ fn a_thought_takes_no_more_tokens_than_it_may_and_pictures_are_told() {
         model: pipeline("klein"),
         language: None,
         critic: None,
+        props: None,
     };
     let mut engine = TorchEngine::load(&sources, &[JobKind::Plan], "cpu").unwrap();
     let mut thought = |think_tokens: u32, names: &[&str]| {

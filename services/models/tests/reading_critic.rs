@@ -1,8 +1,11 @@
 //! A detector and a model that reads questions, side by side behind the engine's seam.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
-use atelier_engine::{CritiqueInput, Engine, EngineError, RenderInput, Unattended};
+use atelier_engine::{Control, CritiqueInput, Engine, EngineError, RenderInput, Unattended};
 use atelier_models::{Sources, TorchEngine};
 use atelier_proto::{
     job::{JobKind, Size},
@@ -22,6 +25,7 @@ fn engine(critic: Option<PathBuf>) -> TorchEngine {
         model: root("deploy/models/atelier-mini"),
         language: Some(root(".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")),
         critic,
+        props: None,
     };
     TorchEngine::load(&sources, &[JobKind::Critique], "cpu").expect("the shipped model")
 }
@@ -110,6 +114,43 @@ fn counts_come_from_the_detector_and_words_from_the_reader() {
     assert!(matches!(refused, Err(EngineError::Impossible(_))));
 }
 
+/// Says stop when it is asked for the n-th time, and at no other time.
+struct StopsOnce(Cell<u32>, Option<u32>);
+
+impl Control for StopsOnce {
+    fn canceled(&self) -> bool {
+        self.0.set(self.0.get() + 1);
+        self.1 == Some(self.0.get())
+    }
+
+    fn progress(&mut self, _step: u32, _total: u32, _preview: Option<image::RgbImage>) {}
+}
+
+#[test]
+fn a_look_is_given_up_between_detector_picture_and_questions() {
+    let tiny = root("services/models/tests/fixtures/parity/tiny/qwen3vl");
+    let mut engine = engine(Some(tiny));
+    let picture = image::open(root("deploy/models/atelier-mini/cat-and-balloon.png"));
+    let input = CritiqueInput {
+        plan: plan(),
+        image: picture.expect("the shipped picture").into_rgb8(),
+    };
+    let mut ask = |stops| {
+        let mut control = StopsOnce(Cell::new(0), stops);
+        (engine.critique(&input, &mut control), control.0.get())
+    };
+    let (read, times) = ask(None);
+    let read = read.expect("a review");
+    assert_eq!(times, 3);
+    for stops in 1..=times {
+        let (stopped, times) = ask(Some(stops));
+        assert!(matches!(stopped, Err(EngineError::Canceled)), "{stops}");
+        assert_eq!(times, stops, "it was asked again");
+    }
+    // Nothing of it stays for the next.
+    assert_eq!(ask(None).0.expect("a review"), read);
+}
+
 #[test]
 fn a_pipeline_with_a_critic_draws_and_looks() {
     let tiny = |name: &str| root("services/models/tests/fixtures/parity/tiny").join(name);
@@ -117,11 +158,16 @@ fn a_pipeline_with_a_critic_draws_and_looks() {
         model: tiny("klein"),
         language: None,
         critic: Some(tiny("qwen3vl")),
+        props: None,
     };
     let roles = [JobKind::Render, JobKind::Critique];
     let mut engine = TorchEngine::load(&sources, &roles, "cpu").expect("both fit");
     let read = review(&mut engine);
     assert_eq!(read.verdicts.len(), plan().checks.len());
+    // What it is asked about is where the plan has it.
+    let cat = plan().elements[0].bbox;
+    assert_eq!(read.verdicts[1].boxes, cat.into_iter().collect::<Vec<_>>());
+    assert_eq!(read.verdicts[3].boxes, []);
     // Nobody else counts here.
     assert!(
         read.verdicts
@@ -152,6 +198,7 @@ fn a_folder_that_is_no_critic_is_refused_by_name() {
         model: root("deploy/models/atelier-mini"),
         language: Some(root(".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")),
         critic: Some(root("services/models/tests/fixtures/parity/tiny/qwen3")),
+        props: None,
     };
     let Err(error) = TorchEngine::load(&sources, &[JobKind::Critique], "cpu") else {
         panic!("a language model is no critic");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use atelier_engine::planning::mend;
 use atelier_proto::{
-    plan::{Plan, Question},
+    plan::{BBox, Check, Plan, Question},
     review::{Answer, Review, Verdict},
 };
 use image::RgbImage;
@@ -35,13 +35,15 @@ impl ReadingCritic {
     }
 
     /// Answers every check of the plan about a picture, in its order. `seen` is what a detector answered: it stands for counts and places where
-    /// it could tell, and everywhere where the model cannot.
+    /// it could tell, and everywhere where the model cannot. Before the picture is read, and before it is asked about, `goes_on` says whether the
+    /// answers are still wanted; there are none when they are not.
     pub fn review(
         &self,
         plan: &Plan,
         picture: &RgbImage,
         seen: Option<Review>,
-    ) -> Result<Review, Qwen3VlError> {
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Review>, Qwen3VlError> {
         let mut review = seen.unwrap_or_else(|| unanswered(plan));
         let mut asked = Vec::new();
         for (index, check) in plan.checks.iter().enumerate() {
@@ -56,9 +58,15 @@ impl ReadingCritic {
             }
         }
         if asked.is_empty() {
-            return Ok(review);
+            return Ok(Some(review));
+        }
+        if !goes_on() {
+            return Ok(None);
         }
         let look = self.model.look(picture)?;
+        if !goes_on() {
+            return Ok(None);
+        }
         let questions: Vec<&str> = asked
             .iter()
             .map(|(_, question)| question.as_str())
@@ -66,12 +74,13 @@ impl ReadingCritic {
         let beliefs = self.model.ask(&look, &questions)?;
         for ((index, question), belief) in asked.iter().zip(beliefs) {
             if let Some(verdict) = review.verdicts.get_mut(*index) {
-                believe(verdict, question, belief);
+                let place = place(plan, &plan.checks[*index]);
+                believe(verdict, question, belief, place);
             }
         }
         // It may have found other checks failed than the detector.
         mend::advise(plan, &mut review);
-        Ok(review)
+        Ok(Some(review))
     }
 }
 
@@ -84,7 +93,7 @@ const fn is_measured(question: &Question) -> bool {
 }
 
 fn unanswered(plan: &Plan) -> Review {
-    let verdict = |check: &atelier_proto::plan::Check| Verdict {
+    let verdict = |check: &Check| Verdict {
         check: check.id.clone(),
         answer: Answer::Unknown,
         confidence: 0.0,
@@ -97,8 +106,20 @@ fn unanswered(plan: &Plan) -> Review {
     }
 }
 
-/// Puts a belief into a verdict. One that is no answer leaves a detector's as it is.
-fn believe(verdict: &mut Verdict, question: &str, belief: Belief) {
+/// Where the plan has what a check asks of; a model that reads says nothing of places.
+fn place(plan: &Plan, check: &Check) -> Option<BBox> {
+    match &check.question {
+        Question::Presence { element } | Question::Color { element, .. } => {
+            plan.element(element)?.bbox
+        }
+        Question::Position { expect, .. } => Some(*expect),
+        Question::Relation { subject, .. } => plan.element(subject)?.bbox,
+        Question::Count { .. } | Question::Light { .. } | Question::Text { .. } => None,
+    }
+}
+
+/// Puts a belief into a verdict, with its `place` where no detector found one. A belief that is no answer leaves a detector's as it is.
+fn believe(verdict: &mut Verdict, question: &str, belief: Belief, place: Option<BBox>) {
     let answer = answer(belief);
     if answer == Answer::Unknown && verdict.answer != Answer::Unknown {
         return;
@@ -106,6 +127,9 @@ fn believe(verdict: &mut Verdict, question: &str, belief: Belief) {
     let share = belief.yes.max(1.0 - belief.yes);
     verdict.answer = answer;
     verdict.confidence = (share * belief.certain).clamp(0.0, 1.0);
+    if verdict.boxes.is_empty() {
+        verdict.boxes.extend(place);
+    }
     let asked: String = question.chars().take(MOST_WORDS).collect();
     verdict.found = format!("{:.0} % yes: {asked}", belief.yes * 100.0);
 }
@@ -150,23 +174,27 @@ mod tests {
             boxes: Vec::new(),
         };
         let before = verdict.clone();
-        believe(
-            &mut verdict,
-            "Is there a cat?",
-            Belief {
-                yes: 0.5,
-                certain: 1.0,
-            },
-        );
-        assert_eq!(verdict, before);
-        believe(
-            &mut verdict,
-            "Is there a cat?",
-            Belief {
-                yes: 0.1,
-                certain: 1.0,
-            },
-        );
+        let planned = BBox([0.1, 0.4, 0.5, 0.9]);
+        let mut told = |yes| {
+            let belief = Belief { yes, certain: 1.0 };
+            believe(&mut verdict, "Is there a cat?", belief, Some(planned));
+            verdict.clone()
+        };
+        assert_eq!(told(0.5), before);
+        let verdict = told(0.1);
+        assert_eq!(verdict.boxes, [planned]);
+        // What a detector found is where it is.
+        let found = vec![BBox([0.0, 0.0, 0.2, 0.2])];
+        let mut seen = Verdict {
+            boxes: found.clone(),
+            ..before
+        };
+        let belief = Belief {
+            yes: 0.1,
+            certain: 1.0,
+        };
+        believe(&mut seen, "Is there a cat?", belief, Some(planned));
+        assert_eq!(seen.boxes, found);
         assert_eq!(verdict.answer, Answer::Fail);
         assert_eq!(verdict.found, "10 % yes: Is there a cat?");
         assert!((verdict.confidence - 0.9).abs() < 1e-6);

@@ -23,6 +23,10 @@ pub type OnStep<'a> = &'a mut dyn FnMut(u32, u32, Option<Preview<'_>>) -> bool;
 /// The same for each drawing of a batch; the first value is its index. False ends this drawing, the others go on.
 pub type OnDrawingStep<'a> = &'a mut dyn FnMut(usize, u32, u32, Option<Preview<'_>>) -> bool;
 
+/// Asked between steps whether a drawing is still wanted, by its index: before what it starts from is encoded, and before it is decoded. What is not
+/// wanted ends with [`RenderError::Canceled`], the others go on.
+pub type GoesOn<'a> = &'a dyn Fn(usize) -> bool;
+
 /// What a drawing starts from.
 #[derive(Clone, Copy)]
 pub enum Canvas<'a> {
@@ -153,11 +157,33 @@ impl Renderer {
         self.draw_observed(drawings, steps, on_step, &mut |_, _, _| {})
     }
 
-    /// The same, showing the `velocity` and then the `tokens` of all drawings, `(B, N, channels)`, at the end of every step.
+    /// The same, of drawings that may be given up between steps, too.
+    pub fn draw_while(
+        &self,
+        drawings: &[Drawing<'_>],
+        steps: Option<u32>,
+        goes_on: GoesOn<'_>,
+        on_step: OnDrawingStep<'_>,
+    ) -> Vec<Result<RgbImage, RenderError>> {
+        self.drawn(drawings, steps, goes_on, on_step, &mut |_, _, _| {})
+    }
+
+    /// The same as [`Renderer::draw`], showing the `velocity` and then the `tokens` of all drawings, `(B, N, channels)`, at the end of every step.
     pub fn draw_observed(
         &self,
         drawings: &[Drawing<'_>],
         steps: Option<u32>,
+        on_step: OnDrawingStep<'_>,
+        observe: Observe<'_>,
+    ) -> Vec<Result<RgbImage, RenderError>> {
+        self.drawn(drawings, steps, &|_| true, on_step, observe)
+    }
+
+    fn drawn(
+        &self,
+        drawings: &[Drawing<'_>],
+        steps: Option<u32>,
+        goes_on: GoesOn<'_>,
         on_step: OnDrawingStep<'_>,
         observe: Observe<'_>,
     ) -> Vec<Result<RgbImage, RenderError>> {
@@ -168,6 +194,9 @@ impl Renderer {
             for (index, drawing) in drawings.iter().enumerate() {
                 // What a drawing that is never ended would say.
                 results.push(Err(RenderError::Canceled));
+                if !goes_on(index) {
+                    continue;
+                }
                 match self.begun(index, drawing, steps, &mut common) {
                     Ok(member) => members.push(member),
                     Err(error) => results[index] = Err(error),
@@ -177,12 +206,15 @@ impl Renderer {
                 return results;
             };
             for (index, tokens) in self.sample(members, course.grid, &sigmas, on_step, observe) {
-                results[index] = tokens.map(|tokens| {
+                results[index] = tokens.and_then(|tokens| {
+                    if !goes_on(index) {
+                        return Err(RenderError::Canceled);
+                    }
                     let drawn = self.decode(&tokens, course.grid);
-                    match drawings[index].canvas {
+                    Ok(match drawings[index].canvas {
                         Canvas::Repaint { picture, area, .. } => area.compose(picture, &drawn),
                         Canvas::Blank(_) | Canvas::Edit { .. } => drawn,
-                    }
+                    })
                 });
             }
             results

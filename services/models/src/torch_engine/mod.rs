@@ -314,12 +314,14 @@ impl Engine for TorchEngine {
             let Some(reading) = &self.reading_critic else {
                 return seen.ok_or_else(|| self.lacks(JobKind::Critique));
             };
+            let goes_on = || !control.canceled();
             reading
-                .review(&input.plan, &input.image, seen)
+                .review(&input.plan, &input.image, seen, &goes_on)
                 .map_err(|error| match error {
                     Qwen3VlError::Picture(_) => EngineError::Impossible(error.to_string()),
                     other => EngineError::Failed(other.to_string()),
-                })
+                })?
+                .ok_or(EngineError::Canceled)
         })
     }
 }

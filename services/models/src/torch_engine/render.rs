@@ -1,5 +1,7 @@
 //! Stages of plans: generate, edit, blend or repair; one or more of equal shape at once.
 
+use std::cell::RefCell;
+
 use atelier_engine::{Control, EngineError, Looked, RenderInput, RenderOutput};
 use atelier_proto::{plan::StageOp, report::UsedReference};
 use image::{GrayImage, RgbImage};
@@ -53,7 +55,11 @@ pub fn render(
     let ready: Vec<Result<Ready<'_>, EngineError>> = inputs
         .iter()
         .zip(&masks)
-        .map(|(input, mask)| prepared(words, input, mask.as_ref()))
+        .zip(asked.iter())
+        .map(|((input, mask), (_, control))| match control.canceled() {
+            true => Err(EngineError::Canceled),
+            false => prepared(words, input, mask.as_ref()),
+        })
         .collect();
     // Places in `asked` of what is drawn.
     let mut places = Vec::with_capacity(ready.len());
@@ -69,15 +75,18 @@ pub fn render(
         }
     }
     let mut done = vec![0; asked.len()];
+    // Steps are told of and asked for in turns.
+    let asked = RefCell::new(asked);
+    let goes_on = |index: usize| !asked.borrow()[places[index]].1.canceled();
     let mut on_step = |index: usize, step: u32, total: u32, preview: Option<Preview<'_>>| {
         let place = places[index];
-        let control = &mut asked[place].1;
+        let control = &mut asked.borrow_mut()[place].1;
         done[place] = step;
         let small = preview.filter(|_| control.looks()).map(|small| small());
         control.progress(step, total, small);
         !control.canceled()
     };
-    let drawn = renderer.draw(&drawings, steps, &mut on_step);
+    let drawn = renderer.draw_while(&drawings, steps, &goes_on, &mut on_step);
     drop(drawings);
     let mut drawn = drawn.into_iter();
     ready
