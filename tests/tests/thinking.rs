@@ -28,6 +28,35 @@ async fn drawn(api: &Api, request: &SubmitRequest) -> Result<(RgbImage, Trace)> 
     Ok((picture.into_rgb8(), api.trace(id).await?))
 }
 
+/// `atelier replay` draws it again, every stage and look, to the same bytes.
+async fn drawn_again(sandbox: &Sandbox, api: &Api, trace: &Trace) -> Result<()> {
+    let mut replay = tokio::process::Command::new(sandbox.binary("atelier")?);
+    let id = trace.request.to_string();
+    replay
+        .args(["replay", &id, "--json"])
+        .current_dir(sandbox.folder())
+        .env("ATELIER_URL", api.base())
+        .env("ATELIER_API_KEY", sandbox.own_key()?)
+        .env("ATELIER_CONFIG", sandbox.folder().join("none.toml"));
+    let output = tokio::time::timeout(LONG, replay.kill_on_drop(true).output()).await??;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(
+        told["identical"] == true && told["circumstances"] == serde_json::json!([]),
+        "{told}"
+    );
+    let again = told["replay"].as_str().context("the id of the replay")?;
+    let again = api.trace(again.parse()?).await?;
+    let jobs = |trace: &Trace| trace.jobs.len();
+    ensure!(
+        again.cost.render_ms > 0 && jobs(&again) == jobs(trace),
+        "it was not drawn again: {:?}",
+        again.cost
+    );
+    Ok(())
+}
+
 fn of_kind(trace: &Trace, kind: JobKind) -> impl Iterator<Item = &TraceJob> {
     trace.jobs.iter().filter(move |job| job.kind == kind)
 }
@@ -76,7 +105,7 @@ async fn six_things_are_all_in_the_plan(api: &Api) -> Result<()> {
     Ok(())
 }
 
-async fn a_change_of_light_is_drawn_in_stages(api: &Api) -> Result<()> {
+async fn a_change_of_light_is_drawn_in_stages(api: &Api) -> Result<Trace> {
     let request = prompt("a cityscape transitioning from day to night");
     let (picture, trace) = drawn(api, &request).await?;
     let plan = trace.plan.as_ref().context("it was planned")?;
@@ -102,7 +131,7 @@ async fn a_change_of_light_is_drawn_in_stages(api: &Api) -> Result<()> {
         brightness(&picture, 2 * third..picture.width()),
     );
     ensure!(day > night + 20.0, "left {day:.0}, right {night:.0}");
-    Ok(())
+    Ok(trace)
 }
 
 /// The picture with what is in the box painted over from the left to the right edge of the box.
@@ -220,7 +249,8 @@ async fn a_prompt_is_covered_drawn_in_stages_and_mended_by_the_farm_itself() -> 
     };
     let told = async {
         six_things_are_all_in_the_plan(api).await?;
-        a_change_of_light_is_drawn_in_stages(api).await?;
+        let changed = a_change_of_light_is_drawn_in_stages(api).await?;
+        drawn_again(&sandbox, api, &changed).await?;
         drawn(api, &request).await
     };
     let (right, trace) = match told.await {

@@ -7,7 +7,7 @@ use atelier_proto::{http::SubmitRequest, job::JobKind, review::Answer, webhook::
 use atelier_tests::{Sandbox, in_time, prompt};
 use sqlx::Connection;
 
-use crate::hand::{Hand, day_and_night};
+use atelier_tests::hand::{Hand, day_and_night};
 
 const SOON: Duration = Duration::from_secs(20);
 
