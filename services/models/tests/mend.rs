@@ -18,6 +18,7 @@ fn load() -> TorchEngine {
         model: root.join("deploy/models/atelier-mini"),
         language: Some(root.join(".deps/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")),
         critic: None,
+        props: None,
     };
     TorchEngine::load(&sources, &JobKind::ALL, "cpu").expect("the shipped model")
 }

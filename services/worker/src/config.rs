@@ -68,6 +68,11 @@ pub struct Config {
     #[arg(long, env = "ATELIER_CRITIC", value_name = "DIR")]
     pub critic: Option<PathBuf>,
 
+    /// Folder of a library that things are drawn from: index.json and one picture a thing (WebP or PNG with transparency), as
+    /// deploy/models/atelier-mini/props; without it, the model's own where it has one. For models that read pictures (not Z-Image)
+    #[arg(long, env = "ATELIER_PROPS", value_name = "DIR")]
+    pub props: Option<PathBuf>,
+
     /// What to compute on: auto, cpu, cuda:0
     #[arg(long, env = "ATELIER_DEVICE", default_value = "auto")]
     pub device: String,

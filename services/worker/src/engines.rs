@@ -39,6 +39,7 @@ fn load_torch(config: &Config) -> anyhow::Result<Box<dyn Engine>> {
         model: config.model.clone(),
         language: config.language.clone(),
         critic: config.critic.clone(),
+        props: config.props.clone(),
     };
     let engine = TorchEngine::load(&sources, &config.roles, &config.device)?;
     Ok(Box::new(engine))

@@ -46,6 +46,9 @@ pub struct Args {
     /// Language model of the planner (GGUF); without it, the one that deploy/setup fetched
     #[arg(long, value_name = "FILE")]
     language: Option<PathBuf>,
+    /// Library of pictures that things are drawn from (index.json and one picture a thing); without it, the model's own
+    #[arg(long, value_name = "DIR")]
+    props: Option<PathBuf>,
     /// Folder that deploy/setup filled; without it, the one of this checkout
     #[arg(long, value_name = "DIR", env = "ATELIER_DEPS", hide_env_values = true)]
     deps: Option<PathBuf>,
@@ -123,6 +126,7 @@ async fn stay(args: Args, data: &DataDir) -> Result<ExitCode> {
         engine: args.engine,
         model: args.model.map(std::path::absolute).transpose()?,
         language: args.language.map(std::path::absolute).transpose()?,
+        props: args.props.map(std::path::absolute).transpose()?,
     };
     let parts = Parts::find(args.deps.as_deref());
     let (farm, info) = Farm::start(data, &parts, &options, &stop, say).await?;

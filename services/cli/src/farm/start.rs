@@ -44,6 +44,8 @@ pub struct FarmOptions {
     pub model: Option<PathBuf>,
     /// Language model of the planner; none is the one that setup fetched.
     pub language: Option<PathBuf>,
+    /// Library that things are drawn from; none is the model's own.
+    pub props: Option<PathBuf>,
 }
 
 /// A running farm. Stopped when dropped.
@@ -273,8 +275,11 @@ fn worker_arguments(parts: &Parts, options: &FarmOptions) -> Result<Vec<String>>
         ("--device", options.device.clone()),
         ("--threads", threads.to_string()),
     ];
+    let props = options.props.as_ref();
+    let props = props.map(|folder| ("--props", folder.display().to_string()));
     Ok(pairs
         .into_iter()
+        .chain(props)
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect())
 }

@@ -1,6 +1,13 @@
 //! `model_index.json`: what the folder of a whole pipeline says about itself, as diffusers writes it.
 
+use std::path::Path;
+
 use serde::Deserialize;
+
+use crate::bounded;
+
+/// Most bytes of the file.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// What is read of it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -24,9 +31,22 @@ pub enum Pipeline {
     ZImage,
 }
 
+impl Pipeline {
+    /// Whether it reads pictures beside the words.
+    pub const fn reads_pictures(self) -> bool {
+        !matches!(self, Self::ZImage)
+    }
+}
+
 impl ModelIndex {
     /// Name of the file.
     pub const FILE: &str = "model_index.json";
+
+    /// Reads the file of a folder; the message says what is wrong.
+    pub fn read(dir: &Path) -> Result<Self, String> {
+        let bytes = bounded::read(&dir.join(Self::FILE), MAX_BYTES);
+        Self::from_json(&bytes.map_err(|error| error.to_string())?)
+    }
 
     /// Reads the bytes of the file; the message says what is wrong.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {

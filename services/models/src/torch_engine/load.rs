@@ -40,9 +40,28 @@ pub struct Sources {
     pub language: Option<PathBuf>,
     /// A Qwen3-VL folder that reads the checks' questions; none takes the model's own `critic` folder where it has one.
     pub critic: Option<PathBuf>,
+    /// A library of things' pictures (`index.json` and one picture a thing); none takes the folder `props` of the model.
+    pub props: Option<PathBuf>,
 }
 
 impl Sources {
+    /// The folder of the library; a pipeline needs none.
+    pub(super) fn props(&self) -> Option<PathBuf> {
+        let own = self.model.join("props");
+        let has_own = || own.join("index.json").exists() || !is_pipeline(&self.model);
+        self.props
+            .clone()
+            .or_else(|| has_own().then(|| own.clone()))
+    }
+
+    /// The library; an empty one where there is none.
+    pub(super) fn library(&self) -> Result<Arc<PropLibrary>, LoadError> {
+        let opened = self
+            .props()
+            .map(|dir| PropLibrary::open(&dir).map_err(LoadError::of(&dir)));
+        Ok(Arc::new(opened.transpose()?.unwrap_or_default()))
+    }
+
     /// The folder of the critic that reads questions, when there is one.
     pub(super) fn reading_critic(&self) -> Option<PathBuf> {
         let own = self.model.join("critic");
@@ -93,8 +112,7 @@ impl TorchEngine {
         let start = Instant::now();
         let digests = Digesting::start(parts(sources, language, roles));
         let has = |role| roles.contains(&role);
-        let props_dir = dir.join("props");
-        let props = Arc::new(PropLibrary::open(&props_dir).map_err(LoadError::of(&props_dir))?);
+        let props = sources.library()?;
         let words = (has(JobKind::Plan) || has(JobKind::Render)).then(|| {
             timed("language model", || {
                 language_parts(
@@ -173,16 +191,16 @@ impl Digesting {
 fn parts(sources: &Sources, language: &Path, roles: &[JobKind]) -> Vec<(JobKind, Vec<PathBuf>)> {
     let of = |role| {
         let names: &[&str] = match role {
-            JobKind::Plan => &["model.json", "planner", "props"],
-            JobKind::Render => &["model.json", "renderer", "detector", "props"],
-            JobKind::Critique => &["detector", "props"],
+            JobKind::Plan => &["model.json", "planner"],
+            JobKind::Render => &["model.json", "renderer", "detector"],
+            JobKind::Critique => &["detector"],
         };
         let own = names.iter().map(|name| sources.model.join(name));
         let other = match role {
             JobKind::Plan | JobKind::Render => Some(language.to_owned()),
             JobKind::Critique => sources.reading_critic(),
         };
-        (role, own.chain(other).collect())
+        (role, own.chain(sources.props()).chain(other).collect())
     };
     roles.iter().map(|role| of(*role)).collect()
 }

@@ -161,19 +161,27 @@ impl Phrases<'_> {
             return Ok(Some((sent.picture.clone(), sent.sha256)));
         }
         let name = reference.strip_prefix("props/").unwrap_or(reference);
-        let prop = self
-            .props
-            .get(name)
-            .ok_or_else(|| EngineError::Impossible(format!("the library has no prop {name:?}")))?;
-        let bytes = self.props.bytes(prop).map_err(failed)?;
-        let picture = self.props.picture(prop).map_err(failed)?;
+        let (prop, picture, sha256) = of_library(name, self.props)?;
         // The renderer copies a picture better than it recolours one. What the user sent stays as it is.
         let picture = match self.color_of(element, &prop.name) {
             Some(color) => picture::painted(&picture, color),
             None => picture,
         };
-        Ok(Some((picture, Sha256(Sha256Hash::digest(&bytes).into()))))
+        Ok(Some((picture, sha256)))
     }
+}
+
+/// The library's thing of a name with its picture, and the digest of its file.
+pub fn of_library<'a>(
+    name: &str,
+    props: &'a PropLibrary,
+) -> Result<(&'a Prop, RgbaImage, Sha256), EngineError> {
+    let prop = props
+        .get(name)
+        .ok_or_else(|| EngineError::Impossible(format!("the library has no prop {name:?}")))?;
+    let bytes = props.bytes(prop).map_err(failed)?;
+    let picture = props.picture(prop).map_err(failed)?;
+    Ok((prop, picture, Sha256(Sha256Hash::digest(&bytes).into())))
 }
 
 /// The picture that the user sent for a noun.

@@ -4,7 +4,6 @@
 use std::{
     path::{Path, PathBuf},
     rc::Rc,
-    sync::Arc,
 };
 
 use atelier_proto::{job::JobKind, subject::check_token};
@@ -21,7 +20,6 @@ use crate::{
     device,
     language::{Decoder, DecoderConfig, LanguageError, Reading, TextEncoder, Tokenizer, kind_for},
     planner::{Planner, PlannerError},
-    props::PropLibrary,
     renderer::{ModelIndex, Pipeline, Renderer},
     residency::Residency,
     weights::Weights,
@@ -44,6 +42,14 @@ impl TorchEngine {
         if has(JobKind::Critique) && sources.reading_critic().is_none() {
             return Err(LoadError::of(dir)(
                 "a pipeline plans and draws, it does not look at pictures: use --critic DIR with a Qwen3-VL folder, or --roles plan,render and other workers for the rest",
+            ));
+        }
+        let props = sources.library()?;
+        let pipeline = ModelIndex::read(dir).and_then(|index| index.pipeline());
+        let pipeline = pipeline.map_err(LoadError::of(&dir.join(ModelIndex::FILE)))?;
+        if !props.props().is_empty() && !pipeline.reads_pictures() {
+            return Err(LoadError::of(dir)(
+                "this renderer reads no pictures: leave --props out, or use a model of the FLUX.2 klein family",
             ));
         }
         let residency = residency(sources, device).map_err(LoadError::of(dir))?;
@@ -77,7 +83,7 @@ impl TorchEngine {
             device,
             roles: roles.to_vec(),
             digests: digests.finish().map_err(LoadError::of(dir))?,
-            props: Arc::new(PropLibrary::default()),
+            props,
             stand_ins: None,
             planner: words.planner,
             drafts: Drafts::default(),
@@ -108,10 +114,11 @@ fn parts(sources: &Sources, roles: &[JobKind]) -> Vec<(JobKind, Vec<PathBuf>)> {
             JobKind::Critique => &[],
         };
         let own = names.iter().map(|name| sources.model.join(name));
-        let critic = sources
-            .reading_critic()
-            .filter(|_| role == JobKind::Critique);
-        (role, own.chain(critic).collect())
+        let other = match role {
+            JobKind::Plan | JobKind::Render => sources.props(),
+            JobKind::Critique => sources.reading_critic(),
+        };
+        (role, own.chain(other).collect())
     };
     roles.iter().map(|role| of(*role)).collect()
 }

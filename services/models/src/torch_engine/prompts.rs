@@ -2,17 +2,20 @@
 
 use atelier_engine::{EngineError, Looked, Reference, RenderInput, planning::of_element};
 use atelier_proto::{
+    Sha256,
     plan::{Plan, StageOp},
     report::UsedReference,
 };
+use image::RgbaImage;
 use tch::Tensor;
 
 use super::{
-    phrases::{failed, sent},
+    phrases::{failed, of_library, sent},
     render::{Told, Words},
 };
 use crate::{
     language::TextEncoder,
+    props::PropLibrary,
     renderer::{RenderScene, RenderThing, regions::Arm},
 };
 
@@ -23,6 +26,8 @@ const THING_STATES: i64 = 64;
 pub struct Prompts<'a> {
     /// The renderer's own text encoder.
     pub encoder: &'a TextEncoder,
+    /// What things are drawn from that the user sent no picture of; empty unless the farm is given one.
+    pub props: &'a PropLibrary,
     /// It draws away from an empty prompt.
     pub guided: bool,
     /// It reads the picture that it changes, and the user's.
@@ -32,10 +37,10 @@ pub struct Prompts<'a> {
 }
 
 /// A thing as it is asked for.
-struct Thing<'a> {
+struct Thing {
     phrase: String,
     bbox: Option<[f32; 4]>,
-    picture: Option<&'a Reference>,
+    picture: Option<RgbaImage>,
 }
 
 impl Words for Prompts<'_> {
@@ -51,14 +56,14 @@ impl Words for Prompts<'_> {
             if changes_what_it_sees && !sent_too {
                 continue;
             }
-            let name = element.reference.as_deref();
-            let name = name.and_then(|name| name.strip_prefix("refs/"));
-            let picture = name.map(|name| sent(name, references)).transpose()?;
-            if let (Some(picture), Some(reference)) = (picture, &element.reference) {
+            let picture = element.reference.as_deref();
+            let picture = picture.map(|name| self.picture(name, references));
+            let (picture, sha256) = picture.transpose()?.flatten().unzip();
+            if let (Some(sha256), Some(reference)) = (sha256, &element.reference) {
                 used.push(UsedReference {
                     element: element.id.clone(),
                     reference: reference.clone(),
-                    sha256: picture.sha256,
+                    sha256,
                 });
             }
             // What has no place and no picture is in the caption.
@@ -106,7 +111,7 @@ impl Words for Prompts<'_> {
             .map(|(thing, states)| RenderThing {
                 states: short(states),
                 bbox: thing.bbox,
-                reference: thing.picture.map(|sent| sent.picture.clone()),
+                reference: thing.picture,
             })
             .collect();
         let scene = RenderScene {
@@ -123,6 +128,24 @@ impl Words for Prompts<'_> {
 }
 
 impl Prompts<'_> {
+    /// The picture of a thing, with the digest of its file. Without a library, things of one are drawn from their words.
+    fn picture(
+        &self,
+        reference: &str,
+        references: &[Reference],
+    ) -> Result<Option<(RgbaImage, Sha256)>, EngineError> {
+        if let Some(name) = reference.strip_prefix("refs/") {
+            let sent = sent(name, references)?;
+            return Ok(Some((sent.picture.clone(), sent.sha256)));
+        }
+        if self.props.props().is_empty() {
+            return Ok(None);
+        }
+        let name = reference.strip_prefix("props/").unwrap_or(reference);
+        let (_, picture, sha256) = of_library(name, self.props)?;
+        Ok(Some((picture, sha256)))
+    }
+
     /// What the whole picture shows, or how it changes.
     fn caption(&self, plan: &Plan, op: &StageOp) -> String {
         match op {

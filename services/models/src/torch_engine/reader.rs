@@ -32,6 +32,7 @@ impl Reader {
             }),
             Self::Prompts(encoder) => Box::new(Prompts {
                 encoder,
+                props,
                 guided: renderer.config().guided(),
                 reads_pictures: renderer.network().reads_references(),
                 arm: renderer.config().regions.arm,

@@ -74,6 +74,7 @@ impl Farm {
             model: self.model.clone(),
             language: Some(self.language.clone()),
             critic: None,
+            props: None,
         };
         Ok(TorchEngine::load(&sources, roles, "cpu")?)
     }

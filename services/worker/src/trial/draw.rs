@@ -109,6 +109,7 @@ pub(super) fn engine(
         model: model.to_owned(),
         language,
         critic: None,
+        props: None,
     };
     Ok(TorchEngine::load(&sources, roles, &place.device)?)
 }
