@@ -27,12 +27,12 @@ pub fn bound(draft: &Draft, witness: &Witness<'_>) -> Draft {
         taken.extend(words.clone());
         named.push(words);
     }
-    for at in 0..draft.elements.len() {
+    for (at, words) in named.iter().enumerate() {
         let thing = &draft.elements[at];
         let same = draft.elements.iter();
         let same = same.filter(|other| same_words(&other.noun, &thing.noun));
         let is_counted = thing.count.is_some_and(|count| count != 1) || same.count() > 1;
-        let Some(noun) = named[at].as_ref().filter(|_| !is_counted) else {
+        let Some(noun) = words.as_ref().filter(|_| !is_counted) else {
             continue;
         };
         if let Some(count) = before(&witness.words, noun, &taken) {

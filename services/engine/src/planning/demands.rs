@@ -142,7 +142,8 @@ pub fn unkept(witness: &Witness<'_>, cited: &[Cited], scenes: &Scenes) -> Vec<St
             return false;
         }
         let far = ["background", "foreground", "distance"].contains(&word);
-        if far && !(at > 1 && text(at - 1) == "the" && text(at - 2) == "in") {
+        let in_the = || at > 1 && text(at - 1) == "the" && text(at - 2) == "in";
+        if far && !in_the() {
             // `on a plain background` names what is behind.
             return false;
         }
