@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 pub mod farm;
 mod random;
+pub mod reading;
 pub mod servers;
 mod show;
 

@@ -40,12 +40,13 @@ impl Events {
 
 /// The part of the event-stream format that matters here: `data:` lines, ended by an empty line.
 #[derive(Debug, Default)]
-struct Parser {
+pub struct Parser {
     waiting: Vec<u8>,
 }
 
 impl Parser {
-    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Takes what came; an error when an event gets too long.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.waiting
             .extend(bytes.iter().filter(|&&byte| byte != b'\r'));
         ensure!(
@@ -56,7 +57,7 @@ impl Parser {
     }
 
     /// Data of the next whole event that has any; comments and other fields are skipped.
-    fn event(&mut self) -> Option<String> {
+    pub fn event(&mut self) -> Option<String> {
         while let Some(end) = self.waiting.windows(2).position(|pair| pair == b"\n\n") {
             let block: Vec<u8> = self.waiting.drain(..end + 2).collect();
             let text = String::from_utf8_lossy(&block);

@@ -1,10 +1,10 @@
 //! The coordinator's HTTP API.
 
-mod events;
+pub mod events;
 mod find;
 mod key;
 mod place;
-mod profile;
+pub mod profile;
 mod refused;
 
 use std::{future::Future, time::Duration};

@@ -30,6 +30,25 @@ struct Config {
     profiles: BTreeMap<String, Profile>,
 }
 
+impl Config {
+    fn chosen(
+        &self,
+        name: Option<&str>,
+        or_default: bool,
+        file: &Path,
+    ) -> Result<Option<Profile>, Usage> {
+        let name = match (name, &self.profile) {
+            (Some(name), _) => name,
+            (None, Some(name)) if or_default => name,
+            (None, _) => return Ok(None),
+        };
+        match self.profiles.get(name) {
+            Some(profile) => Ok(Some(profile.clone())),
+            None => Err(unknown(name, self, file)),
+        }
+    }
+}
+
 /// One farm as the user knows it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -71,18 +90,17 @@ impl Profile {
                 None => Ok(None),
             };
         };
-        let config = read(&file)?;
-        let name = match name {
-            Some(name) => name,
-            None => match &config.profile {
-                Some(name) if or_default => name.as_str(),
-                _ => return Ok(None),
-            },
-        };
-        match config.profiles.get(name) {
-            Some(profile) => Ok(Some(profile.clone())),
-            None => Err(unknown(name, &config, &file).into()),
-        }
+        Ok(read(&file)?.chosen(name, or_default, &file)?)
+    }
+
+    /// The same from the text of the file, which is called `file` where something is wrong with it.
+    pub fn parse(
+        text: &str,
+        name: Option<&str>,
+        or_default: bool,
+        file: &Path,
+    ) -> Result<Option<Self>, Usage> {
+        parse(text, file)?.chosen(name, or_default, file)
     }
 
     /// The file with its key, of which only the user may read.
@@ -121,7 +139,7 @@ fn place() -> Option<PathBuf> {
 
 /// What is in the file; one that is not there says nothing.
 fn read(file: &Path) -> Result<Config> {
-    let wrong = |what: String| Usage(format!("{}: {what}", file.display()));
+    let wrong = |what: String| wrong(file, &what);
     let opened = match fs::File::open(file) {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
@@ -132,10 +150,18 @@ fn read(file: &Path) -> Result<Config> {
         .take(LONGEST + 1)
         .read_to_string(&mut text)
         .map_err(|error| wrong(error.to_string()))?;
+    Ok(parse(&text, file)?)
+}
+
+fn parse(text: &str, file: &Path) -> Result<Config, Usage> {
     if text.len() as u64 > LONGEST {
-        return Err(wrong(format!("is longer than {LONGEST} bytes")).into());
+        return Err(wrong(file, &format!("is longer than {LONGEST} bytes")));
     }
-    toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()).into())
+    toml::from_str(text).map_err(|error| wrong(file, error.to_string().trim_end()))
+}
+
+fn wrong(file: &Path, what: &str) -> Usage {
+    Usage(format!("{}: {what}", file.display()))
 }
 
 /// Says which profiles there are, the nearest one first.

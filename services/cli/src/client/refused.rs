@@ -5,6 +5,11 @@ use std::time::Duration;
 use atelier_proto::http::ErrorBody;
 use reqwest::{Response, StatusCode, header};
 
+/// Longest body that is read, in bytes.
+const LONGEST: usize = 64 << 10;
+/// Most characters that are shown of a body that no farm wrote.
+const SHOWN: usize = 500;
+
 /// The farm said no.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -31,17 +36,27 @@ impl Refused {
     }
 
     /// Reads the answer of a farm, or of something on the way to it.
-    pub async fn read(answer: Response) -> Self {
+    pub async fn read(mut answer: Response) -> Self {
         let status = answer.status();
-        let retry_after = answer
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|seconds| seconds.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
-        let text = answer.text().await.unwrap_or_default();
+        let retry_after = answer.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.map(|seconds| seconds.as_bytes().to_vec());
+        let mut body = Vec::new();
+        // Who says no on the way may never stop.
+        while let Ok(Some(chunk)) = answer.chunk().await
+            && body.len() < LONGEST
+        {
+            body.extend_from_slice(&chunk);
+        }
+        Self::of(status, retry_after.as_deref(), &body)
+    }
+
+    /// The same from what it says: the header `Retry-After` and the body.
+    pub fn of(status: StatusCode, retry_after: Option<&[u8]>, body: &[u8]) -> Self {
+        let seconds = retry_after.and_then(|seconds| str::from_utf8(seconds).ok());
+        let seconds = seconds.and_then(|seconds| seconds.trim().parse().ok());
         let mut refused = Self::new(status, "");
-        refused.retry_after = retry_after;
-        match serde_json::from_str::<ErrorBody>(&text) {
+        refused.retry_after = seconds.map(Duration::from_secs);
+        match serde_json::from_slice::<ErrorBody>(body) {
             Ok(body) => {
                 refused.code = body.error.code;
                 let field = body.error.field.map(|field| format!("{field} "));
@@ -54,7 +69,8 @@ impl Refused {
                 };
             }
             Err(_) => {
-                let start = text.chars().take(500).collect::<String>();
+                let text = String::from_utf8_lossy(body);
+                let start = text.chars().take(SHOWN).collect::<String>();
                 refused.message = format!("{status}: {start}");
             }
         }

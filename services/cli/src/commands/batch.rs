@@ -1,7 +1,7 @@
 //! `atelier batch`: a file of requests, drawn a few at a time; what was interrupted goes on where it stopped.
 
-mod lines;
-mod results;
+pub mod lines;
+pub mod results;
 mod run;
 
 use std::{

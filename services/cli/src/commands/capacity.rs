@@ -1,7 +1,7 @@
 //! `atelier capacity`: how many devices a load needs, from what the farm has measured.
 
 mod need;
-pub(super) mod samples;
+pub mod samples;
 
 use std::process::ExitCode;
 

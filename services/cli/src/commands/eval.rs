@@ -2,12 +2,12 @@
 
 mod arms;
 mod draw;
-mod judge;
+pub mod judge;
 mod report;
 mod run;
 mod sheet;
 mod stats;
-mod suite;
+pub mod suite;
 mod summary;
 
 use std::{

@@ -18,7 +18,7 @@ pub mod list;
 pub mod man;
 pub mod migrate;
 pub mod open;
-mod options;
+pub mod options;
 pub mod plan;
 pub mod replay;
 mod request;

@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use crate::{client::Defaults, exit::Usage};
 
 /// What to draw, and how.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct RequestArgs {
     /// What to draw; - reads it from stdin. With --plan it may be left out
     #[arg(required_unless_present = "plan")]
@@ -109,6 +109,14 @@ impl From<Urgency> for Priority {
 }
 
 impl RequestArgs {
+    /// What a command line says that gives a prompt and nothing else.
+    pub fn of_prompt(prompt: &str) -> Self {
+        Self {
+            prompt: Some(prompt.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// The body of the submit, with `defaults` where the command line says nothing; reads the pictures.
     pub fn body(&self, defaults: &Defaults) -> Result<SubmitRequest> {
         let plan = self.plan.as_deref().map(read_plan).transpose()?;

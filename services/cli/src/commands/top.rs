@@ -1,6 +1,6 @@
 //! `atelier top`: what the farm does, live.
 
-mod reading;
+pub mod reading;
 
 use std::{
     fmt::Write as _,

@@ -34,12 +34,17 @@ pub fn read(file: &Path, priority: Priority) -> Result<Vec<Line>> {
         false => fs::read_to_string(file)
             .map_err(|error| Usage(format!("cannot read {}: {error}", file.display())))?,
     };
+    parse(&file.display().to_string(), &name, &text, priority)
+}
+
+/// The same from the text of the file. `name` goes into the keys, `shown` is what the file is called where something is wrong with it.
+pub fn parse(shown: &str, name: &str, text: &str, priority: Priority) -> Result<Vec<Line>> {
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());
     for (index, text) in text.lines().enumerate() {
         if text.trim().is_empty() {
             continue;
         }
-        match line(&name, index + 1, text, priority) {
+        match line(name, index + 1, text, priority) {
             Ok(line) => lines.push(line),
             Err(error) => wrong.push(format!("  line {}: {error:#}", index + 1)),
         }
@@ -49,15 +54,14 @@ pub fn read(file: &Path, priority: Priority) -> Result<Vec<Line>> {
         wrong.truncate(TOLD);
         let more = (more > 0).then(|| format!("\n  and {more} more"));
         let message = format!(
-            "{} has lines that are no requests; nothing was sent\n{}{}",
-            file.display(),
+            "{shown} has lines that are no requests; nothing was sent\n{}{}",
             show::multiline(&wrong.join("\n")),
             more.unwrap_or_default()
         );
         return Err(Usage(message).into());
     }
     if lines.is_empty() {
-        return Err(Usage(format!("{} has no requests", file.display())).into());
+        return Err(Usage(format!("{shown} has no requests")).into());
     }
     Ok(lines)
 }

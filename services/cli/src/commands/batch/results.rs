@@ -140,7 +140,7 @@ impl Results {
 }
 
 /// The results in the file, the last of each line; and whether a whole line was none.
-fn parse(bytes: &[u8]) -> (BTreeMap<usize, LineResult>, bool) {
+pub fn parse(bytes: &[u8]) -> (BTreeMap<usize, LineResult>, bool) {
     let (mut known, mut odd) = (BTreeMap::new(), false);
     for text in bytes.split_inclusive(|byte| *byte == b'\n') {
         match serde_json::from_slice::<LineResult>(text) {
@@ -153,7 +153,8 @@ fn parse(bytes: &[u8]) -> (BTreeMap<usize, LineResult>, bool) {
     (known, odd)
 }
 
-fn lines(known: &BTreeMap<usize, LineResult>) -> Result<Vec<u8>> {
+/// The text of the file.
+pub fn lines(known: &BTreeMap<usize, LineResult>) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     for result in known.values() {
         serde_json::to_writer(&mut text, result)?;

@@ -113,24 +113,34 @@ impl Grader {
                 let ended = self.child.wait().await?;
                 bail!("it ended before its answer ({ended})");
             }
-            if self.about.is_none()
-                && let Ok(about) = serde_json::from_slice::<About>(&line)
-            {
-                self.about = Some(about);
-                continue;
+            match read(&line, self.about.is_none())? {
+                Said::About(about) => self.about = Some(about),
+                Said::Graded(graded) if graded.id == id => return Ok(graded),
+                Said::Graded(graded) => bail!("it answers about {:?}", graded.id),
             }
-            let graded: Graded = serde_json::from_slice(&line).with_context(|| {
-                format!(
-                    "no answer: {}",
-                    crate::show::short(&String::from_utf8_lossy(&line), 200)
-                )
-            })?;
-            if graded.id != id {
-                bail!("it answers about {:?}", graded.id);
-            }
-            return Ok(graded);
         }
     }
+}
+
+/// One line of a judge.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// Who it is.
+    About(About),
+    /// What it says of a picture.
+    Graded(Graded),
+}
+
+/// Reads a line; who the judge is it says once at most, in the `first`.
+pub fn read(line: &[u8], first: bool) -> Result<Said> {
+    if first && let Ok(about) = serde_json::from_slice(line) {
+        return Ok(Said::About(about));
+    }
+    let graded = serde_json::from_slice(line).with_context(|| {
+        let line = String::from_utf8_lossy(line);
+        format!("no answer: {}", crate::show::short(&line, 200))
+    })?;
+    Ok(Said::Graded(graded))
 }
 
 /// The judge of a model that this project ships, in the worker's program, which knows libtorch.

@@ -142,7 +142,7 @@ fn duels(summary: &Summary) -> String {
 
 /// The judge's own errors beside what it says.
 fn judge(summary: &Summary) -> String {
-    let mut text = format!("judge: {}\n", summary.judge.judge);
+    let mut text = format!("judge: {}\n", show::line(&summary.judge.judge));
     for error in &summary.judge.errors {
         let (wrong, what) = match error.right {
             true => (error.number - error.accepted.min(error.number), "rejected"),
@@ -153,7 +153,8 @@ fn judge(summary: &Summary) -> String {
         let _ = writeln!(
             text,
             "  wrongly {what} {wrong} of {} pictures with {}: {share:.1} %",
-            error.number, error.pictures
+            error.number,
+            show::line(&error.pictures)
         );
     }
     if !summary.untold.is_empty() {
@@ -164,4 +165,30 @@ fn judge(summary: &Summary) -> String {
         let _ = writeln!(text, "  {}: {}", show::line(id), show::line(why));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_proto::judging::{About, KnownError};
+
+    use super::*;
+
+    #[test]
+    fn what_a_judge_calls_itself_does_not_steer_the_terminal() {
+        let about = About {
+            judge: "mine\u{1b}[2J".into(),
+            errors: vec![KnownError {
+                pictures: "\u{9b}2J all right".into(),
+                right: true,
+                number: 0,
+                accepted: 1,
+            }],
+        };
+        let text = judge(&Summary::of(&[], &[], about, 1));
+        assert!(
+            text.contains("mine") && text.contains("all right"),
+            "{text}"
+        );
+        assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+    }
 }

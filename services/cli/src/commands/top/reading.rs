@@ -89,8 +89,12 @@ impl Counts {
                 ("atelier_requests_ended_total", _, Some("failed")) => counts.failed = whole,
                 ("atelier_requests_ended_total", _, Some("canceled")) => counts.canceled = whole,
                 // One series for each priority and model.
-                ("atelier_jobs", Some(queue), Some("ready")) => queue.waiting += whole,
-                ("atelier_jobs", Some(queue), Some("dispatched")) => queue.at_work += whole,
+                ("atelier_jobs", Some(queue), Some("ready")) => {
+                    queue.waiting = queue.waiting.saturating_add(whole);
+                }
+                ("atelier_jobs", Some(queue), Some("dispatched")) => {
+                    queue.at_work = queue.at_work.saturating_add(whole);
+                }
                 ("atelier_oldest_ready_job_seconds", Some(queue), _) => {
                     queue.oldest_s = queue.oldest_s.max(value);
                 }
@@ -142,6 +146,17 @@ mod tests {
         assert_eq!(of(JobKind::Render).oldest_s, 1.5);
         assert_eq!(of(JobKind::Plan).at_work, 2);
         assert_eq!(of(JobKind::Critique).waiting, 0);
+    }
+
+    #[test]
+    fn numbers_beyond_all_jobs_are_as_many_as_can_be_counted() {
+        let series = |model| {
+            format!("atelier_jobs{{kind=\"render\",model=\"{model}\",state=\"ready\"}} 2e19\n")
+        };
+        let counts = Counts::read(&(series("a") + &series("b")));
+        let mut queues = counts.queues.iter();
+        let render = queues.find(|queue| queue.kind == JobKind::Render).unwrap();
+        assert_eq!(render.waiting, u64::MAX);
     }
 
     #[test]
