@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use atelier_platform::artifacts::{MAX_ARTIFACT_BYTES, Pointer, digest};
+use atelier_platform::artifacts::{MAX_ARTIFACT_BYTES, digest};
 use atelier_proto::{
     ArtifactRef, MediaType, Sha256, TenantId,
     job::{RenderWork, Work},
@@ -68,7 +68,7 @@ pub async fn find(shared: &Shared, key: Sha256) -> Option<Outcome> {
 async fn look(shared: &Shared, key: Sha256) -> Option<Outcome> {
     let artifacts = &shared.artifacts;
     let pointer = artifacts.result(key).await.ok().flatten()?;
-    let (outcome, image) = read(&pointer)?;
+    let (outcome, image) = read(&pointer.bytes)?;
     // Compared with its digest; one that was swept is not there.
     let bytes = artifacts.get(&image, MAX_ARTIFACT_BYTES).await.ok()?;
     let stored = artifacts.put(bytes, MediaType::Png).await.ok()?;
@@ -80,8 +80,8 @@ async fn look(shared: &Shared, key: Sha256) -> Option<Outcome> {
 }
 
 /// What a pointer says, when it is a drawing.
-fn read(pointer: &Pointer) -> Option<(Outcome, ArtifactRef)> {
-    let outcome: Outcome = serde_json::from_slice(&pointer.bytes).ok()?;
+pub fn read(pointer: &[u8]) -> Option<(Outcome, ArtifactRef)> {
+    let outcome: Outcome = serde_json::from_slice(pointer).ok()?;
     match outcome {
         Outcome::Rendered { image, .. }
             if image.media_type == MediaType::Png

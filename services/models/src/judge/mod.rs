@@ -120,5 +120,10 @@ fn errors(folder: &Path) -> Result<Vec<KnownError>, JudgeError> {
     }
     let bytes =
         bounded::read(&path, MAX_ERRORS).map_err(|error| JudgeError::Errors(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| JudgeError::Errors(error.to_string()))
+    parse_errors(&bytes)
+}
+
+/// What a judge knows of its errors, from the bytes of their file.
+pub fn parse_errors(bytes: &[u8]) -> Result<Vec<KnownError>, JudgeError> {
+    serde_json::from_slice(bytes).map_err(|error| JudgeError::Errors(error.to_string()))
 }

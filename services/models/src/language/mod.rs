@@ -17,6 +17,7 @@ pub use decoder::{
     Slots,
 };
 pub use error::LanguageError;
+pub use files::{ends, padding};
 pub use model::LanguageModel;
 pub use sampling::{Sampler, Sampling};
 use tch::{Device, Kind};

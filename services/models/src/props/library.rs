@@ -82,8 +82,8 @@ pub struct PropLibrary {
 impl PropLibrary {
     /// Opens the folder: reads and checks the index and that every picture is there.
     pub fn open(dir: &Path) -> Result<Self, PropError> {
-        let props = parse_index(&read(&dir.join("index.json"), MAX_INDEX)?)?;
-        for prop in &props {
+        let library = Self::parse(dir, &read(&dir.join("index.json"), MAX_INDEX)?)?;
+        for prop in library.props() {
             let path = dir.join(&prop.file);
             let size = fs::metadata(&path)
                 .map_err(|error| PropError::Read(path.clone(), error))?
@@ -92,7 +92,12 @@ impl PropLibrary {
                 return Err(PropError::TooLarge(path, size, MAX_PICTURE));
             }
         }
-        Ok(Self::of(dir.to_owned(), props))
+        Ok(library)
+    }
+
+    /// A library from the bytes of its index. Whether the pictures are in the folder is seen when they are read.
+    pub fn parse(dir: &Path, index: &[u8]) -> Result<Self, PropError> {
+        Ok(Self::of(dir.to_owned(), parse_index(index)?))
     }
 
     fn of(dir: PathBuf, props: Vec<Prop>) -> Self {

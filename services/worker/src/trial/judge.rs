@@ -51,10 +51,13 @@ pub fn run(args: &Args) -> Result<()> {
         if line.is_empty() {
             return Ok(());
         }
-        let asked: Asked = serde_json::from_slice(&line)
-            .with_context(|| format!("no question of a picture: {}", cut(&line)))?;
-        say(&seats.answer(asked))?;
+        say(&seats.answer(read(&line)?))?;
     }
+}
+
+/// One line that was asked.
+pub fn read(line: &[u8]) -> Result<Asked> {
+    serde_json::from_slice(line).with_context(|| format!("no question of a picture: {}", cut(line)))
 }
 
 fn say(answer: &impl serde::Serialize) -> Result<()> {

@@ -3,7 +3,7 @@
 mod ask;
 mod draw;
 mod inspect;
-mod judge;
+pub mod judge;
 mod say;
 mod show;
 
