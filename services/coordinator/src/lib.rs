@@ -14,6 +14,7 @@ mod http;
 mod loops;
 mod metrics;
 mod operations;
+pub mod reading;
 mod store;
 
 use std::{ffi::OsString, process::ExitCode};

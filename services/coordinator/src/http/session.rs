@@ -99,7 +99,7 @@ pub fn is_ours(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// The cookie's value.
-fn token(headers: &HeaderMap) -> Option<&str> {
+pub fn token(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).into_iter();
     lines
         .filter_map(|line| line.to_str().ok())
@@ -108,7 +108,8 @@ fn token(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-fn write(secret: &[u8; 32], session: Session) -> String {
+/// A session as the cookie's value, signed with `secret`.
+pub fn write(secret: &[u8; 32], session: Session) -> String {
     let mut bytes = Vec::with_capacity(PAYLOAD + SIGNATURE);
     bytes.extend(session.tenant.as_uuid().as_bytes());
     bytes.extend(session.key.as_bytes());
@@ -119,7 +120,7 @@ fn write(secret: &[u8; 32], session: Session) -> String {
 }
 
 /// A session that was signed with `secret` and is not over at `now_s`. Signatures are compared in constant time.
-fn read(secret: &[u8; 32], token: &str, now_s: u64) -> Option<Session> {
+pub fn read(secret: &[u8; 32], token: &str, now_s: u64) -> Option<Session> {
     // Longer ones are not even decoded.
     if token.len() != (PAYLOAD + SIGNATURE) / 3 * 4 {
         return None;

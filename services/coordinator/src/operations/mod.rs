@@ -7,7 +7,7 @@ pub mod direct_plan;
 pub mod dispatch;
 pub mod error;
 pub mod expire;
-mod findings;
+pub mod findings;
 pub mod images;
 pub mod look;
 pub mod pictures;

@@ -70,7 +70,7 @@ pub async fn handler(
 }
 
 /// Takes the one field out that a generation does not have.
-fn fidelity(texts: &mut Vec<(String, String)>) -> Result<Fidelity, Refusal> {
+pub fn fidelity(texts: &mut Vec<(String, String)>) -> Result<Fidelity, Refusal> {
     let Some(at) = texts.iter().position(|(name, _)| name == "input_fidelity") else {
         return Ok(Fidelity::default());
     };

@@ -31,6 +31,12 @@ impl Ignored {
             .take(LONGEST_NAME)
             .map(|c| if plain(c) { c } else { '?' })
             .collect();
+        // A list of nothing but an empty name would be an empty header.
+        let name = if name.is_empty() {
+            "?".to_owned()
+        } else {
+            name
+        };
         if self.0.len() < MOST_NAMED && !self.0.contains(&name) {
             self.0.push(name);
         }
@@ -153,6 +159,16 @@ mod tests {
             .collect();
         let (_, ignored) = of_map(many).unwrap();
         assert!(ignored.listed().unwrap().len() < MOST_NAMED * (LONGEST_NAME + 2));
+    }
+
+    #[test]
+    fn a_field_without_a_name_is_told_of() {
+        let (_, ignored) = of_json(br#"{"prompt": "x", "": 1}"#).unwrap();
+        assert_eq!(ignored.listed().as_deref(), Some("?"));
+        let texts = [("prompt", "x"), ("[part]", "1")];
+        let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let (_, ignored) = of_form(texts.to_vec()).unwrap();
+        assert_eq!(ignored.listed().as_deref(), Some("?"));
     }
 
     #[test]

@@ -5,14 +5,14 @@
 mod answer;
 pub mod edits;
 mod error;
-mod fields;
-mod form;
+pub mod fields;
+pub mod form;
 pub mod generations;
 pub mod models;
-mod retouch;
+pub mod retouch;
 mod stream;
 mod waiting;
-mod wish;
+pub mod wish;
 
 use axum::http::HeaderName;
 

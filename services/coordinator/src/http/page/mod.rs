@@ -10,7 +10,7 @@ mod live;
 mod login;
 mod plan;
 mod request;
-mod submit;
+pub mod submit;
 mod timeline;
 mod visitor;
 mod words;

@@ -136,11 +136,7 @@ pub async fn handler(
 
 async fn accept(api: &Api, visitor: &Visitor, form: Multipart) -> Result<Vec<RequestId>, ApiError> {
     let filled = read(form).await?;
-    let pictures = number(&filled.pictures, "pictures")?.unwrap_or(1);
-    if !(1..=u64::from(MOST_PICTURES)).contains(&pictures) {
-        let message = format!("must be within 1..={MOST_PICTURES}");
-        return Err(ApiError::invalid("pictures", message));
-    }
+    let pictures = filled.pictures()?;
     let asked = filled.request()?;
     let body = serde_json::to_vec(&asked).expect("a request holds nothing that JSON cannot");
     let body = digest(&body);
@@ -148,7 +144,7 @@ async fn accept(api: &Api, visitor: &Visitor, form: Multipart) -> Result<Vec<Req
     let named = digest(format!("{} {body}", filled.once).as_bytes());
     let wanted = Wanted {
         request: asked,
-        n: pictures as u32,
+        n: pictures,
         pictures: Vec::new(),
         body_sha256: body,
         idempotency_key: (!filled.once.is_empty()).then(|| format!("page-{named}")),
@@ -156,6 +152,12 @@ async fn accept(api: &Api, visitor: &Visitor, form: Multipart) -> Result<Vec<Req
     };
     let submitted = submit_all_with_pictures(&api.farm, visitor.tenant, wanted).await?;
     Ok(submitted.iter().map(|one| one.view.id).collect())
+}
+
+/// What a form asks for, and of how many pictures.
+pub async fn asked(form: Multipart) -> Result<(SubmitRequest, u32), ApiError> {
+    let filled = read(form).await?;
+    Ok((filled.request()?, filled.pictures()?))
 }
 
 async fn read(mut form: Multipart) -> Result<Filled, ApiError> {
@@ -219,6 +221,18 @@ fn unread(error: axum::extract::multipart::MultipartError) -> ApiError {
 }
 
 impl Filled {
+    /// How many pictures are wanted.
+    fn pictures(&self) -> Result<u32, ApiError> {
+        let pictures = number(&self.pictures, "pictures")?.unwrap_or(1);
+        u32::try_from(pictures)
+            .ok()
+            .filter(|pictures| (1..=MOST_PICTURES).contains(pictures))
+            .ok_or_else(|| {
+                let message = format!("must be within 1..={MOST_PICTURES}");
+                ApiError::invalid("pictures", message)
+            })
+    }
+
     fn request(&self) -> Result<SubmitRequest, ApiError> {
         let small = |text: &str, field| {
             number(text, field)?
