@@ -4,15 +4,23 @@
 //! what it takes must be within its bounds and read the same once it was written again.
 
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod command;
+#[cfg(test)]
 mod critic;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod judging;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod renderers;
+#[cfg(test)]
+mod stored;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use image::{DynamicImage, ImageFormat, RgbaImage};
 use crate::target::target;
 
 /// A small picture with some colours and holes, as a file.
-fn file(format: ImageFormat) -> Vec<u8> {
+pub fn file(format: ImageFormat) -> Vec<u8> {
     let pixel =
         |x: u32, y: u32| image::Rgba([(40 * x) as u8, (60 * y) as u8, 7, (50 * x * y) as u8]);
     let picture = DynamicImage::from(RgbaImage::from_fn(6, 4, pixel));

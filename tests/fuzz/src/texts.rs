@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::target::{files, target};
 
 /// Reads JSON; what was read is written and read again without another difference.
-fn json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub fn json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let value: T = serde_json::from_slice(bytes).ok()?;
     let written = serde_json::to_string(&value).expect("what was read can be written");
     let again: T = serde_json::from_str(&written).ok()?;
@@ -23,12 +23,13 @@ fn json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     Some(value)
 }
 
-fn samples(texts: &[&str]) -> Vec<Vec<u8>> {
+/// Samples from their texts.
+pub fn samples(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+pub const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const SUBMIT: &str = r#"{"prompt": "a cat", "seed": 7, "think": "off", "priority": "batch", "steps": 4, "size": {"width": 64, "height": 96},
     "max_rounds": 2, "candidates": 1, "max_time_s": 2.5, "max_cost_s": 0.25, "references": [{"name": "cat", "data": "AAAA"}]}"#;
 const VIEW: &str = r#"{"id": "01890a5d-ac96-774b-bcce-b302099a8057", "prompt": "a cat", "state": "succeeded", "seed": 7, "round": 1,

@@ -3,7 +3,10 @@
 use std::{fs, io::Write, path::Path};
 
 use atelier_models::{
-    language::{Adapter, ChatTemplate, DecoderConfig, Message, Tokenizer},
+    Manifest,
+    checkpoint::Checkpoint,
+    language::{self, Adapter, ChatTemplate, DecoderConfig, Message, Tokenizer},
+    props::PropLibrary,
     weights::{Weights, gguf::Gguf},
 };
 
@@ -153,3 +156,140 @@ target!(
         chat.render(&[turn], true).ok()
     }
 );
+target!(
+    tokenizer_config,
+    vec![
+        sample("qwen3/tokenizer_config.json"),
+        br#"{"chat_template":[{"name":"default","template":"{{ bos_token }}{{ messages[0].content }}"}],"bos_token":{"content":"<|endoftext|>"},
+            "pad_token":"<|endoftext|>"}"#
+            .to_vec(),
+    ],
+    |bytes: &[u8]| {
+        let dir = folder(&["qwen3/tokenizer.json"], "tokenizer_config.json", bytes);
+        let chat = ChatTemplate::of_dir(dir.path()).ok()?;
+        if let Some(chat) = chat {
+            let turn = Message {
+                role: "user",
+                content: "a cat".into(),
+            };
+            let _ = chat.render(&[turn], true);
+        }
+        let tokenizer = Tokenizer::from_json(&dir.path().join("tokenizer.json"));
+        let tokenizer = tokenizer.expect("the checkout is whole");
+        let padding = language::padding(dir.path(), &tokenizer).ok()?;
+        assert!((padding as usize) < tokenizer.vocabulary());
+        Some(())
+    }
+);
+target!(
+    generation_config,
+    vec![
+        sample("qwen3/generation_config.json"),
+        br#"{"eos_token_id":[1,2]}"#.to_vec(),
+        b"{}".to_vec(),
+    ],
+    |bytes: &[u8]| {
+        let dir = folder(&[], "generation_config.json", bytes);
+        let ends = language::ends(dir.path()).ok()?;
+        // They are read anew from what they are written as.
+        let written = format!("{{\"eos_token_id\":{ends:?}}}");
+        let dir = folder(&[], "generation_config.json", written.as_bytes());
+        assert_eq!(language::ends(dir.path()).ok(), Some(ends));
+        Some(())
+    }
+);
+
+/// What is told of a checkpoint adds up.
+fn add_up(checkpoint: &Checkpoint) {
+    for part in &checkpoint.parts {
+        let stored = part.stored.values();
+        assert_eq!(stored.sum::<u64>(), part.parameters, "{}", part.name);
+        assert!(part.bytes(4) >= part.parameters);
+        assert!(checkpoint.parameters() >= part.parameters);
+        assert!(checkpoint.bytes(4) >= part.bytes(4));
+    }
+}
+
+target!(
+    // What `try inspect` says of a folder.
+    checkpoint_config,
+    ["qwen2/config.json", "llama/config.json"]
+        .map(sample)
+        .to_vec(),
+    |bytes: &[u8]| {
+        let dir = folder(&["qwen2/model.safetensors"], "config.json", bytes);
+        let checkpoint = Checkpoint::open(dir.path()).ok()?;
+        add_up(&checkpoint);
+        Some(())
+    }
+);
+target!(
+    checkpoint_of_safetensors,
+    vec![
+        fs::read(checkout(
+            "services/models/tests/fixtures/parity/ref/quants.safetensors"
+        ))
+        .expect("the checkout is whole")
+    ],
+    |bytes: &[u8]| {
+        let dir = folder(&[], "a.safetensors", bytes);
+        let checkpoint = Checkpoint::open(&dir.path().join("a.safetensors")).ok()?;
+        add_up(&checkpoint);
+        Some(())
+    }
+);
+target!(checkpoint_of_gguf, vec![small_gguf()], |bytes: &[u8]| {
+    let dir = folder(&[], "a.gguf", bytes);
+    let checkpoint = Checkpoint::open(&dir.path().join("a.gguf")).ok()?;
+    add_up(&checkpoint);
+    Some(())
+});
+target!(
+    model_manifest,
+    vec![
+        fs::read(checkout("deploy/models/atelier-mini/model.json")).expect("the checkout is whole")
+    ],
+    |bytes: &[u8]| {
+        let manifest = Manifest::parse(bytes).ok()?;
+        assert!((1..=8).contains(&manifest.text_taps.len()) && !manifest.text_taps.contains(&0));
+        let written = serde_json::to_vec(&manifest).expect("what was read can be written");
+        assert_eq!(Manifest::parse(&written).ok(), Some(manifest));
+        Some(())
+    }
+);
+
+/// A file of the default model's props.
+fn prop(file: &str) -> Vec<u8> {
+    let path = checkout("deploy/models/atelier-mini/props").join(file);
+    fs::read(path).expect("the checkout is whole")
+}
+
+target!(
+    props_index,
+    vec![
+        br#"[{"name":"cat","synonyms":["kitty"],"file":"cat.webp"},{"name":"cup of coffee","file":"c.png","article":false}]"#
+            .to_vec(),
+        prop("index.json"),
+    ],
+    |bytes: &[u8]| {
+        let dir = checkout("deploy/models/atelier-mini/props");
+        let library = PropLibrary::parse(&dir, bytes).ok()?;
+        for prop in library.props() {
+            let found = library.find(&prop.name).map(|found| &found.name);
+            assert_eq!(found, Some(&prop.name), "a thing is found by its name");
+            assert!(!prop.file.contains('/') && !prop.file.starts_with('.'));
+        }
+        let written = serde_json::to_vec(library.props()).expect("what was read can be written");
+        let again = PropLibrary::parse(&dir, &written).expect("it is read again");
+        assert_eq!(again.props(), library.props());
+        Some(())
+    }
+);
+target!(prop_picture, vec![prop("cat.webp")], |bytes: &[u8]| {
+    let dir = folder(&[], "cat.webp", bytes);
+    let index = br#"[{"name":"cat","file":"cat.webp"}]"#;
+    let library = PropLibrary::parse(dir.path(), index).expect("it is a good index");
+    let picture = library.picture(&library.props()[0]).ok()?;
+    assert!((1..=2_048).contains(&picture.width()) && (1..=2_048).contains(&picture.height()));
+    Some(())
+});
