@@ -28,6 +28,13 @@ pub fn check_token(text: &str) -> Result<(), BadToken> {
     }
 }
 
+/// The nearest text that a subject can have: `FLUX.2-klein-4B` is `FLUX-2-klein-4B`. An empty or too long one stays so.
+pub fn token_of(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let letters = text.chars().map(|c| if plain(c) { c } else { '-' });
+    letters.collect()
+}
+
 impl Default for Names {
     fn default() -> Self {
         Self {

@@ -11,7 +11,51 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use atelier_proto::{http::RequestView, job::JobKind, trace::Trace};
+use atelier_tests::checkout;
+
 use crate::home::{Home, check, is_png, says};
+
+/// A published pipeline, as small as they come and of random weights, with a critic that reads.
+#[test]
+fn a_pipeline_plans_draws_and_is_looked_at_by_a_critic_beside_it() -> Result<()> {
+    let home = Home::new()?;
+    let tiny = checkout().join("services/models/tests/fixtures/parity/tiny");
+    let place = |name: &str| tiny.join(name).display().to_string();
+    let (klein, critic) = (place("klein"), place("qwen3vl"));
+    let up = |more: &[&str]| {
+        let mut command = home.command(&["up", "--detach", "--model", &klein]);
+        command.args(more).env("ATELIER_ENGINE", "torch");
+        command.output()
+    };
+    check(0, &["up"], &up(&["--critic", &critic])?)?;
+    let view: RequestView = home.json(&[
+        "submit",
+        "--size",
+        "64x64",
+        "--max-rounds",
+        "1",
+        "--out",
+        "cat.png",
+        "a cat",
+    ])?;
+    ensure!(is_png(&home.path("cat.png")));
+    let trace: Trace = home.json(&["trace", &view.id.to_string()])?;
+    ensure!(trace.model == "klein", "{}", trace.model);
+    let kinds: Vec<JobKind> = trace.jobs.iter().map(|job| job.kind).collect();
+    ensure!(
+        kinds.contains(&JobKind::Plan) && kinds.contains(&JobKind::Critique),
+        "{kinds:?}"
+    );
+    home.ok(&["down"])?;
+    let (_, said) = check(0, &["up"], &up(&[])?)?;
+    says(&said, &["--critic DIR"])?;
+    home.ok(&[
+        "submit", "--think", "off", "--size", "64x64", "--out", "off.png", "a cat",
+    ])?;
+    ensure!(is_png(&home.path("off.png")));
+    Ok(())
+}
 
 #[test]
 fn a_farm_from_up_to_down() -> Result<()> {

@@ -214,12 +214,13 @@ async fn a_forged_or_revoked_session_is_none_and_every_coordinator_knows_the_goo
     // A restart keeps the secret.
     drop(second);
     let (name, token) = good.split_once('=').context("a value")?;
-    let flipped = if token.starts_with('A') { "B" } else { "A" };
+    let other = |letter: &str| if letter == "A" { "B" } else { "A" };
+    let (first, last) = (other(&token[..1]), other(&token[95..]));
     for forged in [
         String::new(),
         "x".into(),
-        format!("{flipped}{}", &token[1..]),
-        format!("{}{flipped}", &token[..95]),
+        format!("{first}{}", &token[1..]),
+        format!("{}{last}", &token[..95]),
         key.clone(),
     ] {
         browser.cookie = Some(format!("{name}={forged}"));

@@ -40,12 +40,15 @@ pub struct Args {
     /// What workers compute on: auto, cpu, cuda:0, ..
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Folder of the model; without it, the one that is shipped
+    /// Folder of the model, or of a FLUX.2 klein or Z-Image pipeline; without it, the one that is shipped
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Language model of the planner (GGUF); without it, the one that deploy/setup fetched
     #[arg(long, value_name = "FILE")]
     language: Option<PathBuf>,
+    /// Folder of a Qwen3-VL that answers checks in words; a FLUX.2 klein or Z-Image pipeline cannot look at pictures without one
+    #[arg(long, value_name = "DIR")]
+    critic: Option<PathBuf>,
     /// Library of pictures that things are drawn from (index.json and one picture a thing); without it, the model's own
     #[arg(long, value_name = "DIR")]
     props: Option<PathBuf>,
@@ -126,6 +129,7 @@ async fn stay(args: Args, data: &DataDir) -> Result<ExitCode> {
         engine: args.engine,
         model: args.model.map(std::path::absolute).transpose()?,
         language: args.language.map(std::path::absolute).transpose()?,
+        critic: args.critic.map(std::path::absolute).transpose()?,
         props: args.props.map(std::path::absolute).transpose()?,
     };
     let parts = Parts::find(args.deps.as_deref());

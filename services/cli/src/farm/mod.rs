@@ -2,6 +2,7 @@
 
 mod admin;
 mod data;
+mod model;
 mod ports;
 mod service;
 mod start;

@@ -11,7 +11,7 @@ use anyhow::{Result, bail, ensure};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, DataDir, FarmInfo, Ports, Service, Spec};
+use super::{Admin, DataDir, FarmInfo, Ports, Service, Spec, model::Model};
 use crate::{
     client::{ApiKey, Client, Place, Wanted},
     exit::{KEY, status},
@@ -22,8 +22,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A process that ends this often before it was ever ready will not come.
 const HOPELESS: u32 = 3;
-/// Name of the model of the farm, and first token of its NATS names.
-const MODEL: &str = "atelier-mini";
 
 /// What kind of farm.
 #[derive(Clone, Debug)]
@@ -44,6 +42,8 @@ pub struct FarmOptions {
     pub model: Option<PathBuf>,
     /// Language model of the planner; none is the one that setup fetched.
     pub language: Option<PathBuf>,
+    /// Critic that answers checks in words; none is the model's own.
+    pub critic: Option<PathBuf>,
     /// Library that things are drawn from; none is the model's own.
     pub props: Option<PathBuf>,
 }
@@ -76,7 +76,11 @@ impl Farm {
         // What can be missing is looked for before anything runs.
         let coordinator = parts.program("atelier-coordinator")?;
         let worker = parts.program("atelier-worker")?;
-        let workers = worker_arguments(parts, options)?;
+        let model = Model::find(parts, options)?;
+        let workers = worker_arguments(&model, parts, options)?;
+        if !model.looks {
+            say("nobody will look at pictures: --critic DIR names a model that does, and requests with --think off need none".into());
+        }
         let nats = Nats::prepare(&parts.nats()?, &data.nats(), ports.nats)?;
         let first = !data.postgres().join("cluster").is_dir();
         if first {
@@ -110,7 +114,7 @@ impl Farm {
                 "--listen".to_owned(),
                 format!("127.0.0.1:{port}"),
                 "--model".into(),
-                MODEL.into(),
+                model.name.clone(),
             ];
             // The first keeps the short name: most farms have one.
             let name = match index {
@@ -256,30 +260,35 @@ impl Drop for Farm {
     }
 }
 
-fn worker_arguments(parts: &Parts, options: &FarmOptions) -> Result<Vec<String>> {
-    let model = match &options.model {
-        Some(folder) => folder.clone(),
-        None => parts.model(MODEL)?,
-    };
+fn worker_arguments(model: &Model, parts: &Parts, options: &FarmOptions) -> Result<Vec<String>> {
     let language = match &options.language {
-        Some(file) => file.clone(),
-        None => parts.language()?,
+        Some(file) => Some(file.clone()),
+        // A pipeline brings its own.
+        None if model.is_pipeline => None,
+        None => Some(parts.language()?),
+    };
+    let roles = match model.looks {
+        true => "plan,render,critique",
+        false => "plan,render",
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = (cores / options.workers.max(1) as usize).max(1);
     let pairs = [
-        ("--roles", "plan,render,critique".to_owned()),
+        ("--roles", roles.to_owned()),
         ("--engine", options.engine.clone()),
-        ("--model", model.display().to_string()),
-        ("--language", language.display().to_string()),
+        ("--model", model.folder.display().to_string()),
         ("--device", options.device.clone()),
         ("--threads", threads.to_string()),
     ];
-    let props = options.props.as_ref();
-    let props = props.map(|folder| ("--props", folder.display().to_string()));
+    let places = [
+        ("--language", language.as_ref()),
+        ("--critic", options.critic.as_ref()),
+        ("--props", options.props.as_ref()),
+    ];
+    let given = |(flag, place): (_, Option<&PathBuf>)| Some((flag, place?.display().to_string()));
     Ok(pairs
         .into_iter()
-        .chain(props)
+        .chain(places.into_iter().filter_map(given))
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect())
 }

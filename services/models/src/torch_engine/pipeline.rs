@@ -6,7 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use atelier_proto::{job::JobKind, subject::check_token};
+use atelier_proto::{
+    job::JobKind,
+    subject::{check_token, token_of},
+};
 use tch::Device;
 
 use super::{
@@ -178,19 +181,7 @@ fn decoder(dir: &Path, device: Device) -> Result<Decoder, LanguageError> {
 /// The folder's name as subjects can have it: `FLUX.2-klein-4B` is `FLUX-2-klein-4B`.
 fn name(dir: &Path) -> Result<String, LoadError> {
     let full = dir.canonicalize().map_err(LoadError::of(dir))?;
-    let name: String = full
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
+    let name = token_of(&full.file_name().unwrap_or_default().to_string_lossy());
     check_token(&name).map_err(LoadError::of(dir))?;
     Ok(name)
 }
