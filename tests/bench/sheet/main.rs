@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use atelier_proto::trace::Trace;
+use atelier_proto::{job::Think, trace::Trace};
 use atelier_tests::{Api, prompt};
 use expected::{Expected, Named};
 use image::{RgbImage, imageops};
@@ -24,10 +24,19 @@ const GAP: u32 = 2;
 /// How long one picture may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
+const HELP: &str = "\
+bench-sheet: draws prompts through a running farm and says what came of them
+
+  --server URL     address that `atelier up` says; the key comes from ATELIER_API_KEY
+  --prompts FILE   JSON lines with prompt and seed (tests/prompts/first.jsonl)
+  --out DIR        where pictures, traces and sheet.png go (.atelier/sheet)
+  --think MODE     off, fast or full (fast)";
+
 struct Options {
     server: String,
     prompts: PathBuf,
     out: PathBuf,
+    think: Think,
 }
 
 fn options() -> anyhow::Result<Options> {
@@ -35,9 +44,14 @@ fn options() -> anyhow::Result<Options> {
         server: String::new(),
         prompts: "tests/prompts/first.jsonl".into(),
         out: ".atelier/sheet".into(),
+        think: Think::default(),
     };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
+        if ["-h", "--help"].contains(&&*flag) {
+            println!("{HELP}");
+            std::process::exit(0);
+        }
         let value = args
             .next()
             .with_context(|| format!("{flag} needs a value"))?;
@@ -45,7 +59,11 @@ fn options() -> anyhow::Result<Options> {
             "--server" => options.server = value,
             "--prompts" => options.prompts = value.into(),
             "--out" => options.out = value.into(),
-            _ => bail!("unknown option {flag}; there are --server URL, --prompts FILE, --out DIR"),
+            "--think" => {
+                let mode = serde_json::from_value(value.into());
+                options.think = mode.context("--think is off, fast or full")?;
+            }
+            _ => bail!("unknown option {flag}\n\n{HELP}"),
         }
     }
     if options.server.is_empty() {
@@ -75,6 +93,7 @@ async fn main() -> anyhow::Result<()> {
     for (index, expected) in prompts.iter().enumerate() {
         let mut request = prompt(&expected.prompt);
         request.seed = Some(expected.seed);
+        request.think = options.think;
         let started = Instant::now();
         let id = api.submit(&request).await?.id;
         let view = api.succeeded(id, LIMIT).await?;

@@ -151,7 +151,7 @@ pub fn unkept(witness: &Witness<'_>, cited: &[Cited], scenes: &Scenes) -> Vec<St
             // The halves of a picture and the ends of a change are its stages.
             let named = split && scenes.half_of(&words[at].span).is_none();
             let middle = ["middle", "center", "centre"].contains(&word);
-            return !changes && !named && !(middle && of_ground(at));
+            return !(changes || named || middle && of_ground(at));
         }
         (number(word).is_some() && !JOINING.contains(&word))
             || is_size(word)
