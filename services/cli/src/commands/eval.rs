@@ -3,6 +3,7 @@
 mod arms;
 mod draw;
 pub mod judge;
+mod planned;
 mod report;
 mod run;
 mod sheet;

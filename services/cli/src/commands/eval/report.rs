@@ -42,6 +42,7 @@ pub fn text(summary: &Summary) -> String {
         cell.all_correct
     });
     text += &table("checks right", &arms, &categories, |cell| cell.share);
+    text += &plans(summary);
     text += &costs(summary);
     text += &duels(summary);
     text += &judge(summary);
@@ -110,6 +111,35 @@ fn costs(summary: &Summary) -> String {
             &number(critique.map(|critique| critique.mended)),
             &number(critique.map(|critique| critique.broken)),
         ]);
+    }
+    table.text() + "\n"
+}
+
+/// What was planned right, so that it shows what was drawn wrong.
+fn plans(summary: &Summary) -> String {
+    let mut table = Table::new(&[
+        "plans have",
+        "things",
+        "counts",
+        "colours",
+        "changes of light",
+        "everything",
+    ]);
+    for (arm, planned) in &summary.plans {
+        let cells = [
+            planned.things,
+            planned.counts,
+            planned.colors,
+            planned.changes,
+            planned.all,
+        ];
+        let cells = cells.map(|share| format!("{} of {}", share.right, share.asked));
+        let mut row = vec![arm.as_str()];
+        row.extend(cells.iter().map(String::as_str));
+        table.row(&row);
+    }
+    if summary.plans.is_empty() {
+        return String::new();
     }
     table.text() + "\n"
 }

@@ -17,6 +17,7 @@ use super::{
     arms::{self, Arm, Common},
     draw::{Drawn, Studio, Task},
     judge::Grader,
+    planned::Planned,
     sheet,
     summary::{Column, Cost, Grade, Summary},
 };
@@ -119,6 +120,15 @@ impl Run {
         let told = (0..self.cases.len()).filter(|index| is_told(*index));
         let cases: Vec<Case> = told.map(|index| self.cases[index].clone()).collect();
         let mut summary = Summary::of(&cases, &columns, judge.about(), self.args.seed);
+        for made in made.iter().filter(|made| made.arm.thinks()) {
+            let plans = summary.plans.entry(made.arm.as_str().to_owned());
+            let plans = plans.or_default();
+            for (index, case) in self.cases.iter().enumerate() {
+                if is_told(index) {
+                    *plans += Planned::of(&case.truth, made.drawn[index].plan.as_ref());
+                }
+            }
+        }
         let untold = untold.into_iter();
         summary.untold = untold
             .map(|(index, why)| (self.cases[index].id.clone(), why))

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     arms::Arm,
+    planned::Planned,
     stats::{Duel, Interval, Wins, bootstrap, elo, wilson},
 };
 
@@ -145,6 +146,8 @@ pub struct Summary {
     pub atoms: BTreeMap<String, BTreeMap<u32, Cell>>,
     /// By arm.
     pub cost: BTreeMap<String, Cost>,
+    /// What plans have of what the suite declares, of arms that plan.
+    pub plans: BTreeMap<String, Planned>,
     /// What critique did, over all arms that check.
     pub critique: Critique,
     /// The same by arm.
@@ -167,6 +170,7 @@ impl Summary {
             arms: BTreeMap::new(),
             atoms: BTreeMap::new(),
             cost: BTreeMap::new(),
+            plans: BTreeMap::new(),
             critique: Critique::default(),
             critique_by_arm: BTreeMap::new(),
             elo: versus(columns, cases.len(), seed),
