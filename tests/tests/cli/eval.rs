@@ -65,6 +65,7 @@ fn arms_are_drawn_once_and_compared_by_a_judge_of_ones_own() -> Result<()> {
         &[
             "all correct",
             "fast_first",
+            "plans have",
             "mended",
             "fast vs off",
             "judge: script",
@@ -75,6 +76,12 @@ fn arms_are_drawn_once_and_compared_by_a_judge_of_ones_own() -> Result<()> {
     let document = read(&home.path("eval.json"))?;
     let summary = &document["summary"];
     assert_eq!(summary["prompts"], 5);
+    // Only what thinks has plans; a request that failed while it was drawn had one.
+    assert!(summary["plans"]["off"].is_null(), "{}", summary["plans"]);
+    let planned = &summary["plans"]["fast"];
+    assert_eq!(planned["things"]["asked"], 8, "{planned}");
+    assert_eq!(planned["all"]["asked"], 5, "{planned}");
+    assert_eq!(planned["changes"]["asked"], 0, "{planned}");
     let share = |arm: &str, category: &str| summary["arms"][arm][category]["all_correct"].as_f64();
     assert_eq!(
         (
