@@ -39,7 +39,14 @@ pub struct FarmInfo {
 /// Held for as long as a farm runs on the folder; the kernel lets go of it when the process dies.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DataLock {
+    /// Closing alone would leave it to a process that is being started just now and has not let go of our files yet.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::NonBlockingUnlock);
+    }
 }
 
 impl DataDir {
@@ -133,7 +140,7 @@ impl DataDir {
             Ok(Some(file))
         };
         let file = open().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(file.map(|file| DataLock { _file: file }))
+        Ok(file.map(|file| DataLock { file }))
     }
 
     /// Process that runs a farm on this folder, if one does. 0 while it has only just begun.
