@@ -1,4 +1,5 @@
-//! The model of a farm on this machine: what it is called, and what its workers can do.
+//! The model of a farm on this machine: what it is called, and what its workers can do. Workers find the same when they load it; this program
+//! does without libtorch, and so without their code.
 
 use std::{
     fs::File,

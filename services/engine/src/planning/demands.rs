@@ -9,6 +9,7 @@ use super::{
     elements::Group,
     evidence::Witness,
     place::Place,
+    relations::BEFORE_NOUN,
     stages::{LANDSCAPES, Scenes},
     words::number,
 };
@@ -47,9 +48,6 @@ const JOINING: &[&str] = &["both", "twin"];
 
 /// How far from its noun a word may stand that is said of it.
 const NEAR: usize = 6;
-
-/// Most words between a relation and what it is about: `over a very big old brown`.
-const BEFORE_NOUN: usize = 5;
 
 /// Whether a word says how large something is.
 pub fn is_size(word: &str) -> bool {

@@ -92,7 +92,7 @@ const IT: &[&str] = &["it", "them", "him", "her", "that", "this"];
 const ITS: &[&str] = &["its", "his", "her", "their"];
 
 /// Most words between a relation and the noun of its object: `a very big old brown`.
-const BEFORE_NOUN: usize = 5;
+pub const BEFORE_NOUN: usize = 5;
 
 /// Ways to say the other relations; the longest that stands there is meant.
 const PHRASES: &[(Predicate, &[&str])] = &[

@@ -55,7 +55,7 @@ impl Sources {
     }
 
     /// The library; an empty one where there is none.
-    pub(super) fn library(&self) -> Result<Arc<PropLibrary>, LoadError> {
+    pub(super) fn prop_library(&self) -> Result<Arc<PropLibrary>, LoadError> {
         let opened = self
             .props()
             .map(|dir| PropLibrary::open(&dir).map_err(LoadError::of(&dir)));
@@ -112,7 +112,7 @@ impl TorchEngine {
         let start = Instant::now();
         let digests = Digesting::start(parts(sources, language, roles));
         let has = |role| roles.contains(&role);
-        let props = sources.library()?;
+        let props = sources.prop_library()?;
         let words = (has(JobKind::Plan) || has(JobKind::Render)).then(|| {
             timed("language model", || {
                 language_parts(

@@ -99,10 +99,10 @@ impl World<'_> {
         };
         // A table is a thing where there is one, before it means a room.
         let means = |word: &str| means(word).filter(|_| self.props.find(word).is_none());
-        // Only the default model draws this ground in this tone.
-        let ground = |colors: &[&str]| match self.props.props() {
-            [] => Background::Plain.name(),
-            _ => ground(colors),
+        // Only the default model, which stand-ins belong to, draws this ground in this tone.
+        let ground = |colors: &[&str]| match self.stand_ins {
+            None => Background::Plain.name(),
+            Some(_) => ground(colors),
         };
         work(&Studio {
             reference_names: &input.reference_names,

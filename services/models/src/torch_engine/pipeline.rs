@@ -47,7 +47,7 @@ impl TorchEngine {
                 "a pipeline plans and draws, it does not look at pictures: use --critic DIR with a Qwen3-VL folder, or --roles plan,render and other workers for the rest",
             ));
         }
-        let props = sources.library()?;
+        let props = sources.prop_library()?;
         let pipeline = ModelIndex::read(dir).and_then(|index| index.pipeline());
         let pipeline = pipeline.map_err(LoadError::of(&dir.join(ModelIndex::FILE)))?;
         if !props.props().is_empty() && !pipeline.reads_pictures() {

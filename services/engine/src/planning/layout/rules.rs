@@ -84,9 +84,15 @@ impl Domains {
 
     /// Strikes out squares that no square of the other thing of a relation goes with, until none is left to strike out.
     pub fn settle(&mut self, rules: &[Rule]) -> Result<(), Empty> {
-        let mut changed = true;
-        while changed {
-            changed = false;
+        self.settle_after(rules, Things::ALL)
+    }
+
+    /// The same of domains that were settled before only these things had squares taken away.
+    pub fn settle_after(&mut self, rules: &[Rule], changed: Things) -> Result<(), Empty> {
+        let mut before = changed;
+        while !before.is_empty() {
+            // Those that change in this pass.
+            let mut now = Things::default();
             for (number, rule) in rules.iter().enumerate() {
                 if let Rule::Relation {
                     subject,
@@ -97,6 +103,10 @@ impl Domains {
                     for (one, other, is_subject) in
                         [(subject, object, true), (object, subject, false)]
                     {
+                        // What went with the other's squares still does.
+                        if !before.has(other) && !now.has(other) {
+                            continue;
+                        }
                         let (domain, others) = (self.0[one], self.0[other]);
                         let kept = Set::of(domain.iter().filter(|square| {
                             let partners = ATLAS.partner(predicate, *square, is_subject);
@@ -105,13 +115,38 @@ impl Domains {
                         if kept.is_empty() {
                             return Err(Empty(number));
                         }
-                        changed |= kept != domain;
-                        self.0[one] = kept;
+                        if kept != domain {
+                            now.add(one);
+                            self.0[one] = kept;
+                        }
                     }
                 }
             }
+            before = now;
         }
         Ok(())
+    }
+}
+
+/// Some of the things of a layout, which are far fewer than 64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Things(u64);
+
+impl Things {
+    /// Every thing.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Takes a thing in.
+    pub const fn add(&mut self, thing: usize) {
+        self.0 |= 1 << thing;
+    }
+
+    const fn has(self, thing: usize) -> bool {
+        self.0 & (1 << thing) != 0
+    }
+
+    const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }
 

@@ -5,7 +5,7 @@ use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    rules::{Domains, Empty, Rule},
+    rules::{Domains, Empty, Rule, Things},
     square::{ATLAS, Set},
     taste::Taste,
 };
@@ -170,7 +170,12 @@ impl<'a> Search<'a> {
         if let Some(thing) = narrowed.0.iter().position(Set::is_empty) {
             return Err(Stuck { thing, rule: None });
         }
-        match narrowed.settle(self.rules) {
+        let mut changed = Things::default();
+        let both = domains.0.iter().zip(&narrowed.0).enumerate();
+        for (thing, _) in both.filter(|(_, (before, after))| before != after) {
+            changed.add(thing);
+        }
+        match narrowed.settle_after(self.rules, changed) {
             Ok(()) => Ok(narrowed),
             Err(Empty(rule)) => Err(Stuck {
                 thing: match self.rules[rule] {
