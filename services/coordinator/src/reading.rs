@@ -9,25 +9,29 @@ use atelier_proto::{
 };
 use axum::{
     body::Body,
-    extract::{FromRequest, Multipart, Request},
-    http::{HeaderMap, HeaderValue, header},
+    extract::{Form as Fields, FromRequest, Multipart, Query, Request},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
 };
 
 use crate::{
     http::{
+        file,
         openai::{Refusal, edits, fields, form, retouch},
-        page, session,
+        page, requests, session, signed,
     },
     operations::findings,
+    store::Filter,
 };
 pub use crate::{
     http::{
+        file::Wanted,
         openai::{
             form::{File, Form},
             retouch::Retouch,
             wish::{Reply, Wish},
         },
         session::Session,
+        signed::{Bad, Claim},
     },
     operations::findings::Detail,
 };
@@ -125,6 +129,38 @@ pub fn session(secret: &[u8; 32], cookies: &[u8], now_s: u64) -> Option<Session>
 /// The `Cookie` header of a browser that has this session.
 pub fn cookies(secret: &[u8; 32], session: Session) -> String {
     format!("{}={}", session::COOKIE, session::write(secret, session))
+}
+
+/// Reads the form of a login: the key, and where it leads to. None where it is refused.
+pub async fn login(content_type: &[u8], body: &[u8]) -> Option<(String, String)> {
+    let mut call = call(content_type, body);
+    *call.method_mut() = Method::POST;
+    let Fields(given) = Fields::<page::login::Given>::from_request(call, &())
+        .await
+        .ok()?;
+    let place = given.place().to_owned();
+    Some((given.key, place))
+}
+
+/// The part of a file of `length` bytes that a `Range` header wants.
+pub fn range(header: &str, length: u64) -> Wanted {
+    file::wanted(Some(header), length)
+}
+
+/// What the token of a link says that was signed with `secret`, at `now` in seconds since 1970.
+pub fn link(token: &str, secret: &[u8], now: u64) -> Result<Claim, Bad> {
+    signed::read(token, secret, now)
+}
+
+/// The token of a link that says `claim`.
+pub fn link_to(claim: &Claim, secret: &[u8]) -> String {
+    signed::token(claim, secret)
+}
+
+/// Which requests a list shows that is asked for with this query, and how many; none where it is refused.
+pub fn list(query: &str) -> Option<(Filter, u32)> {
+    let uri: Uri = format!("/v1/requests?{query}").parse().ok()?;
+    requests::list::asked(Query::try_from_uri(&uri)).ok()
 }
 
 /// What is stored of how a job was done, as a report tells it; none where the report is refused or tells nothing. It is read as a [`Detail`].

@@ -1,6 +1,6 @@
 //! Writing. The same pixels and texts give the same bytes.
 
-use std::io::Cursor;
+use std::{borrow::Cow, io::Cursor};
 
 use image::{DynamicImage, ImageEncoder, ImageError, codecs::jpeg::JpegEncoder};
 use png::text_metadata::{ITXtChunk, TEXtChunk};
@@ -84,9 +84,11 @@ fn write_png(
     file: &mut Vec<u8>,
 ) -> Result<(), png::EncodingError> {
     let (color, pixels) = match picture {
-        DynamicImage::ImageRgb8(rgb) => (png::ColorType::Rgb, rgb.as_raw().clone()),
-        other if other.color().has_alpha() => (png::ColorType::Rgba, other.to_rgba8().into_raw()),
-        other => (png::ColorType::Rgb, other.to_rgb8().into_raw()),
+        DynamicImage::ImageRgb8(rgb) => (png::ColorType::Rgb, Cow::from(rgb.as_raw())),
+        other if other.color().has_alpha() => {
+            (png::ColorType::Rgba, Cow::from(other.to_rgba8().into_raw()))
+        }
+        other => (png::ColorType::Rgb, Cow::from(other.to_rgb8().into_raw())),
     };
     let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
     encoder.set_color(color);
@@ -95,7 +97,10 @@ fn write_png(
     let mut writer = encoder.write_header()?;
     for Text { keyword, text } in texts {
         // Latin-1 where it suffices: every tool reads that.
-        if text.chars().all(|char| u32::from(char) < 256) {
+        if is_plain(keyword, text) {
+            let chunk = [keyword.as_bytes(), &[0], text.as_bytes()].concat();
+            writer.write_chunk(png::chunk::tEXt, &chunk)?;
+        } else if text.chars().all(|char| u32::from(char) < 256) {
             writer.write_text_chunk(&TEXtChunk::new(keyword.as_str(), text.as_str()))?;
         } else {
             writer.write_text_chunk(&ITXtChunk::new(keyword.as_str(), text.as_str()))?;
@@ -103,6 +108,11 @@ fn write_png(
     }
     writer.write_image_data(&pixels)?;
     writer.finish()
+}
+
+/// Whether a text is in its chunk as it is here, so that it need not go through letter by letter.
+fn is_plain(keyword: &str, text: &str) -> bool {
+    (1..80).contains(&keyword.len()) && keyword.is_ascii() && text.is_ascii() && !text.contains('\0')
 }
 
 #[cfg(test)]

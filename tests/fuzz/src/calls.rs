@@ -1,9 +1,9 @@
-//! What callers send to a coordinator: bodies, forms and cookies.
+//! What callers send to a coordinator: bodies, forms, cookies, links, queries and headers.
 
-use atelier_coordinator::reading::{self, Asked, Edit, Session};
+use atelier_coordinator::reading::{self, Asked, Bad, Claim, Edit, Session, Wanted};
 use atelier_pictures::Format;
 use atelier_proto::{
-    TenantId,
+    Sha256, TenantId,
     http::{MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES},
     openai::{MAX_PARTIAL_PICTURES, MAX_PICTURES},
 };
@@ -240,6 +240,82 @@ target!(
         assert_eq!(read, session());
         assert_eq!(reading::session(&SECRET, cookies, read.until_s), None);
         assert_eq!(reading::session(&[8; 32], cookies, 999), None);
+        Some(())
+    }
+);
+
+target!(
+    login_form,
+    samples(&[
+        "application/x-www-form-urlencoded\nkey=atl_1&next=%2Frequests%2F01890a5d-ac96-774b-bcce-b302099a8057",
+        "application/x-www-form-urlencoded\nkey=",
+        "application/x-www-form-urlencoded\n",
+    ]),
+    |input: &[u8]| {
+        let (content_type, body) = parts(input)?;
+        let (_, place) = block_on(reading::login(content_type, body))?;
+        // Nobody is led away from the farm, nor into another header.
+        let rest = place.strip_prefix('/').expect("a place of this page");
+        assert!(!rest.starts_with(['/', '\\']) && place.is_ascii());
+        assert!(!place.contains(|c: char| c.is_control() || c == ':'));
+        Some(())
+    }
+);
+
+target!(
+    range,
+    samples(&["bytes=0-0", "bytes=2-", "bytes=-3", "Bytes = 0-99999999999999999999999"]),
+    |header: &[u8]| {
+        let header = std::str::from_utf8(header).ok()?;
+        for length in [1, 10, u64::MAX] {
+            if let Wanted::Part(part) = reading::range(header, length) {
+                assert!(part.start < part.end && part.end <= length);
+            }
+        }
+        Some(())
+    }
+);
+
+/// What the link of the samples says.
+fn claim() -> Claim {
+    Claim {
+        sha256: Sha256([7; 32]),
+        bytes: 12_345,
+        format: Format::Jpeg { quality: 80 },
+        until: 1_000,
+    }
+}
+
+target!(
+    link,
+    samples(&[&reading::link_to(&claim(), &SECRET)]),
+    |token: &[u8]| {
+        let token = std::str::from_utf8(token).ok()?;
+        assert_eq!(reading::link(token, &[8; 32], 999), Err(Bad::Forged));
+        // Only one was ever signed.
+        match reading::link(token, &SECRET, 999) {
+            Ok(read) => assert_eq!(read, claim()),
+            Err(bad) => {
+                assert_eq!(bad, Bad::Forged);
+                return None;
+            }
+        }
+        assert_eq!(reading::link(token, &SECRET, 1_000), Err(Bad::Over));
+        Some(())
+    }
+);
+
+target!(
+    list_query,
+    samples(&[
+        "",
+        "limit=500&state=succeeded&before=01890a5d-ac96-774b-bcce-b302099a8057",
+        "state=active",
+    ]),
+    |query: &[u8]| {
+        let query = std::str::from_utf8(query).ok()?;
+        let (_, limit) = reading::list(query)?;
+        assert!((1..=500).contains(&limit));
         Some(())
     }
 );

@@ -20,6 +20,8 @@ use crate::{
 
 /// How long one process may take until it is ready: a model is read from a cold disk.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long coordinators are waited for until they know the workers, which say every other second that they live.
+const HEARD: Duration = Duration::from_secs(15);
 /// A process that ends this often before it was ever ready will not come.
 const HOPELESS: u32 = 3;
 
@@ -140,6 +142,14 @@ impl Farm {
         if !key_fits(data, &url).await? {
             Admin::new(coordinator, database).make_local_key(data)?;
             say(format!("made a key: {}", data.key_file().display()));
+        }
+        for port in &ports.http {
+            if !heard(data, &format!("http://127.0.0.1:{port}"), options.workers).await? {
+                say(format!(
+                    "not every worker was heard of within {} s: `atelier workers` says which",
+                    HEARD.as_secs()
+                ));
+            }
         }
         let info = FarmInfo {
             url,
@@ -293,20 +303,28 @@ fn worker_arguments(model: &Model, parts: &Parts, options: &FarmOptions) -> Resu
         .collect())
 }
 
-/// Whether the key in the data folder opens the farm at `url`; the database may be another one than last time.
-async fn key_fits(data: &DataDir, url: &str) -> Result<bool> {
+/// A client of the farm at `url` with the key in the data folder; none where there is no key.
+fn client(data: &DataDir, url: &str) -> Result<Option<Client>> {
     let file = data.key_file();
     if !file.is_file() {
-        return Ok(false);
+        return Ok(None);
     }
     let Ok(key) = ApiKey::in_file(&file) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let client = Client::new(Place {
+    Client::new(Place {
         url: url.to_owned(),
         key: Some(key),
         hint: "It has just been started.".into(),
-    })?;
+    })
+    .map(Some)
+}
+
+/// Whether the key in the data folder opens the farm at `url`; the database may be another one than last time.
+async fn key_fits(data: &DataDir, url: &str) -> Result<bool> {
+    let Some(client) = client(data, url)? else {
+        return Ok(false);
+    };
     let wanted = Wanted {
         limit: 1,
         ..Wanted::default()
@@ -316,4 +334,19 @@ async fn key_fits(data: &DataDir, url: &str) -> Result<bool> {
         Err(error) => Err(error),
         Ok(_) => Ok(true),
     }
+}
+
+/// Waits until the coordinator at `url` has heard of so many workers; says whether it did in time.
+async fn heard(data: &DataDir, url: &str, workers: u32) -> Result<bool> {
+    let Some(client) = client(data, url)? else {
+        return Ok(false);
+    };
+    let before = Instant::now();
+    while client.workers().await?.len() < workers as usize {
+        if before.elapsed() > HEARD {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(true)
 }

@@ -1,17 +1,24 @@
 //! The NATS server with JetStream on a folder of its own.
 
 use std::{
-    fs,
+    env, fs,
     io::Read,
     net::{Ipv4Addr, SocketAddr, TcpStream},
+    num::NonZero,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
 use rustix::process::Signal;
 
 use super::ServerError;
+
+/// Says on how many cores a Go program runs at once.
+const CORES: &str = "GOMAXPROCS";
+/// Cores of the machine for one of NATS: a farm of this machine has it carry few messages, and each core more looks for work that there is not.
+const CORES_FOR_ONE: usize = 4;
 
 /// A NATS server that can be started.
 #[derive(Clone, Debug)]
@@ -57,6 +64,12 @@ impl Nats {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.config_file());
+        // Whoever sets it knows better.
+        if env::var_os(CORES).is_none() {
+            let all = thread::available_parallelism().map_or(1, NonZero::get);
+            let cores = all.div_ceil(CORES_FOR_ONE);
+            command.env(CORES, cores.to_string());
+        }
         command
     }
 

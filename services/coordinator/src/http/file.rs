@@ -20,7 +20,7 @@ use super::error::ApiError;
 
 /// Which part of a file a caller wants.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub enum Wanted {
     /// All of it; also when the header is not understood, or names several parts.
     Whole,
     /// These bytes.
@@ -158,7 +158,7 @@ fn is_same(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// Reads a `Range` header for a file of `length` bytes, at least one.
-fn wanted(range: Option<&str>, length: u64) -> Wanted {
+pub fn wanted(range: Option<&str>, length: u64) -> Wanted {
     let part = range
         .and_then(|range| range.split_once('='))
         .filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes"))

@@ -3,14 +3,14 @@
 
 mod caller;
 mod error;
-mod file;
+pub mod file;
 mod health;
 pub mod openai;
 mod openapi;
 pub mod page;
-mod requests;
+pub mod requests;
 pub mod session;
-mod signed;
+pub mod signed;
 mod unread;
 mod webhooks;
 mod workers;

@@ -36,17 +36,20 @@ const PURPOSE: &[u8] = b"atelier link v1\0";
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Claim {
-    sha256: Sha256,
-    bytes: u64,
-    format: Format,
+pub struct Claim {
+    /// The stored picture.
+    pub sha256: Sha256,
+    /// Its length.
+    pub bytes: u64,
+    /// In which format it is given out.
+    pub format: Format,
     /// Seconds since 1970.
-    until: u64,
+    pub until: u64,
 }
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bad {
+pub enum Bad {
     /// It is not one of this farm.
     Forged,
     /// It was one.
@@ -149,13 +152,15 @@ fn short(digest: Sha256) -> String {
     digest.to_string().chars().take(12).collect()
 }
 
-fn token(claim: &Claim, secret: &[u8]) -> String {
+/// The token that says `claim`.
+pub fn token(claim: &Claim, secret: &[u8]) -> String {
     let mut bytes = claim.to_bytes();
     bytes.extend(mac(secret, PURPOSE, &bytes).finalize().into_bytes());
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read(token: &str, secret: &[u8], now: u64) -> Result<Claim, Bad> {
+/// What a token says that was signed with `secret` and is good at `now`, in seconds since 1970.
+pub fn read(token: &str, secret: &[u8], now: u64) -> Result<Claim, Bad> {
     // What is longer than a token is not even decoded.
     if token.len() != TOKEN_BYTES.div_ceil(3) * 4 - (3 - TOKEN_BYTES % 3) % 3 {
         return Err(Bad::Forged);

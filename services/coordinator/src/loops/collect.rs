@@ -1,6 +1,6 @@
 //! Collect: gathers the reports that wait while a commit is under way into the next one, and answers each after it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atelier_proto::{
     TraceContext, decode, encode,
@@ -10,7 +10,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, LONGEST_TURN, pause};
+use super::{AFTER_ERROR, BUSY, LONGEST_TURN, gather, pause};
 use crate::{
     farm::Farm,
     operations::{collect, spans},
@@ -18,12 +18,6 @@ use crate::{
 
 /// Most reports in one commit.
 const BATCH: usize = 512;
-
-/// A commit of so many reports says that the next ones are about to come.
-const BUSY: usize = 4;
-
-/// How long they are waited for: each commit costs as much as several reports in one.
-const GATHER: Duration = Duration::from_millis(5);
 
 struct Waiting {
     report: Report,
@@ -78,12 +72,7 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
         let mut busy = false;
         while pulse.idle(receiver.recv_many(&mut batch, BATCH)).await > 0 {
             if busy {
-                tokio::time::sleep(GATHER).await;
-                while batch.len() < BATCH
-                    && let Ok(waiting) = receiver.try_recv()
-                {
-                    batch.push(waiting);
-                }
+                gather(&mut receiver, &mut batch, BATCH).await;
             }
             busy = batch.len() >= BUSY;
             save(&farm, std::mem::take(&mut batch), &stop).await;

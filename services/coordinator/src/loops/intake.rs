@@ -6,7 +6,7 @@ use atelier_domain::Job;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::LONGEST_TURN;
+use super::{BUSY, LONGEST_TURN, gather};
 use crate::{
     farm::Farm,
     operations::{
@@ -23,12 +23,17 @@ const BATCH: usize = 256;
 pub async fn run(farm: Farm, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
     let pulse = farm.pulses.watch("intake", LONGEST_TURN);
     let mut batch = Vec::with_capacity(BATCH);
+    let mut busy = false;
     loop {
         tokio::select! {
             biased;
             taken = pulse.idle(waiting.recv_many(&mut batch, BATCH)) => if taken == 0 { return },
             () = stop.cancelled() => return,
         }
+        if busy {
+            gather(&mut waiting, &mut batch, BATCH).await;
+        }
+        busy = batch.len() >= BUSY;
         accept(&farm, std::mem::take(&mut batch)).await;
     }
 }

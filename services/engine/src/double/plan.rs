@@ -1,5 +1,7 @@
 //! The double's plans: the first words of the prompt side by side, one presence check each.
 
+use std::collections::HashSet;
+
 use atelier_proto::{
     plan::{BBox, Check, Element, Mask, Plan, Question, Stage, StageOp},
     report::{Coverage, Thought},
@@ -21,13 +23,12 @@ const SMALL_WORDS: [&str; 14] = [
 const MOST_ELEMENTS: usize = 4;
 
 pub(super) fn make(input: &PlanInput) -> PlanOutput {
-    let mut nouns = nouns(&input.prompt);
+    let (nouns, words) = nouns(&input.prompt);
     let number = |words: usize| u32::try_from(words).unwrap_or(u32::MAX);
     let coverage = Coverage {
-        words: number(nouns.len()),
-        uncited: number(nouns.len().saturating_sub(MOST_ELEMENTS)),
+        words: number(words),
+        uncited: number(words.saturating_sub(MOST_ELEMENTS)),
     };
-    nouns.truncate(MOST_ELEMENTS);
     let mut plan = Plan::direct(&input.prompt);
     plan.reasoning = "test double: the first words side by side".into();
     plan.elements = nouns
@@ -87,19 +88,21 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
     }
 }
 
-fn nouns(prompt: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+/// The first things of a prompt, and how many there are.
+fn nouns(prompt: &str) -> (Vec<String>, usize) {
+    let mut known = HashSet::new();
+    let mut first: Vec<String> = Vec::new();
     for word in without(prompt).split(|c: char| !c.is_ascii_alphabetic()) {
         let word = word.to_ascii_lowercase();
         let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word.as_str());
-        if thing && !found.contains(&word) {
-            found.push(word);
+        if thing && known.insert(word.clone()) && first.len() < MOST_ELEMENTS {
+            first.push(word);
         }
     }
-    if found.is_empty() {
-        found.push("thing".into());
+    if first.is_empty() {
+        return (vec!["thing".into()], 1);
     }
-    found
+    (first, known.len())
 }
 
 fn column(index: usize, of: usize) -> BBox {

@@ -25,10 +25,19 @@ pub struct Next {
 /// The form.
 #[derive(Deserialize)]
 pub struct Given {
+    /// What is said to be an API key.
     #[serde(default)]
-    key: String,
+    pub key: String,
+    /// Where to go afterwards.
     #[serde(default)]
     next: String,
+}
+
+impl Given {
+    /// Where it leads to: a place of this page.
+    pub fn place(&self) -> &str {
+        safe(&self.next)
+    }
 }
 
 /// `GET /login`.
@@ -61,7 +70,7 @@ pub async fn enter(
     };
     let secure = session::is_secure(&headers);
     match session::begin(&api.farm, tenant, key, secure).await {
-        Ok(cookie) => moved(&cookie, safe(&given.next)),
+        Ok(cookie) => moved(&cookie, given.place()),
         Err(error) => frame::wrong(&error.into(), None),
     }
 }

@@ -7,7 +7,7 @@ mod decisions;
 mod frame;
 mod gallery;
 mod live;
-mod login;
+pub mod login;
 mod plan;
 mod request;
 pub mod submit;

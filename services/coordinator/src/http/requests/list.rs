@@ -37,6 +37,13 @@ pub async fn handler(
     caller: Caller,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<RequestList>, ApiError> {
+    let (filter, limit) = asked(page)?;
+    let list = api.farm.store.list(caller.tenant, filter, limit).await?;
+    Ok(Json(list))
+}
+
+/// Which requests a query asks for, and how many of them.
+pub fn asked(page: Result<Query<Page>, QueryRejection>) -> Result<(Filter, u32), ApiError> {
     let Query(page) = page?;
     let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -47,6 +54,5 @@ pub async fn handler(
         state: page.state,
         before: page.before,
     };
-    let list = api.farm.store.list(caller.tenant, filter, limit).await?;
-    Ok(Json(list))
+    Ok((filter, limit))
 }
