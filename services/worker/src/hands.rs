@@ -25,7 +25,7 @@ const MOST_HELD: usize = 256;
 const AHEAD: Duration = Duration::from_millis(16);
 
 /// Most jobs that are fetched ahead.
-const MOST_AHEAD: usize = 16;
+const MOST_AHEAD: usize = 32;
 
 /// Jobs after which the pace of the device is taken for known.
 const KNOWN: u32 = 32;
@@ -286,6 +286,11 @@ impl Hands {
     /// Jobs in hands.
     pub fn jobs(&self) -> Vec<Arc<Job>> {
         lock(&self.inner).jobs.clone()
+    }
+
+    /// How many jobs are in hands.
+    pub fn held(&self) -> usize {
+        lock(&self.inner).jobs.len()
     }
 
     /// The shortest lease of a job in hands.

@@ -10,7 +10,10 @@ use std::{
 
 use atelier_platform::{Artifacts, Bus, Lifecycle, telemetry::Spans};
 use atelier_proto::{WorkerId, job::JobKind};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -58,6 +61,8 @@ pub struct Shared {
     pub about: About,
     /// How long the engine took to load.
     pub loaded_in: Duration,
+    /// When this was put together.
+    pub started: Instant,
     /// The farm's bus.
     pub bus: Bus,
     /// The farm's store.
@@ -103,6 +108,7 @@ impl Shared {
             roles: config.roles.clone(),
             about,
             loaded_in: parts.loaded_in,
+            started: Instant::now(),
             bus: parts.bus,
             artifacts: parts.artifacts,
             plans: Plans::default(),
