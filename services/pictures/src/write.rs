@@ -112,7 +112,10 @@ fn write_png(
 
 /// Whether a text is in its chunk as it is here, so that it need not go through letter by letter.
 fn is_plain(keyword: &str, text: &str) -> bool {
-    (1..80).contains(&keyword.len()) && keyword.is_ascii() && text.is_ascii() && !text.contains('\0')
+    (1..80).contains(&keyword.len())
+        && keyword.is_ascii()
+        && text.is_ascii()
+        && !text.contains('\0')
 }
 
 #[cfg(test)]

@@ -264,7 +264,12 @@ target!(
 
 target!(
     range,
-    samples(&["bytes=0-0", "bytes=2-", "bytes=-3", "Bytes = 0-99999999999999999999999"]),
+    samples(&[
+        "bytes=0-0",
+        "bytes=2-",
+        "bytes=-3",
+        "Bytes = 0-99999999999999999999999"
+    ]),
     |header: &[u8]| {
         let header = std::str::from_utf8(header).ok()?;
         for length in [1, 10, u64::MAX] {

@@ -227,5 +227,8 @@ impl Verdict {
 fn median(costs: &[Cost]) -> u64 {
     let mut pages: Vec<u64> = costs.iter().map(|cost| cost.pages).collect();
     pages.sort_unstable();
-    pages.get(pages.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+    pages
+        .get(pages.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(0)
 }

@@ -11,6 +11,9 @@ use bytes::Bytes;
 /// What is larger than this share of the whole is not kept.
 const LARGEST_SHARE: usize = 8;
 
+/// What is at most so long is copied, because the memory that it was made in may be twice as long; to copy more would take too long.
+const COPIED: usize = 1 << 16;
+
 /// Up to so many bytes of artifacts; the oldest go first.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -45,9 +48,14 @@ impl Memory {
             return;
         }
         let mut inner = self.lock();
-        if inner.kept.insert(sha256, bytes.clone()).is_some() {
+        if inner.kept.contains_key(&sha256) {
             return;
         }
+        let kept = match bytes.len() {
+            ..=COPIED => Bytes::copy_from_slice(bytes),
+            _ => bytes.clone(),
+        };
+        inner.kept.insert(sha256, kept);
         inner.order.push_back(sha256);
         inner.bytes += bytes.len();
         while inner.bytes > self.most
