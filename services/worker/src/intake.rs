@@ -39,7 +39,10 @@ pub async fn run(shared: Arc<Shared>, mut puller: Puller) {
             biased;
             () = soft.cancelled() => break,
             pulled = async {
-                tokio::time::sleep(quiet).await;
+                // A sleep of no length ends with the clock's next tick, a millisecond later: several jobs are done meanwhile.
+                if !quiet.is_zero() {
+                    tokio::time::sleep(quiet).await;
+                }
                 shared.kept.taken(puller.kind()).await;
                 let (urgency, jobs) = shared.hands.room(puller.kind()).await;
                 puller.pull_some(urgency, jobs).await
