@@ -3,6 +3,9 @@
 //! A pass is only ever a shortcut. Whatever gets none stays ready and is claimed in its turn. While anything of a kind is ready, and less than half
 //! of its queue is free, nothing of that kind gets a pass, so that no job passes another that should go first. With half of the queue free the
 //! next claim finds room for what waits; would it hold up the others until then, there would always be something to claim under load.
+//!
+//! Where renders take next to no time, plans are paced by them: of each follow some, and plans that are made far ahead of what can be drawn help
+//! nobody, while everything that they lead to would wait in its turn and have to be claimed, read again, and kept for longer.
 
 use std::sync::{
     Arc,
@@ -12,6 +15,12 @@ use std::sync::{
 use atelier_proto::job::JobKind;
 
 use crate::store::Backlog;
+
+/// Where so many renders may queue, they are so quick that plans are paced by them.
+const QUICK: i64 = 64;
+
+/// Renders that a plan is taken to lead to.
+const RENDERS_OF_A_PLAN: i64 = 2;
 
 /// The passes of all kinds. Clones share them.
 #[derive(Clone, Debug)]
@@ -74,13 +83,27 @@ impl Pass {
 
     /// Whether some job may be ready and a claim is worth its statement: a quarter of the queue is free, so that many are claimed together.
     pub fn is_worth_a_claim(&self) -> bool {
-        self.0.iter().any(|of| {
-            let (room, most) = (
-                of.room.load(Ordering::Relaxed),
-                of.most.load(Ordering::Relaxed),
-            );
+        JobKind::ALL.into_iter().any(|kind| {
+            let of = self.of(kind);
+            let (mut room, most) = (of.room(), of.most());
+            if let Some(paced) = self.pace(kind) {
+                room = room.min(paced - of.queued());
+            }
             of.waiting.load(Ordering::Relaxed) && room >= most / 4
         })
+    }
+
+    /// Most plans that may queue now, where they are paced by renders.
+    pub fn paced_plans(&self) -> Option<u32> {
+        let most = self.pace(JobKind::Plan)?;
+        Some(u32::try_from(most).unwrap_or(0))
+    }
+
+    /// Most jobs of a kind that may queue beside the renders that do, where it is paced by them.
+    fn pace(&self, kind: JobKind) -> Option<i64> {
+        let renders = self.of(JobKind::Render);
+        let paced = kind == JobKind::Plan && renders.most() >= QUICK;
+        paced.then(|| renders.room() / RENDERS_OF_A_PLAN)
     }
 
     /// A claim looked: what is left waiting after it, and what queues now. `room` jobs may queue.
@@ -98,14 +121,32 @@ impl Pass {
     }
 }
 
+impl OfKind {
+    fn room(&self) -> i64 {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    fn most(&self) -> i64 {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// Jobs that queue.
+    fn queued(&self) -> i64 {
+        self.most() - self.room()
+    }
+}
+
 impl Passes {
     /// Takes a pass for one job, if there is one.
     pub fn take(&mut self, kind: JobKind) -> bool {
         let of = self.pass.of(kind);
-        let least = if of.waiting.load(Ordering::Relaxed) {
-            of.most.load(Ordering::Relaxed) / 2
-        } else {
-            0
+        let waiting = of.waiting.load(Ordering::Relaxed);
+        let least = match self.pass.pace(kind) {
+            // However long its turn takes: the queue is empty for its sake.
+            Some(_) if waiting => return false,
+            Some(most) => (of.most() - most).max(0),
+            None if waiting => of.most() / 2,
+            None => 0,
         };
         let less = |room: i64| (room > least).then_some(room - 1);
         let taken = of

@@ -75,7 +75,11 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
                 .inc_by(accepted.iter().filter(refused).count() as u64);
             if !ready.is_empty() {
                 farm.pass.wait(ready);
-                farm.ready.notify_one();
+                if farm.pass.paced_plans().is_some() {
+                    farm.claim_if_worth_it();
+                } else {
+                    farm.ready.notify_one();
+                }
             }
             for claimed in &dispatched {
                 passes.used(claimed.offer.work.kind());

@@ -30,7 +30,9 @@ pub struct Publishing {
 pub async fn claim(farm: &Farm, epoch: u64) -> Result<Publishing, StoreError> {
     let started = Instant::now();
     let room = farm.workers.room();
-    let mut claim = farm.store.claim(room, farm.policy.lease_ms).await?;
+    let paced = farm.pass.paced_plans();
+    let claim = farm.store.claim(room, paced, farm.policy.lease_ms);
+    let mut claim = claim.await?;
     for backlog in claim.left {
         farm.pass.renew(backlog, room.of(backlog.kind));
     }

@@ -87,18 +87,33 @@ struct ClaimedRow {
     use_cache: bool,
 }
 
-/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs. The order is that of `atelier_domain::fair::Lane`.
+/// `$1` lease in milliseconds, `$2`..`$4` room for plan, render and critique jobs, `$5` plans that may queue where they are paced. The order is that
+/// of `atelier_domain::fair::Lane`.
 const CLAIM: &str = "
-    -- How many of each kind are queueing already.
+    -- How many of each kind are queueing already, and the turn of the last.
     WITH queued AS (
-        SELECT kind, count(*) AS jobs FROM jobs
+        SELECT kind, count(*) AS jobs, max(fair_tag) AS last FROM jobs
         WHERE state = 'dispatched' AND worker_id IS NULL
         GROUP BY kind
     ),
     -- How many more there is room for.
-    room AS (
+    space AS (
         SELECT n.kind, coalesce(q.jobs, 0) AS queued, greatest(n.jobs - coalesce(q.jobs, 0), 0) AS free
         FROM (VALUES ('plan', $2::bigint), ('render', $3), ('critique', $4)) AS n(kind, jobs) LEFT JOIN queued q USING (kind)
+    ),
+    -- Plans that are paced go all the same before renders that queue when it is their turn.
+    room AS (
+        SELECT kind, queued,
+               CASE WHEN kind = 'plan' AND queued + free > $5 THEN greatest($5 - queued, (
+                   SELECT count(*) FROM (
+                       SELECT FROM jobs
+                       WHERE state = 'ready' AND kind = 'plan' AND not_before <= clock_timestamp()
+                         AND fair_tag < (SELECT last FROM queued WHERE kind = 'render')
+                       ORDER BY fair_tag
+                       LIMIT space.free
+                   ) AS first
+               )) ELSE free END AS free
+        FROM space
     ),
     -- The first of each kind by tag; jobs that another transaction holds are left to it.
     taken AS (
@@ -200,14 +215,20 @@ impl SeenRow {
 }
 
 impl Store {
-    /// Marks ready jobs as dispatched for `lease_ms`, within `room`. Once this returns they have to be published. Costs what is queued and what is
-    /// claimed, not what waits.
-    pub async fn claim(&self, room: Room, lease_ms: u64) -> Result<Claim, StoreError> {
+    /// Marks ready jobs as dispatched for `lease_ms`, within `room`; of plans only so many that `paced` queue, unless it is their turn before renders
+    /// that queue. Once this returns they have to be published. Costs what is queued and what is claimed, not what waits.
+    pub async fn claim(
+        &self,
+        room: Room,
+        paced: Option<u32>,
+        lease_ms: u64,
+    ) -> Result<Claim, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(CLAIM)
             .bind(lease_ms.cast_signed())
             .bind(i64::from(room.plan))
             .bind(i64::from(room.render))
             .bind(i64::from(room.critique))
+            .bind(paced.map_or(i64::MAX, i64::from))
             .fetch_all(&self.pool)
             .await?;
         let mut seen: Vec<(SeenRow, i64)> = Vec::new();
