@@ -14,6 +14,9 @@ const LARGEST_SHARE: usize = 8;
 /// What is at most so long is copied, because the memory that it was made in may be twice as long; to copy more would take too long.
 const COPIED: usize = 1 << 16;
 
+/// Most artifacts that are kept: of so many small ones nobody reads the oldest again, and memory that is never touched costs nothing.
+const MOST: usize = 2_048;
+
 /// Up to so many bytes of artifacts; the oldest go first.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -58,7 +61,7 @@ impl Memory {
         inner.kept.insert(sha256, kept);
         inner.order.push_back(sha256);
         inner.bytes += bytes.len();
-        while inner.bytes > self.most
+        while (inner.bytes > self.most || inner.order.len() > MOST)
             && let Some(oldest) = inner.order.pop_front()
         {
             let gone = inner.kept.remove(&oldest);
@@ -93,5 +96,16 @@ mod tests {
         memory.keep(name(9), &Bytes::from_static(&[0; 11]));
         assert_eq!(memory.get(name(9)), None);
         assert!(memory.get(name(1)).is_some());
+    }
+
+    #[test]
+    fn of_many_small_ones_the_oldest_go_first() {
+        let memory = Memory::new(1 << 20);
+        let name = |number: usize| crate::artifacts::digest(&number.to_le_bytes());
+        for number in 0..=MOST {
+            memory.keep(name(number), &Bytes::from_static(&[0]));
+        }
+        assert_eq!(memory.get(name(0)), None);
+        assert!(memory.get(name(1)).is_some() && memory.get(name(MOST)).is_some());
     }
 }

@@ -9,6 +9,7 @@ mod writer;
 use std::{
     fs::File,
     io::{self, IoSliceMut, Read},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -16,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags},
-    io::ReadWriteFlags,
+    io::{Errno, ReadWriteFlags},
 };
 use writer::Writer;
 
@@ -81,9 +82,21 @@ fn read_from_memory(path: &Path, length: u64) -> Option<Bytes> {
     .ok()?;
     let mut bytes = vec![0; usize::try_from(length).ok()? + 1];
     let mut into = [IoSliceMut::new(&mut bytes)];
-    let read = rustix::io::preadv2(file, &mut into, 0, ReadWriteFlags::NOWAIT).ok()?;
+    let read = match rustix::io::preadv2(&file, &mut into, 0, ReadWriteFlags::NOWAIT) {
+        // A file system that is in memory as a whole need not know how to read without waiting.
+        Err(Errno::OPNOTSUPP) if is_memory(&file) => rustix::io::preadv(&file, &mut into, 0),
+        read => read,
+    };
+    let read = read.ok()?;
     bytes.truncate(read);
     (read as u64 == length).then(|| bytes.into())
+}
+
+/// Whether a file is on a tmpfs.
+fn is_memory(file: &OwnedFd) -> bool {
+    /// `TMPFS_MAGIC` of Linux' magic.h.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u64 == TMPFS)
 }
 
 fn read(path: &Path, length: u64) -> io::Result<Option<Bytes>> {
