@@ -1,5 +1,6 @@
 //! Reports: how an attempt ended. A NATS request that a coordinator answers only after its commit.
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +167,23 @@ pub struct Kept {
     pub inputs: Vec<crate::Sha256>,
     /// The finished picture.
     pub output: crate::Sha256,
+}
+
+/// Reports of one kind of job that leave a worker together: carrying one message costs as much as carrying one report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reports {
+    /// Each as it would travel alone: an encoded [`Report`] in an envelope of its own. At most [`MOST_TOGETHER`].
+    pub reports: Vec<Bytes>,
+}
+
+/// Most reports in one message.
+pub const MOST_TOGETHER: usize = 64;
+
+/// The coordinator's answer to [`Reports`], given once all of them are answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportAnswers {
+    /// One for each, in their order.
+    pub answers: Vec<ReportAnswer>,
 }
 
 /// The coordinator's answer to a report.

@@ -92,6 +92,16 @@ impl Names {
         format!("{}.report.*", self.prefix)
     }
 
+    /// Where several reports of a kind of job are sent as one request.
+    pub fn reports(&self, kind: JobKind) -> String {
+        format!("{}.reports.{}", self.prefix, kind.as_str())
+    }
+
+    /// All that are sent so.
+    pub fn all_reports_together(&self) -> String {
+        format!("{}.reports.*", self.prefix)
+    }
+
     /// Queue group of the coordinators: a report reaches one of them.
     pub fn coordinators(&self) -> String {
         format!("{}-coordinators", self.prefix)

@@ -43,6 +43,8 @@ fn reports_and_answers() {
     for (name, answer) in samples::answers() {
         check(name, &answer);
     }
+    check("together_reports", &samples::reports_together());
+    check("together_answers", &samples::answers_together());
 }
 
 #[test]

@@ -8,18 +8,20 @@ use atelier_proto::{
     http::SubmitRequest,
     job::JobOffer,
     plan::{BBox, Plan},
-    report::{Report, ReportAnswer},
+    report::{Report, ReportAnswer, ReportAnswers, Reports},
     signal::{Cancel, Heartbeat, Progress, Quarantine},
     subject::{Names, check_token},
 };
 use proptest::prelude::*;
 
 /// Tries the bytes as every message; the results only have to exist.
-fn decode_all(bytes: &[u8]) -> [bool; 7] {
+fn decode_all(bytes: &[u8]) -> [bool; 9] {
     [
         decode::<JobOffer>(bytes).is_ok(),
         decode::<Report>(bytes).is_ok(),
         decode::<ReportAnswer>(bytes).is_ok(),
+        decode::<Reports>(bytes).is_ok(),
+        decode::<ReportAnswers>(bytes).is_ok(),
         decode::<Progress>(bytes).is_ok(),
         decode::<Heartbeat>(bytes).is_ok(),
         decode::<Cancel>(bytes).is_ok(),
@@ -47,6 +49,8 @@ fn every_message() -> Vec<Vec<u8>> {
         encode(&samples::heartbeat(), None),
         encode(&samples::cancel(), None),
         encode(&samples::quarantine(), None),
+        encode(&samples::reports_together(), None),
+        encode(&samples::answers_together(), None),
     ];
     let (offer, report, progress, heartbeat) = samples::later_messages();
     let (offers_again, reports_again) = samples::remedies();
@@ -79,7 +83,7 @@ fn a_cut_message_is_never_whole() {
         for length in 0..message.len() {
             assert_eq!(
                 decode_all(&message[..length]),
-                [false; 7],
+                [false; 9],
                 "cut to {length} of {}",
                 message.len()
             );
@@ -132,7 +136,7 @@ fn too_long_is_refused_unread() {
 #[test]
 fn nesting_is_bounded() {
     let deep = vec![0x91; 100_000];
-    assert_eq!(decode_all(&deep), [false; 7]);
+    assert_eq!(decode_all(&deep), [false; 9]);
     let text = "[".repeat(100_000);
     assert!(serde_json::from_str::<Plan>(&text).is_err());
 }

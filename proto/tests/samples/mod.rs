@@ -8,7 +8,9 @@ use atelier_proto::{
         BBox, Check, Element, Mask, PLAN_VERSION, Plan, Predicate, Question, Relation, Stage,
         StageOp,
     },
-    report::{Cited, Kept, Outcome, Report, ReportAnswer, Thought, UsedReference},
+    report::{
+        Cited, Kept, Outcome, Report, ReportAnswer, ReportAnswers, Reports, Thought, UsedReference,
+    },
     review::{Answer, Fix, FixKind, Review, Sighting, Verdict},
     signal::{Cancel, Heartbeat, Progress, Quarantine},
 };
@@ -280,6 +282,21 @@ pub fn answers() -> Vec<(&'static str, ReportAnswer)> {
         ("answer_superseded", ReportAnswer::Superseded),
         ("answer_refused", ReportAnswer::Refused),
     ]
+}
+
+pub fn reports_together() -> Reports {
+    let reports = reports().into_iter().take(2);
+    Reports {
+        reports: reports
+            .map(|(_, report)| atelier_proto::encode(&report, None).into())
+            .collect(),
+    }
+}
+
+pub fn answers_together() -> ReportAnswers {
+    ReportAnswers {
+        answers: vec![ReportAnswer::Committed, ReportAnswer::Superseded],
+    }
 }
 
 pub fn progress() -> Progress {

@@ -11,6 +11,7 @@ pub mod announce;
 pub mod app;
 pub mod cancel;
 pub mod config;
+pub mod departures;
 pub mod device;
 pub mod drain;
 pub mod engines;

@@ -5,18 +5,15 @@ use std::{sync::Arc, time::Duration};
 use atelier_platform::BusError;
 use atelier_proto::report::{Report, ReportAnswer};
 use bytes::Bytes;
-use tokio::time::Instant;
 
-use crate::{hands::Job, shared::Shared};
+use crate::{departures, hands::Job, shared::Shared};
 
 /// How long an answer is waited for. Sending a report twice is harmless: the attempt number fences it.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// While many jobs are in hands their reports leave together, so often: carrying and saving one costs as much as several that come at once.
-const BETWEEN_DEPARTURES: Duration = Duration::from_millis(10);
-/// How many are many.
+/// With so many jobs in hands, those whose reports wait for an answer included, reports leave together.
 const MANY: usize = 8;
 
 /// Sends an encoded report until it is answered; none when the process has to end before.
@@ -30,7 +27,15 @@ pub async fn deliver(
     let mut connections = shared.bus.connections();
     let mut pause = PAUSES.0;
     if shared.hands.held() >= MANY {
-        tokio::time::sleep_until(next_departure(shared.started, Instant::now())).await;
+        let kind = job.offer.work.kind();
+        let answered = tokio::select! {
+            biased;
+            answered = departures::with_others(shared, kind, message) => answered,
+            () = hard.cancelled() => return None,
+        };
+        if let Some(answer) = answered {
+            return Some(noted(answer, report));
+        }
     }
     loop {
         connections.mark_unchanged();
@@ -40,12 +45,7 @@ pub async fn deliver(
             () = hard.cancelled() => return None,
         };
         let error = match sent {
-            Ok(answer) => {
-                if answer == ReportAnswer::Refused {
-                    tracing::error!(?report, "a coordinator refused a report");
-                }
-                return Some(answer);
-            }
+            Ok(answer) => return Some(noted(answer, report)),
             Err(error) => error,
         };
         shared.metrics.report_retries.inc();
@@ -58,6 +58,13 @@ pub async fn deliver(
     }
 }
 
+fn noted(answer: ReportAnswer, report: &Report) -> ReportAnswer {
+    if answer == ReportAnswer::Refused {
+        tracing::error!(?report, "a coordinator refused a report");
+    }
+    answer
+}
+
 async fn send(shared: &Shared, job: &Job, message: &Bytes) -> Result<ReportAnswer, BusError> {
     let subject = shared.bus.names().report(job.offer.work.kind());
     let answer = shared
@@ -65,26 +72,4 @@ async fn send(shared: &Shared, job: &Job, message: &Bytes) -> Result<ReportAnswe
         .request(subject, message.clone(), PATIENCE)
         .await?;
     Ok(answer.body)
-}
-
-/// The departure after `now`; the first was at `first`.
-fn next_departure(first: Instant, now: Instant) -> Instant {
-    let between = BETWEEN_DEPARTURES.as_micros();
-    let left = between - (now - first).as_micros() % between;
-    now + Duration::from_micros(u64::try_from(left).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_that_are_ready_between_two_departures_leave_at_once() {
-        let first = Instant::now();
-        let after = |micros| next_departure(first, first + Duration::from_micros(micros)) - first;
-        for micros in [0, 1, 9_999] {
-            assert_eq!(after(micros), BETWEEN_DEPARTURES);
-        }
-        assert_eq!(after(10_000), 2 * BETWEEN_DEPARTURES);
-    }
 }

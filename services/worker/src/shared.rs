@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Caching, Config},
+    departures::Departures,
     device::{About, Device},
     hands::Hands,
     inputs::Plans,
@@ -81,6 +82,8 @@ pub struct Shared {
     pub step_timeout: Duration,
     /// Jobs in hands.
     pub hands: Arc<Hands>,
+    /// Reports that wait to leave together.
+    pub departures: Departures,
     /// Jobs began of which nobody has heard.
     pub begun: Notify,
     /// Kinds of jobs that this worker is kept from.
@@ -118,6 +121,7 @@ impl Shared {
             steps: parts.steps,
             step_timeout: config.step_timeout(),
             hands: Arc::new(hands),
+            departures: Departures::default(),
             begun: Notify::new(),
             kept: Kept::default(),
             metrics: parts.metrics,

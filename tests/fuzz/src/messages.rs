@@ -3,7 +3,7 @@
 use atelier_proto::{
     decode, encode,
     job::JobOffer,
-    report::{Report, ReportAnswer},
+    report::{Report, ReportAnswer, ReportAnswers, Reports},
     signal::{Cancel, Heartbeat, Progress, Quarantine},
 };
 use atelier_worker::offer::{self, Offer};
@@ -32,6 +32,16 @@ target!(
     report_answer,
     files(GOLDEN, "answer_"),
     read::<ReportAnswer>
+);
+target!(
+    reports_together,
+    files(GOLDEN, "together_reports"),
+    read::<Reports>
+);
+target!(
+    answers_together,
+    files(GOLDEN, "together_answers"),
+    read::<ReportAnswers>
 );
 target!(progress, files(GOLDEN, "progress"), read::<Progress>);
 target!(heartbeat, files(GOLDEN, "heartbeat"), read::<Heartbeat>);
