@@ -52,7 +52,7 @@ const fn is_false(flag: &bool) -> bool {
 
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[serde(tag = "outcome", rename_all = "snake_case", try_from = "Fields")]
 pub enum Outcome {
     /// A plan was made.
     Planned {
@@ -72,10 +72,9 @@ pub enum Outcome {
         /// Denoise steps done.
         steps: u32,
         /// What was drawn with which picture: element id and digest or prop name.
-        #[serde(default)]
         references: Vec<UsedReference>,
         /// What of its inputs it left as it was; of repairs and blends.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         kept: Option<Kept>,
     },
     /// A picture was looked at.
@@ -96,6 +95,69 @@ pub enum Outcome {
     },
     /// Given back undone (the worker drains); does not count as a failure.
     Returned,
+}
+
+/// The fields of every [`Outcome`] side by side, as a message has them: which ones there are follows from a word that may be the last of them. What serde
+/// makes of a tagged enum keeps each field as a tree until that word is known, which takes several times as long as all the rest of a report.
+#[derive(Deserialize)]
+struct Fields {
+    outcome: Word,
+    plan: Option<Box<Plan>>,
+    artifact: Option<ArtifactRef>,
+    thought: Option<Thought>,
+    image: Option<ArtifactRef>,
+    size: Option<Size>,
+    steps: Option<u32>,
+    references: Option<Vec<UsedReference>>,
+    kept: Option<Kept>,
+    review: Option<Box<Review>>,
+    score: Option<Score>,
+    reason: Option<String>,
+    retry: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Planned,
+    Rendered,
+    Reviewed,
+    Failed,
+    Returned,
+}
+
+impl TryFrom<Fields> for Outcome {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        fn there<T>(field: Option<T>, name: &str) -> Result<T, String> {
+            field.ok_or_else(|| format!("missing field `{name}`"))
+        }
+        Ok(match fields.outcome {
+            Word::Planned => Self::Planned {
+                plan: there(fields.plan, "plan")?,
+                artifact: there(fields.artifact, "artifact")?,
+                thought: there(fields.thought, "thought")?,
+            },
+            Word::Rendered => Self::Rendered {
+                image: there(fields.image, "image")?,
+                size: there(fields.size, "size")?,
+                steps: there(fields.steps, "steps")?,
+                references: fields.references.unwrap_or_default(),
+                kept: fields.kept,
+            },
+            Word::Reviewed => Self::Reviewed {
+                review: there(fields.review, "review")?,
+                artifact: there(fields.artifact, "artifact")?,
+                score: there(fields.score, "score")?,
+            },
+            Word::Failed => Self::Failed {
+                reason: there(fields.reason, "reason")?,
+                retry: there(fields.retry, "retry")?,
+            },
+            Word::Returned => Self::Returned,
+        })
+    }
 }
 
 /// How a plan came about.

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     farm::{
-        Changes, EndRates, Farm, Ids, Pass, PostedJobs, Reported, Secrets, Trust, Turns, Webhooks,
-        Workers,
+        Changes, EndRates, Farm, Ids, Parts, Pass, PostedJobs, Reported, Secrets, Trust, Turns,
+        Webhooks, Workers,
     },
     http, loops,
     metrics::Metrics,
@@ -106,7 +106,7 @@ async fn start(
     let (intake, waiting) = mpsc::channel(MOST_WAITING);
     let (traces, ended) = mpsc::channel(MOST_TRACES);
     let (stream, epoch) = watch::channel(0);
-    let farm = Farm {
+    let farm = Farm::new(Parts {
         store,
         bus,
         artifacts,
@@ -134,7 +134,7 @@ async fn start(
         life: life.clone(),
         intake,
         traces,
-    };
+    });
 
     let settings = config.http();
     let stop = life.soft();

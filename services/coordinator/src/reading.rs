@@ -164,6 +164,6 @@ pub fn list(query: &str) -> Option<(Filter, u32)> {
 }
 
 /// What is stored of how a job was done, as a report tells it; none where the report is refused or tells nothing. It is read as a [`Detail`].
-pub fn detail(report: Report) -> Option<serde_json::Value> {
+pub fn detail(report: &Report) -> Option<String> {
     findings::read(report).ok()?.1.detail
 }

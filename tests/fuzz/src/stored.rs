@@ -34,10 +34,12 @@ target!(
     |bytes: &[u8]| {
         let report = decode::<Report>(bytes).ok()?.body;
         // Of a failure there is none.
-        if let Some(stored) = reading::detail(report) {
-            assert!(is_storable(&stored));
-            let detail: Detail = serde_json::from_value(stored.clone()).expect("it is read");
-            assert_eq!(serde_json::to_value(&detail).ok(), Some(stored));
+        if let Some(stored) = reading::detail(&report) {
+            assert!(is_storable(
+                &serde_json::from_str(&stored).expect("it is JSON")
+            ));
+            let detail: Detail = serde_json::from_str(&stored).expect("it is read");
+            assert_eq!(serde_json::to_string(&detail).ok(), Some(stored));
             if let Some(thought) = detail.thought {
                 assert!(thought.text.len() <= 16_384 && thought.reasoning.len() <= 16_384);
                 assert!(thought.notes.len() <= 32 && thought.evidence.len() <= 128);

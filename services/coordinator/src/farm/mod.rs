@@ -13,7 +13,7 @@ mod turns;
 mod webhooks;
 mod workers;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use atelier_domain::Policy;
 use atelier_platform::{Artifacts, Bus, Lifecycle, Pulses, telemetry::Spans};
@@ -39,9 +39,12 @@ use crate::{
     store::{Place, Store},
 };
 
-/// A coordinator's hands: stores, bus, and what it keeps in memory. Clones share everything.
+/// A coordinator's hands. Clones share everything.
 #[derive(Clone)]
-pub struct Farm {
+pub struct Farm(Arc<Parts>);
+
+/// What they are: stores, bus, and what is kept in memory.
+pub struct Parts {
     /// PostgreSQL.
     pub store: Store,
     /// NATS.
@@ -98,7 +101,20 @@ pub struct Farm {
     pub traces: mpsc::Sender<RequestId>,
 }
 
+impl Deref for Farm {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Farm {
+    /// Puts them together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// Wakes dispatch, unless the queue is so full that it would find room for a few jobs only: then the next reports wake it, or its own look
     /// twice a second. With other coordinators nobody knows how full it is.
     pub fn claim_if_worth_it(&self) {

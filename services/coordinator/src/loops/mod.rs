@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 const BUSY: usize = 4;
 
 /// How long they are waited for: each commit costs as much as several of them in one.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Wait after an error, so that a server that is down is not hammered.
 const AFTER_ERROR: Duration = Duration::from_millis(250);

@@ -131,7 +131,7 @@ async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<()
 fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (ReportAnswer, Option<Evidence>) {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
     let worker = report.worker;
-    let (outcome, finding) = match findings::read(report.clone()) {
+    let (outcome, finding) = match findings::read(report) {
         Ok(read) => read,
         Err(error) => {
             tracing::warn!(%request, %job, attempt, %error, "refused a report");

@@ -1,5 +1,7 @@
 //! From a worker's report to what the state machine and the trace make of it. Everything in it is bounded and fit for the database here.
 
+use std::borrow::Cow;
+
 use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
     ArtifactRef, MediaType, WorkerId,
@@ -80,24 +82,24 @@ pub enum BadReport {
 }
 
 /// Takes a report apart.
-pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
-    let (outcome, detail) = match report.outcome {
+pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
+    let (outcome, detail) = match &report.outcome {
         Reported::Planned {
             plan,
             artifact,
             thought,
         } => {
-            fits(&artifact, MediaType::Json)?;
+            let artifact = fits(artifact, MediaType::Json)?;
             let detail = Detail {
                 thought: Some(bounded(thought)),
                 batch: together(report.batch),
                 ..Detail::default()
             };
-            let outcome = match Graph::of(&plan) {
+            let outcome = match Graph::of(plan) {
                 Ok(graph) => Outcome::Planned { artifact, graph },
                 // Another try may make a better one.
                 Err(error) => Outcome::Failed {
-                    reason: text(error.to_string(), MAX_REASON_BYTES),
+                    reason: text(&error.to_string(), MAX_REASON_BYTES),
                     retry: true,
                 },
             };
@@ -107,15 +109,17 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             image,
             size,
             steps,
-            mut references,
-            mut kept,
+            references,
+            kept,
         } => {
-            fits(&image, MediaType::Png)?;
-            references.truncate(MAX_USED);
-            for used in &mut references {
-                used.element = text(std::mem::take(&mut used.element), MAX_REASON_BYTES);
-                used.reference = text(std::mem::take(&mut used.reference), MAX_REASON_BYTES);
-            }
+            let image = fits(image, MediaType::Png)?;
+            let used = references.iter().take(MAX_USED);
+            let references = used.map(|used| UsedReference {
+                element: text(&used.element, MAX_REASON_BYTES),
+                reference: text(&used.reference, MAX_REASON_BYTES),
+                sha256: used.sha256,
+            });
+            let mut kept = kept.clone();
             if let Some(kept) = &mut kept {
                 kept.inputs.truncate(MAX_USED);
             }
@@ -128,9 +132,9 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
                 return Ok((outcome, finding(report.worker, report.device_ms, None)));
             }
             let drawn = Drawn {
-                steps,
-                size,
-                references,
+                steps: *steps,
+                size: *size,
+                references: references.collect(),
                 batch: report.batch,
                 kept,
             };
@@ -145,14 +149,14 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             artifact,
             score,
         } => {
-            fits(&artifact, MediaType::Json)?;
-            if review.score() != score {
+            let artifact = fits(artifact, MediaType::Json)?;
+            if review.score() != *score {
                 return Err(BadReport::Score);
             }
             let outcome = Outcome::Reviewed {
                 artifact,
-                score,
-                findings: found(&review),
+                score: *score,
+                findings: found(review),
             };
             let detail = Detail {
                 batch: together(report.batch),
@@ -165,12 +169,13 @@ pub fn read(report: Report) -> Result<(Outcome, Finding), BadReport> {
             if report.outage {
                 (Outcome::Outage { reason }, None)
             } else {
+                let retry = *retry;
                 (Outcome::Failed { reason, retry }, None)
             }
         }
         Reported::Returned => (Outcome::Returned, None),
     };
-    let detail = detail.and_then(|detail| told(detail, report.made));
+    let detail = detail.and_then(|detail| told(detail, report.made.as_deref()));
     Ok((outcome, finding(report.worker, report.device_ms, detail)))
 }
 
@@ -178,7 +183,7 @@ fn together(batch: u32) -> Option<u32> {
     (batch > 1).then_some(batch)
 }
 
-fn finding(worker: WorkerId, device_ms: u64, detail: Option<serde_json::Value>) -> Finding {
+fn finding(worker: WorkerId, device_ms: u64, detail: Option<String>) -> Finding {
     Finding {
         worker,
         device_ms: device_ms.min(i64::MAX.cast_unsigned()),
@@ -200,7 +205,7 @@ fn found(review: &Review) -> Findings {
     let texts = |texts: &mut Vec<String>, most: usize, bytes: usize| {
         texts.truncate(most);
         for one in texts {
-            *one = text(std::mem::take(one), bytes);
+            *one = text(one, bytes);
         }
     };
     for ids in [&mut kept.failed, &mut kept.contradictory] {
@@ -228,63 +233,58 @@ fn found(review: &Review) -> Findings {
 }
 
 /// As it is stored; nothing where there is nothing to tell.
-fn told(detail: Detail, made: Option<Box<Made>>) -> Option<serde_json::Value> {
+fn told(detail: Detail, made: Option<&Made>) -> Option<String> {
     let made = made.map(|made| Made {
-        worker: text(made.worker, MAX_WORD_BYTES),
-        device: text(made.device, MAX_WORD_BYTES),
-        version: text(made.version, MAX_WORD_BYTES),
-        ..*made
+        worker: text(&made.worker, MAX_WORD_BYTES),
+        device: text(&made.device, MAX_WORD_BYTES),
+        version: text(&made.version, MAX_WORD_BYTES),
+        ..made.clone()
     });
     let detail = Detail { made, ..detail };
     if detail == Detail::default() {
         return None;
     }
-    serde_json::to_value(detail).ok()
+    serde_json::to_string(&detail).ok()
 }
 
-fn fits(artifact: &ArtifactRef, media_type: MediaType) -> Result<(), BadReport> {
+fn fits(artifact: &ArtifactRef, media_type: MediaType) -> Result<ArtifactRef, BadReport> {
     let sized = (1..=atelier_platform::artifacts::MAX_ARTIFACT_BYTES).contains(&artifact.bytes);
     if sized && artifact.media_type == media_type {
-        Ok(())
+        Ok(*artifact)
     } else {
         Err(BadReport::Artifact)
     }
 }
 
-fn bounded(thought: Thought) -> Thought {
+fn bounded(thought: &Thought) -> Thought {
+    let notes = thought.notes.iter().take(MAX_NOTES);
+    let evidence = thought.evidence.iter().take(MAX_CITED);
     Thought {
-        text: text(thought.text, MAX_THOUGHT_BYTES),
-        notes: thought
-            .notes
-            .into_iter()
-            .take(MAX_NOTES)
-            .map(|note| text(note, MAX_REASON_BYTES))
-            .collect(),
-        reasoning: text(thought.reasoning, MAX_THOUGHT_BYTES),
-        evidence: thought
-            .evidence
-            .into_iter()
-            .take(MAX_CITED)
+        text: text(&thought.text, MAX_THOUGHT_BYTES),
+        tokens_sampled: thought.tokens_sampled,
+        tokens_forced: thought.tokens_forced,
+        notes: notes.map(|note| text(note, MAX_REASON_BYTES)).collect(),
+        reasoning: text(&thought.reasoning, MAX_THOUGHT_BYTES),
+        evidence: evidence
             .map(|cited| Cited {
-                what: text(cited.what, MAX_CITED_BYTES),
-                words: text(cited.words, MAX_CITED_BYTES),
-                ..cited
+                what: text(&cited.what, MAX_CITED_BYTES),
+                words: text(&cited.words, MAX_CITED_BYTES),
+                at: cited.at,
             })
             .collect(),
         coverage: thought
             .coverage
             .filter(|told| told.uncited <= told.words && told.words as usize <= MAX_PROMPT_BYTES),
-        ..thought
     }
 }
 
 /// At most `limit` bytes, without the one character that PostgreSQL's texts cannot hold.
-fn text(mut text: String, limit: usize) -> String {
-    text.retain(|c| c != '\0');
-    if text.len() > limit {
-        text.truncate(text.floor_char_boundary(limit));
-    }
-    text
+fn text(text: &str, limit: usize) -> String {
+    let clean = match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "")),
+        false => Cow::Borrowed(text),
+    };
+    clean[..clean.floor_char_boundary(limit)].to_owned()
 }
 
 #[cfg(test)]
@@ -328,7 +328,7 @@ mod tests {
             artifact: artifact(MediaType::Json, 9),
             thought: Thought::default(),
         };
-        let (outcome, _) = read(report(planned)).unwrap();
+        let (outcome, _) = read(&report(planned)).unwrap();
         assert!(
             matches!(outcome, Outcome::Failed { retry: true, .. }),
             "{outcome:?}"
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn texts_are_bounded_and_free_of_nul() {
         let reason = format!("\0{}", "ä".repeat(2_000));
-        let (outcome, finding) = read(report(Reported::Failed {
+        let (outcome, finding) = read(&report(Reported::Failed {
             reason,
             retry: false,
         }))
@@ -358,12 +358,12 @@ mod tests {
                 artifact: artifact(MediaType::Json, 9),
                 thought: Thought::default(),
             };
-            let (_, finding) = read(Report {
+            let (_, finding) = read(&Report {
                 batch,
                 ..report(outcome)
             })
             .unwrap();
-            let detail: Detail = serde_json::from_value(finding.detail.unwrap()).unwrap();
+            let detail: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
             detail.batch
         };
         assert_eq!((planned(1), planned(4)), (None, Some(4)));
@@ -386,7 +386,7 @@ mod tests {
             artifact: artifact(MediaType::Json, 9),
             score: Score::default(),
         };
-        let (_, finding) = read(report(reviewed())).unwrap();
+        let (_, finding) = read(&report(reviewed())).unwrap();
         assert_eq!(finding.detail, None);
         let made = Made {
             worker: "w".repeat(1_000),
@@ -401,8 +401,8 @@ mod tests {
             made: Some(Box::new(made)),
             ..report(reviewed())
         };
-        let (_, finding) = read(told).unwrap();
-        let detail: Detail = serde_json::from_value(finding.detail.unwrap()).unwrap();
+        let (_, finding) = read(&told).unwrap();
+        let detail: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
         let made = detail.made.unwrap();
         assert_eq!((made.worker.len(), made.device.as_str()), (100, "cpu"));
     }
@@ -472,14 +472,15 @@ mod tests {
                 output: Sha256([7; 32]),
             }),
         };
-        let (outcome, _) = read(report(rendered(1))).unwrap();
+        let (outcome, _) = read(&report(rendered(1))).unwrap();
         assert!(
             matches!(outcome, Outcome::Failed { retry: true, .. }),
             "{outcome:?}"
         );
-        let (outcome, finding) = read(report(rendered(0))).unwrap();
+        let (outcome, finding) = read(&report(rendered(0))).unwrap();
         assert!(matches!(outcome, Outcome::Rendered { .. }), "{outcome:?}");
-        assert_eq!(finding.detail.unwrap()["drawn"]["kept"]["pixels"], 5);
+        let told: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
+        assert_eq!(told.drawn.unwrap().kept.unwrap().pixels, 5);
     }
 
     #[test]
@@ -496,7 +497,7 @@ mod tests {
         };
         for image in [artifact(MediaType::Json, 9), artifact(MediaType::Png, 0)] {
             assert_eq!(
-                read(report(rendered(image))).unwrap_err(),
+                read(&report(rendered(image))).unwrap_err(),
                 BadReport::Artifact
             );
         }
@@ -508,6 +509,6 @@ mod tests {
                 ..Score::default()
             },
         };
-        assert_eq!(read(report(reviewed)).unwrap_err(), BadReport::Score);
+        assert_eq!(read(&report(reviewed)).unwrap_err(), BadReport::Score);
     }
 }

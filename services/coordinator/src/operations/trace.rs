@@ -135,7 +135,7 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
         trace.plan_artifact = Some(plan);
     }
     for (job, detail) in trace.jobs.iter_mut().zip(rows.details) {
-        let detail = detail.map(serde_json::from_value).transpose();
+        let detail = detail.as_deref().map(serde_json::from_str).transpose();
         let detail: Detail = detail
             .inspect_err(|error| {
                 tracing::warn!(request = %trace.request, %error, "a job's detail cannot be read");

@@ -236,7 +236,7 @@ pub(super) struct JobWrite {
     pub score_pass: Option<u32>,
     pub score_fail: Option<u32>,
     pub score_unknown: Option<u32>,
-    pub detail: Option<serde_json::Value>,
+    pub detail: Option<String>,
     pub device_ms: Option<u64>,
     pub from_attempt: Option<u32>,
     pub from_state: Option<&'static str>,

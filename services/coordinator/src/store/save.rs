@@ -160,9 +160,7 @@ impl Save<'_> {
             .bind(column(changed, |j| j.score_pass.map(signed)))
             .bind(column(changed, |j| j.score_fail.map(signed)))
             .bind(column(changed, |j| j.score_unknown.map(signed)))
-            .bind(column(changed, |j| {
-                j.detail.as_ref().map(ToString::to_string)
-            }))
+            .bind(column(changed, |j| j.detail.as_deref()))
             .bind(column(changed, |j| j.device_ms.map(u64::cast_signed)))
             .bind(column(made, |j| j.id))
             .bind(column(made, |j| j.request_id))

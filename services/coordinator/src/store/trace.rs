@@ -26,8 +26,8 @@ pub struct TraceRows {
     pub trace: Trace,
     /// The plan that was carried out.
     pub plan: Option<ArtifactRef>,
-    /// What each job's report told beside its outcome, in the order of the trace's jobs.
-    pub details: Vec<Option<serde_json::Value>>,
+    /// What each job's report told beside its outcome, as JSON, in the order of the trace's jobs.
+    pub details: Vec<Option<String>>,
     /// Its jobs, in the order of the trace's.
     pub jobs: Vec<JobId>,
     /// The submitter's trace, if it brought one.
@@ -93,7 +93,7 @@ struct JobRow {
     artifact_sha256: Option<Vec<u8>>,
     artifact_bytes: Option<i64>,
     reason: Option<String>,
-    detail: Option<serde_json::Value>,
+    detail: Option<String>,
 }
 
 impl Store {
@@ -115,7 +115,7 @@ impl Store {
             "SELECT j.id, j.request_id, j.kind, j.round, j.candidate, j.repair, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
                     (extract(epoch FROM j.ready_at - r.created_at) * 1000)::bigint AS ready_ms,
                     (extract(epoch FROM j.finished_at - r.created_at) * 1000)::bigint AS ended_ms,
-                    j.device_ms, j.artifact_sha256, j.artifact_bytes, j.reason, j.detail
+                    j.device_ms, j.artifact_sha256, j.artifact_bytes, j.reason, j.detail::text AS detail
              FROM jobs j JOIN requests r ON r.id = j.request_id
              WHERE j.request_id = ANY($1) AND r.id = ANY($1) ORDER BY j.request_id, j.position",
         )
@@ -220,7 +220,7 @@ impl HeadRow {
         self,
         jobs: Vec<TraceJob>,
         ids: Vec<JobId>,
-        details: Vec<Option<serde_json::Value>>,
+        details: Vec<Option<String>>,
     ) -> Result<TraceRows, StoreError> {
         let row = self.id;
         let file = |digest: Option<&[u8]>, bytes, media_type, column| {

@@ -32,8 +32,8 @@ pub struct Finding {
     pub worker: WorkerId,
     /// Time on the device, milliseconds.
     pub device_ms: u64,
-    /// How it was done.
-    pub detail: Option<serde_json::Value>,
+    /// How it was done, as JSON.
+    pub detail: Option<String>,
 }
 
 /// What a commit leaves to be done.

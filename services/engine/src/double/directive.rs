@@ -65,20 +65,19 @@ pub(super) fn bytes(prompt: &str) -> Option<u32> {
 /// The prompt without its brackets.
 pub(super) fn without(prompt: &str) -> String {
     let mut depth = 0_u32;
-    prompt
-        .chars()
-        .filter(|&c| {
-            match c {
-                '[' => depth += 1,
-                ']' => {
-                    depth = depth.saturating_sub(1);
-                    return false;
-                }
-                _ => {}
-            }
-            depth == 0
-        })
-        .collect()
+    let mut outside = String::with_capacity(prompt.len());
+    for part in prompt.split_inclusive(['[', ']']) {
+        let text = part.trim_end_matches(['[', ']']);
+        if depth == 0 {
+            outside.push_str(text);
+        }
+        match part.as_bytes().last() {
+            Some(b'[') => depth += 1,
+            Some(b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    outside
 }
 
 fn parse(inside: &str) -> Option<Directive> {

@@ -90,13 +90,14 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
 
 /// The first things of a prompt, and how many there are.
 fn nouns(prompt: &str) -> (Vec<String>, usize) {
+    let mut text = without(prompt);
+    text.make_ascii_lowercase();
     let mut known = HashSet::new();
     let mut first: Vec<String> = Vec::new();
-    for word in without(prompt).split(|c: char| !c.is_ascii_alphabetic()) {
-        let word = word.to_ascii_lowercase();
-        let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word.as_str());
-        if thing && known.insert(word.clone()) && first.len() < MOST_ELEMENTS {
-            first.push(word);
+    for word in text.split(|c: char| !c.is_ascii_lowercase()) {
+        let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word);
+        if thing && known.insert(word) && first.len() < MOST_ELEMENTS {
+            first.push(word.to_owned());
         }
     }
     if first.is_empty() {

@@ -86,9 +86,12 @@ fn padding(input: &CritiqueInput) -> String {
     let mut hasher = DefaultHasher::new();
     input.image.as_raw().hash(&mut hasher);
     let mut rng = ChaCha8Rng::seed_from_u64(hasher.finish());
-    (0..bytes)
-        .map(|_| char::from(DIGITS[rng.random_range(0..DIGITS.len())]))
-        .collect()
+    let mut digits = vec![0; bytes as usize];
+    rng.fill(&mut digits[..]);
+    let digits = digits
+        .into_iter()
+        .map(|byte: u8| DIGITS[usize::from(byte) % DIGITS.len()]);
+    String::from_utf8(digits.collect()).unwrap_or_default()
 }
 
 /// Heads or tails, always the same for one picture and check.
