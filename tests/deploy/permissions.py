@@ -167,7 +167,7 @@ class UnderPermissions(unittest.TestCase):
             client = self.client(user)
             forbidden = [
                 f"atelier.job.{role}.atelier-mini.normal", f"atelier.job.{other}.atelier-mini.normal",
-                f"atelier.report.{other}", "atelier.cancel", "atelier.quarantine.someone", "elsewhere",
+                f"atelier.report.{other}", f"atelier.reports.{other}", "atelier.cancel", "atelier.quarantine.someone", "elsewhere",
                 f"{js}.INFO", f"{js}.STREAM.NAMES", f"{js}.STREAM.LIST", f"{js}.STREAM.CREATE.mine",
                 *(f"{js}.STREAM.{verb}.atelier-JOBS" for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "INFO")),
                 *(f"{js}.STREAM.MSG.{verb}.atelier-JOBS" for verb in ("GET", "DELETE")),
@@ -185,14 +185,14 @@ class UnderPermissions(unittest.TestCase):
                 refused = client.publish(subject)
                 self.assertEqual(len(refused), 1, f"{user} may publish {subject}")
                 self.assertIn("Permissions Violation for Publish", refused[0])
-            for subject in [f"atelier.report.{role}", "atelier.progress.one", "atelier.worker.one",
+            for subject in [f"atelier.report.{role}", f"atelier.reports.{role}", "atelier.progress.one", "atelier.worker.one",
                             f"{js}.CONSUMER.MSG.NEXT.atelier-JOBS.atelier-{role}-atelier-mini"]:
                 self.assertEqual(client.publish(subject), [], f"{user} may not publish {subject}")
 
     def test_what_a_pool_must_not_hear_is_refused(self):
         client = self.client("painters")
         for subject in [">", "*", "atelier.>", "atelier.job.>", "atelier.job.render.atelier-mini.*", "atelier.report.*",
-                        "atelier.report.render", "atelier.progress.*", "atelier.worker.*", "_INBOX.>", "_INBOX.*.*",
+                        "atelier.reports.*", "atelier.report.render", "atelier.progress.*", "atelier.worker.*", "_INBOX.>", "_INBOX.*.*",
                         "_INBOX.atelier-planners.>", "_INBOX.atelier-coordinator.>", "$JS.>", "$JS.EVENT.ADVISORY.>", "$SYS.>"]:
             refused = client.subscribe(subject)
             self.assertEqual(len(refused), 1, f"painters may hear {subject}")

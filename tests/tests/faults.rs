@@ -9,7 +9,7 @@ use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, Sha256, WorkerId, decode, encode,
     http::{RequestState, RequestView, SubmitRequest},
     job::{JobKind, Priority, Size, Think},
-    report::{Outcome, Report, ReportAnswer},
+    report::{Outcome, Report, ReportAnswer, ReportAnswers, Reports},
     signal::Cancel,
     subject::Names,
 };
@@ -481,6 +481,15 @@ async fn doubled_and_forged_reports_change_nothing() -> Result<()> {
         let answer = client.request(subject, bytes.into()).await?;
         Ok(decode::<ReportAnswer>(&answer.payload)?.body)
     };
+    // All of them once more, together.
+    let all = Reports {
+        reports: seen.iter().map(|(_, bytes)| bytes.clone()).collect(),
+    };
+    let reports = farm.names()?.reports(JobKind::Plan);
+    let again = client.request(reports, encode(&all, None).into()).await?;
+    let again = decode::<ReportAnswers>(&again.payload)?.body.answers;
+    assert_eq!(again.len(), seen.len());
+    assert!(!again.contains(&ReportAnswer::Refused), "{again:?}");
     for (subject, bytes) in seen {
         // The same bytes once more.
         let again = answer(subject.clone(), bytes.to_vec()).await?;
@@ -530,7 +539,7 @@ async fn rubbish_on_every_subject_stops_nobody() -> Result<()> {
         names.heartbeat(worker),
     ];
     for kind in JobKind::ALL {
-        subjects.push(names.report(kind));
+        subjects.extend([names.report(kind), names.reports(kind)]);
         for priority in Priority::ALL {
             subjects.push(names.job(kind, "atelier-mini", priority));
         }

@@ -30,7 +30,9 @@ impl Tap {
     pub async fn start(client: &Client, names: &Names) -> Result<Self> {
         let tap = Self::default();
         let mut jobs = client.subscribe(names.all_jobs()).await?;
-        let mut reports = client.subscribe(names.all_reports()).await?;
+        let alone = client.subscribe(names.all_reports()).await?;
+        let together = client.subscribe(names.all_reports_together()).await?;
+        let mut reports = futures::stream::select(alone, together);
         let mut progress = client.subscribe(names.all_progress()).await?;
         client.flush().await?;
         let heard = tap.clone();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use atelier_cli::servers::free_port;
 use atelier_proto::{
-    JobId, RequestId, decode,
+    JobId, RequestId, decode, encode,
     envelope::VERSION,
     http::{
         ErrorBody, MAX_PROMPT_BYTES, MAX_REFERENCE_BYTES, MAX_REFERENCES, RequestState,
@@ -15,7 +15,7 @@ use atelier_proto::{
     job::{JobKind, Priority, Think},
     object_key,
     plan::{Plan, Stage, StageOp},
-    report::{Outcome, ReportAnswer},
+    report::{MOST_TOGETHER, Outcome, ReportAnswer, ReportAnswers, Reports},
     signal::Heartbeat,
     subject::Names,
 };
@@ -460,6 +460,30 @@ async fn bytes_on_every_subject() -> Result<()> {
             assert_eq!(answer, ReportAnswer::Refused);
         }
     }
+    // Of reports that come together and cannot be read none is answered, so that each comes alone.
+    let together = golden("together_reports")?;
+    let ask_together = async |kind, message: Vec<u8>| {
+        let answer = client.request(names.reports(kind), message.into()).await?;
+        anyhow::Ok(decode::<ReportAnswers>(&answer.payload)?.body.answers)
+    };
+    for message in spoiled(&together) {
+        for kind in JobKind::ALL {
+            assert_eq!(ask_together(kind, message.clone()).await?, []);
+        }
+    }
+    // One among others that cannot be read is refused alone.
+    let mut reports = decode::<Reports>(&together)?.body;
+    reports.reports.insert(1, b"rubbish".as_slice().into());
+    let answers = ask_together(JobKind::Render, encode(&reports, None)).await?;
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[1], ReportAnswer::Refused);
+    assert!(!answers.contains(&ReportAnswer::Committed), "{answers:?}");
+    // So many never come together, nor does none.
+    for number in [0, MOST_TOGETHER + 1] {
+        let reports = vec![reports.reports[0].clone(); number];
+        let answers = ask_together(JobKind::Render, encode(&Reports { reports }, None)).await?;
+        assert_eq!(answers, []);
+    }
     // One that can be read, of a job that never was, changes nothing.
     let answer = client
         .request(names.report(JobKind::Render), report.into())
@@ -493,7 +517,10 @@ async fn bytes_on_every_subject() -> Result<()> {
         ("cancel", each("cancel")?),
         ("heartbeat", each("heartbeat")?),
         ("progress", each("progress")?),
-        ("report", each("report_rendered")? * JobKind::ALL.len()),
+        (
+            "report",
+            (each("report_rendered")? + each("together_reports")?) * JobKind::ALL.len() + 3,
+        ),
     ] {
         in_time(message, SOON, async || {
             let counted = fed.api().get("/metrics").await?.text().await?;

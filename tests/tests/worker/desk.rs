@@ -64,6 +64,15 @@ impl Desk {
         Ok(self.client.flush().await?)
     }
 
+    /// From now on reports that leave together find somebody.
+    pub async fn hear_together(&self) -> Result<Subscriber> {
+        let subject = self.names.all_reports_together();
+        let group = self.names.coordinators();
+        let heard = self.client.queue_subscribe(subject, group).await?;
+        self.client.flush().await?;
+        Ok(heard)
+    }
+
     /// Publishes an offer; every publish is a message of its own, also of the same attempt.
     pub async fn offer(&self, offer: &JobOffer) -> Result<()> {
         self.send(offer.work.kind(), encode(offer, Some("00-test")))
