@@ -26,6 +26,9 @@ const BUSY: usize = 4;
 /// How long they are waited for: each commit costs as much as several of them in one.
 const GATHER: Duration = Duration::from_millis(5);
 
+/// So many are worth a commit as they are.
+const ENOUGH: usize = 64;
+
 /// Wait after an error, so that a server that is down is not hammered.
 const AFTER_ERROR: Duration = Duration::from_millis(250);
 
@@ -35,7 +38,9 @@ const LONGEST_TURN: Duration = Duration::from_secs(90);
 
 /// Waits for more of what comes in great numbers, and takes it into the same commit.
 async fn gather<T>(inbox: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most: usize) {
-    tokio::time::sleep(GATHER).await;
+    if batch.len() < ENOUGH {
+        tokio::time::sleep(GATHER).await;
+    }
     while batch.len() < most
         && let Ok(next) = inbox.try_recv()
     {
