@@ -4,6 +4,7 @@
 
 mod claim;
 mod clock;
+mod columns;
 mod intake;
 mod job_row;
 mod keys;

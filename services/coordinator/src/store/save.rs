@@ -3,12 +3,15 @@
 //! Outside of a transaction it is one itself, so that a batch of reports costs one round trip and one flush of the log.
 
 use atelier_domain::Millis;
-use atelier_proto::Sha256;
-use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
-use uuid::Uuid;
 
-use super::{StoreError, job_row::JobWrite, notices::Told, request_row::RequestWrite};
+use super::{
+    StoreError,
+    columns::{column, digest, json, quoted, signed, small, uuids},
+    job_row::JobWrite,
+    notices::Told,
+    request_row::RequestWrite,
+};
 
 /// What a unit of work has to write.
 #[derive(Debug, Default)]
@@ -196,38 +199,4 @@ impl Save<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// One column of many rows.
-fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
-
-fn digest(digest: Option<&Sha256>) -> Option<&[u8]> {
-    digest.map(|digest| digest.0.as_slice())
-}
-
-const fn signed(value: u32) -> i32 {
-    value.cast_signed()
-}
-
-/// Positions and rounds: the domain bounds them far below.
-fn small(value: impl TryInto<i16>) -> i16 {
-    value.try_into().unwrap_or(i16::MAX)
-}
-
-fn json(value: &(impl Serialize + ?Sized)) -> String {
-    serde_json::to_string(value).expect("texts and artifacts are always JSON")
-}
-
-/// An array literal of ids of stages, which hold nothing that would have to be escaped within the quotes.
-fn quoted(ids: &[String]) -> String {
-    let quoted: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-    format!("{{{}}}", quoted.join(","))
-}
-
-/// An array literal of UUIDs.
-fn uuids(ids: &[Uuid]) -> String {
-    let words: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-    format!("{{{}}}", words.join(","))
 }

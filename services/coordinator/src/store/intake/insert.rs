@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Job, JobState, Request, fair::Tag};
-use atelier_proto::{ArtifactRef, Sha256, job::NamedReference};
-use serde::Serialize;
-use sqlx::{Postgres, Transaction, types::Json};
+use atelier_domain::{Job, JobState, Request, StageNode, fair::Tag};
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{super::job_row::Rank, StoreError, Submission};
+use super::{
+    super::{
+        columns::{column, json, quoted, signed, small},
+        job_row::Rank,
+    },
+    StoreError, Submission,
+};
 
 /// A submission that its tenant's queue has room for.
 pub(super) struct Admitted<'a> {
@@ -19,76 +23,27 @@ pub(super) struct Admitted<'a> {
     pub finish: Tag,
 }
 
-#[derive(Serialize)]
-struct RequestInsert<'a> {
-    id: Uuid,
-    tenant_id: Uuid,
-    idempotency_key: Option<&'a str>,
-    body_sha256: Sha256,
-    model: &'a str,
-    prompt: &'a str,
-    seed: i64,
-    think: &'static str,
-    think_tokens: Option<u32>,
-    plan_only: bool,
-    priority: &'static str,
-    steps: Option<u32>,
-    width: Option<u32>,
-    height: Option<u32>,
-    max_rounds: u32,
-    candidates: u32,
-    max_time_ms: Option<u64>,
-    max_cost_ms: Option<u64>,
-    pictures: &'a [NamedReference],
-    direct_plan_sha256: Sha256,
-    direct_plan_bytes: u64,
-    plan_checks: Option<u32>,
-    fair_tag: Tag,
-    fair_finish: Tag,
-    traceparent: Option<String>,
-    use_cache: bool,
-}
-
-/// A job that a request begins with: it mends nothing, nobody has it in hands and nothing came of it yet.
-#[derive(Serialize)]
-struct FirstJob<'a> {
-    id: Uuid,
-    request_id: Uuid,
-    position: usize,
-    kind: &'static str,
-    round: u32,
-    candidate: u32,
-    stage: Option<&'a str>,
-    op: Option<&'a str>,
-    inputs: &'a [String],
-    seed: i64,
-    priority: &'static str,
-    fair_tag: Tag,
-    state: &'static str,
-    attempt: u32,
-    input_pictures: Vec<ArtifactRef>,
-    not_before: Option<u64>,
-    lease_until: Option<u64>,
-}
-
-/// Writes new requests (`$1`) with their first jobs (`$2`), except those whose idempotency key is taken, and moves the queues of their tenants, and
-/// the clock to the turn of what is dispatched at once; returns what it wrote.
+/// Writes new requests (`$1`..`$26`) with their first jobs (`$27`..`$43`), except those whose idempotency key is taken, and moves the queues of their
+/// tenants, and the clock to the turn of what is dispatched at once; returns what it wrote.
 const INSERT: &str = "
     WITH new AS (
-        SELECT * FROM jsonb_to_recordset($1) AS n(
-            id uuid, tenant_id uuid, idempotency_key text, body_sha256 text, model text, prompt text, seed bigint, think text, think_tokens integer, plan_only boolean,
-            priority text, steps integer, width integer, height integer, max_rounds smallint, pictures jsonb,
-            direct_plan_sha256 text, direct_plan_bytes bigint, plan_checks integer, fair_tag bigint, fair_finish bigint,
-            traceparent text, use_cache boolean, candidates smallint, max_time_ms bigint, max_cost_ms bigint)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::integer[], $10::boolean[],
+                             $11::text[], $12::integer[], $13::integer[], $14::integer[], $15::smallint[], $16::text[],
+                             $17::bytea[], $18::bigint[], $19::integer[], $20::bigint[], $21::bigint[],
+                             $22::text[], $23::boolean[], $24::smallint[], $25::bigint[], $26::bigint[])
+             AS n(id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only,
+                  priority, steps, width, height, max_rounds, pictures,
+                  direct_plan_sha256, direct_plan_bytes, plan_checks, fair_tag, fair_finish,
+                  traceparent, use_cache, candidates, max_time_ms, max_cost_ms)
     ),
     made AS (
         INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
                               max_rounds, pictures, direct_plan_sha256, direct_plan_bytes, plan_sha256, plan_bytes, plan_checks, fair_tag,
                               traceparent, use_cache, candidates, max_time_ms, max_cost_ms)
-        SELECT id, tenant_id, idempotency_key, decode(body_sha256, 'hex'), model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
-               max_rounds, pictures, decode(direct_plan_sha256, 'hex'), direct_plan_bytes,
+        SELECT id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
+               max_rounds, pictures::jsonb, direct_plan_sha256, direct_plan_bytes,
                -- A plan that was given, or without thinking the direct plan, is carried out from the start.
-               CASE WHEN plan_checks IS NOT NULL THEN decode(direct_plan_sha256, 'hex') END,
+               CASE WHEN plan_checks IS NOT NULL THEN direct_plan_sha256 END,
                CASE WHEN plan_checks IS NOT NULL THEN direct_plan_bytes END,
                plan_checks, fair_tag, traceparent, use_cache, candidates, max_time_ms, max_cost_ms
         FROM new
@@ -114,13 +69,15 @@ const INSERT: &str = "
     first_jobs AS (
         INSERT INTO jobs (id, request_id, position, kind, round, candidate, stage, op, inputs, seed, priority, fair_tag, state, attempt,
                           input_pictures, not_before, lease_until, ready_at)
-        SELECT id, request_id, position, kind, round, candidate, stage, op, inputs, seed, priority, fair_tag, state, attempt, input_pictures,
+        SELECT id, request_id, position, kind, round, candidate, stage, op, inputs::text[], seed, priority, fair_tag, state, attempt, input_pictures::jsonb,
                to_timestamp(not_before / 1000.0), to_timestamp(lease_until / 1000.0),
                CASE WHEN state IN ('ready', 'dispatched') THEN now() END
-        FROM jsonb_to_recordset($2) AS n(
-            id uuid, request_id uuid, position smallint, kind text, round smallint, candidate smallint, stage text, op text, inputs text[],
-            seed bigint, priority text, fair_tag bigint, state text, attempt integer, input_pictures jsonb,
-            not_before bigint, lease_until bigint)
+        FROM unnest($27::uuid[], $28::uuid[], $29::smallint[], $30::text[], $31::smallint[], $32::smallint[], $33::text[], $34::text[], $35::text[],
+                    $36::bigint[], $37::text[], $38::bigint[], $39::text[], $40::integer[], $41::text[],
+                    $42::bigint[], $43::bigint[])
+             AS n(id, request_id, position, kind, round, candidate, stage, op, inputs,
+                  seed, priority, fair_tag, state, attempt, input_pictures,
+                  not_before, lease_until)
         WHERE request_id IN (SELECT id FROM made)
         RETURNING state, fair_tag
     ),
@@ -143,88 +100,121 @@ pub(super) async fn insert(
     if admitted.is_empty() {
         return Ok(HashSet::new());
     }
-    let requests: Vec<_> = admitted.iter().map(RequestInsert::new).collect();
-    let jobs: Vec<_> = admitted
-        .iter()
-        .flat_map(|one| {
-            let jobs = one.request.jobs.iter().enumerate();
-            jobs.map(|(position, job)| FirstJob::new(&one.request, position, job, one.rank))
-        })
-        .collect();
-    let made: Vec<Uuid> = sqlx::query_scalar(INSERT)
-        .bind(Json(&requests))
-        .bind(Json(&jobs))
+    let jobs: Vec<FirstJob<'_>> = admitted.iter().flat_map(FirstJob::all).collect();
+    let query = sqlx::query_scalar(INSERT)
+        .bind(column(admitted, |one| one.request.id.as_uuid()))
+        .bind(column(admitted, |one| one.submission.tenant.as_uuid()))
+        .bind(column(admitted, |one| {
+            one.submission.idempotency_key.as_deref()
+        }))
+        .bind(column(admitted, |one| {
+            one.submission.body_sha256.0.as_slice()
+        }))
+        .bind(column(admitted, |one| one.submission.model.as_str()))
+        .bind(column(admitted, |one| one.submission.prompt.as_str()))
+        .bind(column(admitted, |one| one.request.seed.cast_signed()))
+        .bind(column(admitted, |one| one.submission.start.think.as_str()))
+        .bind(column(admitted, |one| {
+            one.submission.think_tokens.map(signed)
+        }))
+        .bind(column(admitted, |one| one.request.plan_only))
+        .bind(column(admitted, |one| one.submission.priority.as_str()))
+        .bind(column(admitted, |one| one.submission.steps.map(signed)))
+        .bind(column(admitted, |one| {
+            one.submission.size.map(|size| signed(size.width))
+        }))
+        .bind(column(admitted, |one| {
+            one.submission.size.map(|size| signed(size.height))
+        }))
+        .bind(column(admitted, |one| small(one.request.max_rounds)))
+        .bind(column(admitted, |one| json(&one.submission.pictures)))
+        .bind(column(admitted, |one| {
+            one.submission.start.direct_plan.sha256.0.as_slice()
+        }))
+        .bind(column(admitted, |one| {
+            one.submission.start.direct_plan.bytes.cast_signed()
+        }))
+        .bind(column(admitted, |one| {
+            one.request.plan.map(|plan| signed(plan.checks))
+        }))
+        .bind(column(admitted, |one| one.rank.fair_tag.cast_signed()))
+        .bind(column(admitted, |one| one.finish.cast_signed()))
+        .bind(column(admitted, |one| {
+            one.submission.brought.map(|brought| brought.to_string())
+        }))
+        .bind(column(admitted, |one| one.submission.use_cache))
+        .bind(column(admitted, |one| small(one.request.candidates)))
+        .bind(column(admitted, |one| {
+            one.request.limits.time_ms.map(u64::cast_signed)
+        }))
+        .bind(column(admitted, |one| {
+            one.request.limits.cost_ms.map(u64::cast_signed)
+        }));
+    let made: Vec<Uuid> = query
+        .bind(column(&jobs, |one| one.job.id.as_uuid()))
+        .bind(column(&jobs, |one| one.request.id.as_uuid()))
+        .bind(column(&jobs, |one| small(one.position)))
+        .bind(column(&jobs, |one| one.job.kind.as_str()))
+        .bind(column(&jobs, |one| small(one.job.round)))
+        .bind(column(&jobs, |one| small(one.job.candidate)))
+        .bind(column(&jobs, |one| {
+            one.stage().map(|stage| stage.id.as_str())
+        }))
+        .bind(column(&jobs, |one| {
+            one.stage().map(|stage| stage.op.as_str())
+        }))
+        .bind(column(&jobs, |one| {
+            quoted(one.stage().map_or(&[], |stage| &stage.inputs))
+        }))
+        .bind(column(&jobs, |one| one.job.seed.cast_signed()))
+        .bind(column(&jobs, |one| one.rank.priority.as_str()))
+        .bind(column(&jobs, |one| one.rank.fair_tag.cast_signed()))
+        .bind(column(&jobs, |one| one.job.state.as_str()))
+        .bind(column(&jobs, |one| signed(one.job.attempt)))
+        .bind(column(&jobs, |one| {
+            json(&one.request.pictures_read_by(one.job))
+        }))
+        .bind(column(&jobs, FirstJob::not_before))
+        .bind(column(&jobs, FirstJob::lease_until))
         .fetch_all(&mut **transaction)
         .await?;
     Ok(made.into_iter().collect())
 }
 
-impl<'a> RequestInsert<'a> {
-    fn new(one: &'a Admitted<'_>) -> Self {
-        let Admitted {
-            submission,
-            request,
-            rank,
-            finish,
-        } = one;
-        let direct_plan = submission.start.direct_plan;
-        Self {
-            id: request.id.as_uuid(),
-            tenant_id: submission.tenant.as_uuid(),
-            idempotency_key: submission.idempotency_key.as_deref(),
-            body_sha256: submission.body_sha256,
-            model: &submission.model,
-            prompt: &submission.prompt,
-            seed: request.seed.cast_signed(),
-            think: submission.start.think.as_str(),
-            think_tokens: submission.think_tokens,
-            plan_only: request.plan_only,
-            priority: submission.priority.as_str(),
-            steps: submission.steps,
-            width: submission.size.map(|size| size.width),
-            height: submission.size.map(|size| size.height),
-            max_rounds: request.max_rounds,
-            candidates: request.candidates,
-            max_time_ms: request.limits.time_ms,
-            max_cost_ms: request.limits.cost_ms,
-            pictures: &submission.pictures,
-            direct_plan_sha256: direct_plan.sha256,
-            direct_plan_bytes: direct_plan.bytes,
-            plan_checks: request.plan.map(|plan| plan.checks),
-            fair_tag: rank.fair_tag,
-            fair_finish: *finish,
-            traceparent: submission.brought.map(|brought| brought.to_string()),
-            use_cache: submission.use_cache,
-        }
-    }
+/// A job that a request begins with: it mends nothing, nobody has it in hands and nothing came of it yet.
+struct FirstJob<'a> {
+    request: &'a Request,
+    job: &'a Job,
+    position: usize,
+    rank: Rank,
 }
 
 impl<'a> FirstJob<'a> {
-    fn new(request: &Request, position: usize, job: &'a Job, rank: Rank) -> Self {
-        let stage = job.stage.as_ref();
-        let (not_before, lease_until) = match job.state {
-            JobState::Ready { not_before } => (Some(not_before), None),
-            JobState::Dispatched { lease_until, .. } => (None, Some(lease_until)),
-            _ => (None, None),
-        };
-        Self {
-            id: job.id.as_uuid(),
-            request_id: request.id.as_uuid(),
+    fn all(one: &'a Admitted<'_>) -> impl Iterator<Item = Self> {
+        let jobs = one.request.jobs.iter().enumerate();
+        jobs.map(|(position, job)| Self {
+            request: &one.request,
+            job,
             position,
-            kind: job.kind.as_str(),
-            round: job.round,
-            candidate: job.candidate,
-            stage: stage.map(|stage| &*stage.id),
-            op: stage.map(|stage| &*stage.op),
-            inputs: stage.map_or(&[], |stage| &stage.inputs),
-            seed: job.seed.cast_signed(),
-            priority: rank.priority.as_str(),
-            fair_tag: rank.fair_tag,
-            state: job.state.as_str(),
-            attempt: job.attempt,
-            input_pictures: request.pictures_read_by(job),
-            not_before,
-            lease_until,
+            rank: one.rank,
+        })
+    }
+
+    fn stage(&self) -> Option<&'a StageNode> {
+        self.job.stage.as_ref()
+    }
+
+    fn not_before(&self) -> Option<i64> {
+        match self.job.state {
+            JobState::Ready { not_before } => Some(not_before.cast_signed()),
+            _ => None,
+        }
+    }
+
+    fn lease_until(&self) -> Option<i64> {
+        match self.job.state {
+            JobState::Dispatched { lease_until, .. } => Some(lease_until.cast_signed()),
+            _ => None,
         }
     }
 }
