@@ -254,6 +254,43 @@ mod tests {
     }
 
     #[test]
+    fn plans_are_paced_by_renders_where_those_are_quick() {
+        let pass = Pass::default();
+        let seen = |kind, queued, room| {
+            let ready = false;
+            let backlog = Backlog {
+                kind,
+                ready,
+                queued,
+            };
+            pass.renew(backlog, room);
+        };
+        seen(JobKind::Plan, 0, 100);
+        seen(JobKind::Critique, 0, 100);
+        seen(JobKind::Render, 4, 8);
+        assert_eq!(pass.paced_plans(), None, "renders take their time");
+        seen(JobKind::Render, 40, 100);
+        assert_eq!(pass.paced_plans(), Some(30));
+        let mut passes = pass.passes();
+        let taken = (0..100).filter(|_| passes.take(JobKind::Plan)).count();
+        assert_eq!(taken, 30, "as many as the renders leave room for");
+        (0..taken).for_each(|_| passes.used(JobKind::Plan));
+        drop(passes);
+        pass.wait([JobKind::Plan]);
+        assert!(!pass.is_worth_a_claim(), "no more may queue");
+        seen(JobKind::Render, 0, 100);
+        assert!(!pass.is_worth_a_claim(), "only 20 more may");
+        (0..5).for_each(|_| pass.give_back(JobKind::Plan));
+        assert!(pass.is_worth_a_claim());
+        assert!(
+            !pass.passes().take(JobKind::Plan),
+            "one waits, however few queue"
+        );
+        seen(JobKind::Render, 120, 100);
+        assert_eq!(pass.paced_plans(), Some(0));
+    }
+
+    #[test]
     fn a_full_queue_is_not_worth_a_claim() {
         let pass = Pass::default();
         assert!(pass.is_worth_a_claim(), "nobody has looked yet");
