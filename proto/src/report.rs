@@ -98,7 +98,7 @@ pub enum Outcome {
 }
 
 /// The fields of every [`Outcome`] side by side, as a message has them: which ones there are follows from a word that may be the last of them. What serde
-/// makes of a tagged enum keeps each field as a tree until that word is known, which takes several times as long as all the rest of a report.
+/// makes of a tagged enum keeps each field as a tree until that word is known; this reads each at once as what it is.
 #[derive(Deserialize)]
 struct Fields {
     outcome: Word,

@@ -2,7 +2,7 @@
 //! to carry, to save and to answer one costs as much as several that come at once.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{outbox::PATIENCE, shared::Shared};
+use crate::{hands::lock, outbox::PATIENCE, shared::Shared};
 
 /// How often reports leave.
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -130,11 +130,6 @@ fn next_departure(first: Instant, now: Instant) -> Instant {
     let between = BETWEEN.as_micros();
     let left = between - (now - first).as_micros() % between;
     now + Duration::from_micros(u64::try_from(left).unwrap_or(0))
-}
-
-/// Our critical sections cannot leave things half done, so that a panic elsewhere does no harm to them.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -446,7 +446,7 @@ impl Pace {
 }
 
 /// Our critical sections cannot leave things half done, so that a panic elsewhere does no harm to them.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

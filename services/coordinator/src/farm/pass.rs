@@ -85,9 +85,11 @@ impl Pass {
     pub fn is_worth_a_claim(&self) -> bool {
         JobKind::ALL.into_iter().any(|kind| {
             let of = self.of(kind);
-            let (mut room, most) = (of.room(), of.most());
+            let (mut room, mut most) = (of.room(), of.most());
             if let Some(paced) = self.pace(kind) {
                 room = room.min(paced - of.queued());
+                // Its queue never gets longer than the renders' queue allows.
+                most = most.min(self.of(JobKind::Render).most() / RENDERS_OF_A_PLAN);
             }
             of.waiting.load(Ordering::Relaxed) && room >= most / 4
         })
@@ -278,10 +280,10 @@ mod tests {
         drop(passes);
         pass.wait([JobKind::Plan]);
         assert!(!pass.is_worth_a_claim(), "no more may queue");
-        seen(JobKind::Render, 0, 100);
-        assert!(!pass.is_worth_a_claim(), "only 20 more may");
-        (0..5).for_each(|_| pass.give_back(JobKind::Plan));
-        assert!(pass.is_worth_a_claim());
+        seen(JobKind::Render, 20, 100);
+        assert!(!pass.is_worth_a_claim(), "only 10 more may");
+        (0..2).for_each(|_| pass.give_back(JobKind::Plan));
+        assert!(pass.is_worth_a_claim(), "a quarter of the 50 that ever may");
         assert!(
             !pass.passes().take(JobKind::Plan),
             "one waits, however few queue"
