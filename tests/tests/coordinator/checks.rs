@@ -324,7 +324,17 @@ async fn what_must_not_be_is_refused_by_the_schema() -> Result<()> {
         );
     }
     let all: Vec<String> = sqlx::query_scalar(
-        "SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
+        // One that calls a function stands for the conditions that are named in it.
+        "WITH checks AS (
+             SELECT c.conname::text AS name, f.prosrc AS source
+             FROM pg_constraint c
+             LEFT JOIN pg_depend d ON d.objid = c.oid AND d.refclassid = 'pg_proc'::regclass
+             LEFT JOIN pg_proc f ON f.oid = d.refobjid
+             WHERE c.contype = 'c' AND c.connamespace = 'public'::regnamespace
+         )
+         SELECT name FROM checks WHERE source IS NULL
+         UNION
+         SELECT named[1] FROM checks, regexp_matches(source, 'IS FALSE\\s+THEN ''(\\w+)''', 'g') AS named",
     )
     .fetch_all(&mut *transaction)
     .await?;

@@ -1,4 +1,6 @@
-//! Traces: writes the traces of requests that ended, those that wait together.
+//! Traces: writes the traces of requests that ended, those that ended at about the same time together.
+
+use std::time::Duration;
 
 use atelier_proto::RequestId;
 use tokio::sync::mpsc;
@@ -8,7 +10,10 @@ use super::{AFTER_ERROR, LONGEST_TURN, pause};
 use crate::{farm::Farm, operations::trace};
 
 /// Most traces written at once.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
+
+/// How long those that end next are waited for. Who asks for a trace before has it made at once.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Runs until `stop`; what is left over is found again by reconcile.
 pub async fn run(farm: Farm, mut ended: mpsc::Receiver<RequestId>, stop: CancellationToken) {
@@ -18,6 +23,14 @@ pub async fn run(farm: Farm, mut ended: mpsc::Receiver<RequestId>, stop: Cancell
         tokio::select! {
             () = stop.cancelled() => return,
             taken = pulse.idle(ended.recv_many(&mut batch, BATCH)) => if taken == 0 { return },
+        }
+        if !pause(&stop, GATHER).await {
+            return;
+        }
+        while batch.len() < BATCH
+            && let Ok(next) = ended.try_recv()
+        {
+            batch.push(next);
         }
         if let Err(error) = trace::write(&farm, &batch).await {
             tracing::warn!(requests = batch.len(), %error, "traces were not written yet");

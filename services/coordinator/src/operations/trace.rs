@@ -43,7 +43,7 @@ pub enum TraceError {
 
 /// Makes and stores the traces of ended requests, those that have none yet. A trace that cannot be stored fails all; they are found again.
 pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
-    let rows = farm.store.trace_rows(ids).await?;
+    let rows = farm.store.trace_rows(ids, true).await?;
     let ended = rows
         .into_iter()
         .filter(|rows| rows.trace.state.is_terminal());
@@ -57,7 +57,7 @@ pub async fn make(
     id: RequestId,
     lost: Option<ArtifactRef>,
 ) -> Result<Option<ArtifactRef>, TraceError> {
-    let Some(rows) = farm.store.trace_rows(&[id]).await?.pop() else {
+    let Some(rows) = farm.store.trace_rows(&[id], false).await?.pop() else {
         return Ok(None);
     };
     let stored = store(farm, rows).await?;
@@ -82,7 +82,7 @@ pub async fn as_it_stands(
     if !farm.store.has(tenant, id).await? {
         return Ok(None);
     }
-    match farm.store.trace_rows(&[id]).await?.pop() {
+    match farm.store.trace_rows(&[id], false).await?.pop() {
         Some(rows) => compose(farm, rows).await.map(Some),
         None => Ok(None),
     }

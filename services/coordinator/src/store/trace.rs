@@ -97,8 +97,12 @@ struct JobRow {
 }
 
 impl Store {
-    /// Everything that rows tell of requests that ended; those that do not exist are left out.
-    pub async fn trace_rows(&self, ids: &[RequestId]) -> Result<Vec<TraceRows>, StoreError> {
+    /// Everything that rows tell of requests; those that do not exist are left out, and if `missing` those that have a trace already.
+    pub async fn trace_rows(
+        &self,
+        ids: &[RequestId],
+        missing: bool,
+    ) -> Result<Vec<TraceRows>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
         let heads: Vec<HeadRow> = sqlx::query_as(
             "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
@@ -106,9 +110,10 @@ impl Store {
                     image_round, score_pass, score_fail, score_unknown, decisions,
                     (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
-             FROM requests WHERE id = ANY($1)",
+             FROM requests WHERE id = ANY($1) AND (trace_sha256 IS NULL OR NOT $2)",
         )
         .bind(&ids)
+        .bind(missing)
         .fetch_all(&self.pool)
         .await?;
         let jobs: Vec<JobRow> = sqlx::query_as(
