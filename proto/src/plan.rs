@@ -287,29 +287,34 @@ pub enum Mask {
 }
 
 impl Mask {
-    /// How much of the second picture shows at a point of 0..1: 0 to 1.
-    pub fn share(&self, across: f32, down: f32) -> f32 {
-        match *self {
-            Self::Linear { angle, from, to } => {
-                let (sin, cos) = angle.to_radians().sin_cos();
-                // Along the angle, the picture reaches from 0 to 1 whatever the angle.
-                let reach = sin.abs() + cos.abs();
-                let along = ((across - 0.5) * cos + (down - 0.5) * sin) / reach + 0.5;
-                if to > from {
-                    ((along - from) / (to - from)).clamp(0.0, 1.0)
-                } else {
-                    f32::from(u8::from(along >= from))
-                }
+    /// How much of the second picture shows at points of 0..1, across and down: 0 to 1.
+    pub fn shares(&self) -> impl Fn(f32, f32) -> f32 + Copy + use<> {
+        let Self::Linear { angle, from, to } = *self;
+        let (sin, cos) = angle.to_radians().sin_cos();
+        // Along the angle, the picture reaches from 0 to 1 whatever the angle.
+        let reach = sin.abs() + cos.abs();
+        move |across, down| {
+            let along = ((across - 0.5) * cos + (down - 0.5) * sin) / reach + 0.5;
+            if to > from {
+                ((along - from) / (to - from)).clamp(0.0, 1.0)
+            } else {
+                f32::from(u8::from(along >= from))
             }
         }
     }
 
-    /// The same in the middle of a pixel of a picture of `width` x `height`.
-    pub fn share_of_pixel(&self, (x, y): (u32, u32), (width, height): (u32, u32)) -> f32 {
-        self.share(
-            (x as f32 + 0.5) / width as f32,
-            (y as f32 + 0.5) / height as f32,
-        )
+    /// The same in the middle of the pixels of a picture of `width` x `height`.
+    pub fn shares_of_pixels(
+        &self,
+        (width, height): (u32, u32),
+    ) -> impl Fn(u32, u32) -> f32 + Copy + use<> {
+        let share = self.shares();
+        move |x, y| {
+            share(
+                (x as f32 + 0.5) / width as f32,
+                (y as f32 + 0.5) / height as f32,
+            )
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl Sandbox {
             None
         };
         Ok(Self {
-            database_url: base.postgres.url(&prefix),
+            database_url: base.postgres.tcp_url(&prefix),
             store_url: seaweed
                 .as_ref()
                 .map_or(format!("file://{}", objects.display()), Seaweed::url),

@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster on a folder of its own, reachable over TCP with a password.
+//! A PostgreSQL cluster on a folder of its own, reachable with a password: over a socket in its folder where that can be, and over TCP.
 
 use std::{
     fs,
@@ -41,6 +41,15 @@ pub struct Postgres {
 
 /// The one role; it owns the cluster.
 const ROLE: &str = "atelier";
+
+/// Longest path of a socket, in bytes; see unix(7).
+const LONGEST_SOCKET: usize = 107;
+
+/// What a statement needed of memory is kept for the next one (mallopt(3)), instead of being given back and faulted in again.
+const KEEP_MEMORY: [(&str, &str); 2] = [
+    ("MALLOC_TRIM_THRESHOLD_", "67108864"),
+    ("MALLOC_TOP_PAD_", "1048576"),
+];
 
 impl Postgres {
     /// Ends sessions and then the server ("fast shutdown").
@@ -173,11 +182,13 @@ impl Postgres {
         let mut command = self.tool("postgres");
         command.arg("-D").arg(self.cluster());
         command.arg("-p").arg(self.port.to_string());
+        command.envs(KEEP_MEMORY);
         let mut set = |setting: &str| {
             command.args(["-c", setting]);
         };
         set("listen_addresses=127.0.0.1");
-        set("unix_socket_directories=");
+        let sockets = socket_folder(&self.cluster(), self.port).unwrap_or_default();
+        set(&format!("unix_socket_directories={sockets}"));
         set("max_connections=200");
         if self.durability == Durability::ProcessesOnly {
             set("fsync=off");
@@ -197,20 +208,46 @@ impl Postgres {
 
     /// Where clients connect to `database`; `postgres` always exists.
     pub fn url(&self, database: &str) -> String {
-        address(&self.password, self.port, database)
+        address(&self.password, &self.folder, self.port, database)
+    }
+
+    /// The same over TCP, as clients of other machines connect.
+    pub fn tcp_url(&self, database: &str) -> String {
+        tcp_address(&self.password, self.port, database)
     }
 
     /// Where clients of the cluster in `folder` connect that somebody else has started on `port`.
     pub fn url_of(folder: &Path, port: u16, database: &str) -> Result<String, ServerError> {
+        let folder = &folder
+            .canonicalize()
+            .map_err(ServerError::file("resolve", folder))?;
         let file = folder.join("password");
         let password = fs::read_to_string(&file).map_err(ServerError::file("read", &file))?;
-        Ok(address(password.trim(), port, database))
+        Ok(address(password.trim(), folder, port, database))
     }
 }
 
-fn address(password: &str, port: u16, database: &str) -> String {
+/// Over the socket, which takes about half the processor time of TCP, if there is one.
+fn address(password: &str, folder: &Path, port: u16, database: &str) -> String {
+    let tcp = tcp_address(password, port, database);
+    match socket_folder(&folder.join("cluster"), port) {
+        Some(sockets) => format!("{tcp}?host={sockets}"),
+        None => tcp,
+    }
+}
+
+fn tcp_address(password: &str, port: u16, database: &str) -> String {
     let host = Ipv4Addr::LOCALHOST;
     format!("postgres://{ROLE}:{password}@{host}:{port}/{database}")
+}
+
+/// The folder of a cluster for its socket; none where the path is too long for one, or holds what would have to be quoted.
+fn socket_folder(cluster: &Path, port: u16) -> Option<String> {
+    let folder = cluster.to_str()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let length = folder.len() + format!("/.s.PGSQL.{port}").len();
+    (folder.starts_with('/') && folder.bytes().all(plain) && length <= LONGEST_SOCKET)
+        .then(|| folder.to_owned())
 }
 
 /// The installation, or a copy of it that `identity` can read.
@@ -270,4 +307,20 @@ fn create_open(folder: &Path) -> Result<(), ServerError> {
     fs::create_dir(folder).map_err(ServerError::file("create", folder))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
         .map_err(ServerError::file("change", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_used_where_there_can_be_one() {
+        let of = |folder: &str| address("word", Path::new(folder), 5432, "a");
+        let tcp = "postgres://atelier:word@127.0.0.1:5432/a";
+        let near = format!("{tcp}?host=/farm/postgres/cluster");
+        assert_eq!(of("/farm/postgres"), near);
+        for other in ["/two words", "relative", &format!("/{}", "x".repeat(90))] {
+            assert_eq!(of(other), tcp);
+        }
+    }
 }

@@ -87,8 +87,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             }
             if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
                 farm.metrics.chained.inc_by(dispatched.len() as u64);
-                let publishing = Publishing::new(farm, dispatched, epoch);
-                farm.life.track(publishing.publish(farm.clone()));
+                Publishing::new(farm, dispatched, epoch).begin(farm);
             }
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.

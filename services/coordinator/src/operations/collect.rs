@@ -119,8 +119,7 @@ async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<()
     drop(passes);
     if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
         farm.metrics.chained.inc_by(dispatched.len() as u64);
-        let publishing = Publishing::new(farm, dispatched, epoch);
-        farm.life.track(publishing.publish(farm.clone()));
+        Publishing::new(farm, dispatched, epoch).begin(farm);
     }
     // There is room in the queue now.
     farm.claim_if_worth_it();

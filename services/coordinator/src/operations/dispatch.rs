@@ -8,7 +8,7 @@ use atelier_proto::{
     job::{JobKind, JobOffer},
     subject::message_id,
 };
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 
 use super::spans;
 use crate::{
@@ -66,6 +66,14 @@ impl Publishing {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.claimed.is_empty()
+    }
+
+    /// Publishes them beside what follows, which waits for nothing but that they are on their way.
+    pub fn begin(self, farm: &Farm) {
+        let mut published = Box::pin(self.publish(farm.clone()));
+        if published.as_mut().now_or_never().is_none() {
+            farm.life.track(published);
+        }
     }
 
     /// Publishes them; once this returns, each is in the stream or ready again. A job of which that cannot be said runs out its lease.

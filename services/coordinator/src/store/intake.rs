@@ -212,6 +212,7 @@ impl Store {
                 spec: (*spec).clone(),
                 tenant: one.submission.tenant.as_uuid(),
                 created_ms: admission.now.cast_signed(),
+                finished_ms: None,
                 places: HashMap::new(),
             });
         }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use atelier_proto::RequestId;
@@ -11,6 +12,12 @@ use super::unit::Loaded;
 
 /// Requests that are kept, some kilobytes each. One that fell out is read again.
 const LIMIT: usize = 4_096;
+
+/// How long the last state of a request is kept: whoever waits for its end looks at once.
+const AFTER_END: Duration = Duration::from_secs(1);
+
+/// Most of those.
+const MOST_ENDED: usize = 64;
 
 /// Active requests by id. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -24,12 +31,39 @@ struct Inner {
     /// Requests that ended lately, so that whoever is late with an older state of one does not bring it back.
     ended: HashSet<RequestId>,
     ended_order: VecDeque<RequestId>,
+    /// The last states of those that ended just now.
+    last: VecDeque<(Instant, Arc<Loaded>)>,
 }
 
 impl Recent {
     /// A request as it was last seen.
     pub fn get(&self, id: RequestId) -> Option<Arc<Loaded>> {
         self.lock().known.get(&id).cloned()
+    }
+
+    /// Whether a request is known that is still active.
+    pub fn is_active(&self, id: RequestId) -> bool {
+        self.lock().known.contains_key(&id)
+    }
+
+    /// The last state of a request that ended just now. Nothing changes any more after it.
+    pub fn get_ended(&self, id: RequestId) -> Option<Arc<Loaded>> {
+        let inner = self.lock();
+        let (when, loaded) = inner
+            .last
+            .iter()
+            .rev()
+            .find(|(_, loaded)| loaded.request.id == id)?;
+        (when.elapsed() < AFTER_END).then(|| loaded.clone())
+    }
+
+    /// Keeps the last state of a request for a moment.
+    pub fn keep_ended(&self, loaded: Arc<Loaded>) {
+        let mut inner = self.lock();
+        if inner.last.len() == MOST_ENDED {
+            inner.last.pop_front();
+        }
+        inner.last.push_back((Instant::now(), loaded));
     }
 
     /// Remembers a request, unless a later state of it is known; the oldest make room.

@@ -42,7 +42,7 @@ const SAVE: &str = "
             score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
             findings = n.findings::jsonb, decisions = n.decisions::jsonb,
             notes = CASE n.notes WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(n.notes::jsonb)) END,
-            finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE clock_timestamp() END
+            finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE statement_timestamp() END
         FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bytea[], $7::bigint[], $8::integer[],
                     $9::bytea[], $10::bigint[], $11::smallint[], $12::integer[], $13::integer[], $14::integer[], $15::text[], $55::text[], $56::text[])
              AS n(id, version, state, reason, round, plan_sha256, plan_bytes, plan_checks,
@@ -102,19 +102,24 @@ const SAVE: &str = "
     ),
     told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+           (extract(epoch FROM statement_timestamp()) * 1000)::bigint AS finished,
            -- Raises, and so undoes everything, when a fence did not hold.
            atelier_fence((SELECT count(*) FROM requests_saved), cardinality($1), 'requests') IS NULL
            AND atelier_fence((SELECT count(*) FROM jobs_saved), cardinality($16), 'jobs') IS NULL AS fenced,
            (SELECT count(*) FROM told) AS told";
 
-#[derive(FromRow)]
-struct Saved {
-    now: i64,
+/// What the database says of a save, in milliseconds by its clock.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub(super) struct Saved {
+    /// This moment.
+    pub now: i64,
+    /// When the requests ended that it ended.
+    pub finished: i64,
 }
 
 impl Save<'_> {
-    /// Writes everything through `executor`; returns this moment by the database's clock.
-    pub async fn write<'e>(self, executor: impl PgExecutor<'e>) -> Result<Millis, StoreError> {
+    /// Writes everything through `executor`.
+    pub async fn write<'e>(self, executor: impl PgExecutor<'e>) -> Result<Saved, StoreError> {
         let Self {
             requests,
             changed,
@@ -192,7 +197,7 @@ impl Save<'_> {
             .fetch_one(executor)
             .await;
         match saved {
-            Ok(saved) => Ok(saved.now.unsigned_abs()),
+            Ok(saved) => Ok(saved),
             Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some(FENCED) => {
                 Err(StoreError::Overtaken)
             }

@@ -72,6 +72,8 @@ pub(super) struct Loaded {
     pub tenant: Uuid,
     /// When it was accepted, in milliseconds.
     pub created_ms: i64,
+    /// When it ended, in milliseconds.
+    pub finished_ms: Option<i64>,
     pub places: HashMap<JobId, Place>,
 }
 
@@ -222,6 +224,7 @@ fn assemble(requests: Vec<RequestRow>, jobs: Vec<JobRow>) -> Result<Vec<Loaded>,
                 spec,
                 tenant,
                 created_ms,
+                finished_ms: None,
                 places,
             })
         })
@@ -375,6 +378,7 @@ impl Unit {
             save.requests.push(RequestWrite::new(after, before.version));
         }
         let mut ready = Vec::new();
+        let mut finished = None;
         for (id, effect) in &self.effects {
             let Effect::JobReady(job) = effect else {
                 continue;
@@ -393,7 +397,10 @@ impl Unit {
                 None => save.write(&self.store.pool).await,
             };
             match written {
-                Ok(now) => self.store.clock.heard(now),
+                Ok(saved) => {
+                    self.store.clock.heard(saved.now.unsigned_abs());
+                    finished = Some(saved.finished);
+                }
                 Err(error) => {
                     self.store.forget(touched);
                     return Err(error);
@@ -407,18 +414,28 @@ impl Unit {
         let mut places = HashMap::new();
         for (id, held) in self.held {
             places.extend(held.before.places.iter().map(|(job, place)| (*job, *place)));
-            if held.after.state != State::Active {
+            let has_ended = held.after.state != State::Active;
+            if !changed.contains(&id) {
+                if has_ended {
+                    self.store.recent.end(id);
+                }
+                continue;
+            }
+            let saved = Arc::new(Loaded {
+                request: held.after,
+                version: held.before.version + 1,
+                rank: held.before.rank,
+                spec: held.before.spec.clone(),
+                tenant: held.before.tenant,
+                created_ms: held.before.created_ms,
+                finished_ms: finished.filter(|_| has_ended),
+                places: HashMap::new(),
+            });
+            if has_ended {
                 self.store.recent.end(id);
-            } else if changed.contains(&id) {
-                self.store.recent.put(Arc::new(Loaded {
-                    request: held.after,
-                    version: held.before.version + 1,
-                    rank: held.before.rank,
-                    spec: held.before.spec.clone(),
-                    tenant: held.before.tenant,
-                    created_ms: held.before.created_ms,
-                    places: HashMap::new(),
-                }));
+                self.store.recent.keep_ended(saved);
+            } else {
+                self.store.recent.put(saved);
             }
         }
         Ok(Committed {

@@ -140,10 +140,11 @@ impl Store {
         tenant: TenantId,
         id: RequestId,
     ) -> Result<Option<RequestView>, StoreError> {
-        // While nobody else writes, what is in memory is what is in the database.
-        if !self.others()
-            && let Some(known) = self.recent.get(id)
-        {
+        let known = match self.recent.get_ended(id) {
+            None if self.goes_on(id) => self.recent.get(id),
+            ended => ended,
+        };
+        if let Some(known) = known {
             return Ok((known.tenant == tenant.as_uuid()).then(|| known.view()));
         }
         // One statement sees one moment, so that request and jobs belong together.
@@ -162,6 +163,11 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| row.into_view(id)).transpose()
+    }
+
+    /// Whether it is sure that a request has not ended: while nobody else writes, what is in memory is what is in the database.
+    pub fn goes_on(&self, id: RequestId) -> bool {
+        !self.others() && self.recent.is_active(id)
     }
 
     /// A page of a tenant's requests, newest first.
@@ -324,25 +330,27 @@ impl Store {
 }
 
 impl Loaded {
-    /// What the database would answer. Only active requests are in memory.
+    /// What the database would answer.
     fn view(&self) -> RequestView {
         let Self { request, spec, .. } = self;
+        let state = request.state.kind();
+        let score = request.best.and_then(|best| best.score);
         RequestView {
             id: request.id,
             prompt: spec.prompt.clone(),
-            state: request.state.kind(),
+            state,
             reason: request.state.reason().map(str::to_owned),
             seed: request.seed,
             round: request.round,
             image: request.best.map(|best| best.image),
-            score: request.best.and_then(|best| best.score),
-            outcome: None,
+            score,
+            outcome: OutcomeMark::of(state, score, &request.decisions),
             decisions: request.decisions.clone(),
             cost: request.cost(),
             jobs: request.jobs.iter().map(job_view).collect(),
             waiting_for: Vec::new(),
             created_at: rfc3339(self.created_ms),
-            finished_at: None,
+            finished_at: self.finished_ms.map(rfc3339),
         }
     }
 }

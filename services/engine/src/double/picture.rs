@@ -56,7 +56,7 @@ pub(super) fn draw(input: &RenderInput) -> Result<RgbImage, EngineError> {
             if one.dimensions() != two.dimensions() {
                 return Err(EngineError::Impossible("inputs of different size".into()));
             }
-            mix(one, two, |x, y| mask.share(x, y))
+            mix(one, two, mask.shares())
         }
         StageOp::Repair { bbox, .. } => {
             let from = read(0)?;

@@ -22,8 +22,9 @@ pub fn blend(first: &RgbImage, second: &RgbImage, mask: &Mask) -> Result<RgbImag
         });
     }
     let (width, height) = first.dimensions();
+    let shares = mask.shares_of_pixels((width, height));
     Ok(RgbImage::from_fn(width, height, |x, y| {
-        let share = mask.share_of_pixel((x, y), (width, height));
+        let share = shares(x, y);
         let (Rgb(a), Rgb(b)) = (first.get_pixel(x, y), second.get_pixel(x, y));
         Rgb([0, 1, 2].map(|i| {
             let (a, b) = (f32::from(a[i]), f32::from(b[i]));

@@ -75,8 +75,9 @@ impl Promise {
             ));
         }
         let (mut pixels, mut difference) = (0_u64, 0_u8);
+        let stays = self.part.stays(size);
         for (x, y, pixel) in made.enumerate_pixels() {
-            let Some(input) = self.stays(x, y, size) else {
+            let Some(input) = stays(x, y).and_then(|input| self.inputs.get(input)) else {
                 continue;
             };
             pixels += 1;
@@ -98,26 +99,31 @@ impl Promise {
             names: self.names,
         })
     }
+}
 
-    /// The input that a pixel is taken from as it is.
-    fn stays(&self, x: u32, y: u32, size: (u32, u32)) -> Option<&RgbImage> {
-        match &self.part {
-            Part::Box(bbox) => {
+impl Part {
+    /// Tells of a pixel of a picture of `size` which input it is taken from as it is.
+    fn stays(&self, size: (u32, u32)) -> Box<dyn Fn(u32, u32) -> Option<usize> + '_> {
+        match self {
+            Self::Box(bbox) => {
                 let (columns, rows) = bbox.pixels(size.0, size.1);
-                let outside = !(columns.contains(&x) && rows.contains(&y));
-                outside.then(|| self.inputs.first()).flatten()
+                Box::new(move |x, y| {
+                    let inside = columns.contains(&x) && rows.contains(&y);
+                    (!inside).then_some(0)
+                })
             }
-            Part::Holes(_, holes) => {
-                let stays = holes
-                    .get_pixel_checked(x, y)
-                    .is_none_or(|hole| hole.0[0] == 0);
-                stays.then(|| self.inputs.first()).flatten()
+            Self::Holes(_, holes) => Box::new(|x, y| {
+                let hole = holes.get_pixel_checked(x, y);
+                hole.is_none_or(|hole| hole.0[0] == 0).then_some(0)
+            }),
+            Self::Mask(mask) => {
+                let shares = mask.shares_of_pixels(size);
+                Box::new(move |x, y| match shares(x, y) {
+                    0.0 => Some(0),
+                    1.0 => Some(1),
+                    _ => None,
+                })
             }
-            Part::Mask(mask) => match mask.share_of_pixel((x, y), size) {
-                0.0 => self.inputs.first(),
-                1.0 => self.inputs.get(1),
-                _ => None,
-            },
         }
     }
 }

@@ -19,7 +19,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, future::OptionFuture};
 use prometheus::IntGauge;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::{
@@ -31,6 +31,8 @@ use crate::operations::look::look;
 
 /// Events that a slow reader may be behind; progress beyond that is left out.
 const BEHIND: usize = 16;
+/// Changes of a request that goes on are told this often.
+const BETWEEN: Duration = Duration::from_millis(50);
 /// The request is looked at this often although nobody said that it changed.
 const SWEEP: Duration = Duration::from_secs(2);
 /// A comment this often keeps proxies from closing a silent stream, and finds out that a reader is gone.
@@ -90,13 +92,23 @@ async fn follow(
     if sender.send(shown.event().retry(COME_AGAIN)).await.is_err() {
         return;
     }
+    let mut told = Instant::now();
+    let mut due = told + SWEEP;
     while !shown.view.state.is_terminal() {
         let step = OptionFuture::from(progress.as_mut().map(StreamExt::next));
         tokio::select! {
             () = api.stop.cancelled() => return,
             () = sender.closed() => return,
-            () = watch.changed() => {}
-            () = tokio::time::sleep(SWEEP) => {}
+            () = watch.changed() => {
+                // Only its end is told at once.
+                if api.farm.store.goes_on(id) {
+                    due = due.min(told + BETWEEN);
+                    if Instant::now() < due {
+                        continue;
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(due) => {}
             Some(Some(message)) = step => {
                 // One that cannot be read is counted once, where leases are extended, and not by each of its readers.
                 if let Ok(read) = decode::<Progress>(&message.payload) {
@@ -106,6 +118,8 @@ async fn follow(
                 continue;
             }
         }
+        told = Instant::now();
+        due = told + SWEEP;
         match look(&api.farm, caller.tenant, id).await {
             Ok(Some(view)) if view != shown.view => {
                 shown = Standing::of(view);

@@ -70,7 +70,7 @@ pub fn part_under(plan: &Plan, bbox: &BBox) -> Option<Part> {
 fn side(mask: &Mask, bbox: &BBox) -> ControlFlow<(), usize> {
     let [x0, y0, x1, y1] = bbox.0;
     // A mask is a ramp, so that its least and greatest are in corners.
-    let shares = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| mask.share(x, y));
+    let shares = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| mask.shares()(x, y));
     if shares.iter().all(|share| *share <= 0.5) {
         ControlFlow::Continue(0)
     } else if shares.iter().all(|share| *share >= 0.5) {

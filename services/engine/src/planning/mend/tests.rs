@@ -454,7 +454,7 @@ proptest! {
         let [x0, y0, x1, y1] = bbox.0;
         let shares: Vec<f32> = (0..=8)
             .flat_map(|x| (0..=8).map(move |y| (x as f32 / 8.0, y as f32 / 8.0)))
-            .map(|(x, y)| mask.share(x0 + x * (x1 - x0), y0 + y * (y1 - y0)))
+            .map(|(x, y)| mask.shares()(x0 + x * (x1 - x0), y0 + y * (y1 - y0)))
             .collect();
         match part_under(&plan, &bbox) {
             Some(part) if part.lighting == "day" => prop_assert!(shares.iter().all(|share| *share <= 0.501)),
