@@ -20,7 +20,7 @@ mod store;
 use std::{ffi::OsString, process::ExitCode};
 
 pub use operations::{pictures, retire};
-pub use store::{Store, StoreOptions};
+pub use store::{Room, Store, StoreOptions};
 
 /// Does what the command line says, the program's name first; returns the exit code.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {

@@ -115,6 +115,8 @@ async fn carry(shared: &Shared, kind: JobKind, parcels: Vec<Parcel>) {
             return shared.departures.close(Instant::now());
         }
         Err(error) => {
+            // Each of them is sent again.
+            shared.metrics.report_retries.inc_by(parcels.len() as u64);
             tracing::info!(%error, "reports that left together were not answered: each leaves alone for a while");
             return shared.departures.close(Instant::now());
         }

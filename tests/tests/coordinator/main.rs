@@ -18,6 +18,7 @@ mod many;
 mod openai;
 mod openapi;
 mod outage;
+mod pace;
 mod page;
 mod pods;
 mod quarantine;

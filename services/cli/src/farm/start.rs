@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -144,7 +144,8 @@ impl Farm {
             say(format!("made a key: {}", data.key_file().display()));
         }
         for port in &ports.http {
-            if !heard(data, &format!("http://127.0.0.1:{port}"), options.workers).await? {
+            let address = format!("http://127.0.0.1:{port}");
+            if !farm.heard(&address, options.workers).await? {
                 say(format!(
                     "not every worker was heard of within {} s: `atelier workers` says which",
                     HEARD.as_secs()
@@ -230,12 +231,35 @@ impl Farm {
         self.services.push(Service::start(spec, self.say));
     }
 
+    /// Waits for so long, unless the farm is to stop.
+    async fn pause(&self, time: Duration) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => bail!("stopped while starting"),
+            () = tokio::time::sleep(time) => Ok(()),
+        }
+    }
+
+    /// Waits until the coordinator at `url` has heard of so many workers; says whether it did in time.
+    async fn heard(&self, url: &str, workers: u32) -> Result<bool> {
+        let Some(client) = client(&self.data, url)? else {
+            return Ok(false);
+        };
+        let before = Instant::now();
+        while client.workers().await?.len() < workers as usize {
+            if before.elapsed() > HEARD {
+                return Ok(false);
+            }
+            self.pause(Duration::from_millis(50)).await?;
+        }
+        Ok(true)
+    }
+
     /// Waits until a service is ready; gives up when it keeps ending.
     async fn ready(&self, index: usize, ready: impl Fn(&Service) -> bool) -> Result<()> {
         let service = &self.services[index];
         let before = Instant::now();
         loop {
-            ensure!(!self.stop.is_cancelled(), "stopped while starting");
             if ready(service) {
                 (self.say)(format!("{} is ready", service.name));
                 return Ok(());
@@ -255,7 +279,7 @@ impl Farm {
                     service.log_tail()
                 );
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            self.pause(Duration::from_millis(10)).await?;
         }
     }
 }
@@ -334,19 +358,4 @@ async fn key_fits(data: &DataDir, url: &str) -> Result<bool> {
         Err(error) => Err(error),
         Ok(_) => Ok(true),
     }
-}
-
-/// Waits until the coordinator at `url` has heard of so many workers; says whether it did in time.
-async fn heard(data: &DataDir, url: &str, workers: u32) -> Result<bool> {
-    let Some(client) = client(data, url)? else {
-        return Ok(false);
-    };
-    let before = Instant::now();
-    while client.workers().await?.len() < workers as usize {
-        if before.elapsed() > HEARD {
-            return Ok(false);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(true)
 }

@@ -123,6 +123,14 @@ impl Farm {
         }
     }
 
+    /// Wakes dispatch for the first jobs of new requests. Plans that are paced wait for renders anyway, and one claim takes those of many submits.
+    pub fn claim_first_jobs(&self) {
+        match self.pass.paced_plans() {
+            Some(_) => self.claim_if_worth_it(),
+            None => self.ready.notify_one(),
+        }
+    }
+
     /// Epoch of the stream of jobs; none while nothing can be published.
     pub fn epoch(&self) -> Option<u64> {
         let epoch = *self.stream.borrow();

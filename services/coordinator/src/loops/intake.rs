@@ -75,12 +75,7 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
                 .inc_by(accepted.iter().filter(refused).count() as u64);
             if !ready.is_empty() {
                 farm.pass.wait(ready);
-                // Paced ones wait for renders anyway, and one claim takes those of many submits.
-                if farm.pass.paced_plans().is_some() {
-                    farm.claim_if_worth_it();
-                } else {
-                    farm.ready.notify_one();
-                }
+                farm.claim_first_jobs();
             }
             for claimed in &dispatched {
                 passes.used(claimed.offer.work.kind());
