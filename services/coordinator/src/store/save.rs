@@ -2,7 +2,7 @@
 //!
 //! Outside of a transaction it is one itself, so that a batch of reports costs one round trip and one flush of the log.
 
-use atelier_domain::Millis;
+use atelier_domain::{Millis, State};
 use sqlx::{FromRow, PgExecutor};
 
 use super::{
@@ -31,9 +31,12 @@ pub(super) struct Save<'a> {
 /// SQLSTATE of a write that did not hit the rows that it named; see migration 0004.
 const FENCED: &str = "AT001";
 
-/// Times are delays here, so that only this server's clock is read. An empty set of rows costs next to nothing. The ids are named twice, so that
-/// a plan from a time when the tables were small looks up rows, too, and does not read all of them.
-const SAVE: &str = "
+/// Times are delays here, so that only this server's clock is read. The ids are named twice, so that a plan from a time when the tables were small
+/// looks up rows, too, and does not read all of them.
+macro_rules! save {
+    ($rare:literal, $told:literal) => {
+        concat!(
+            "
     WITH requests_saved AS (
         UPDATE requests r
         SET version = r.version + 1, state = n.state, reason = n.reason, round = n.round,
@@ -50,15 +53,6 @@ const SAVE: &str = "
         -- Nothing changes after the end, and the end is a change: an active version is never that of an ended request.
         WHERE r.id = ANY($1) AND r.id = n.id AND r.version = n.version
         RETURNING r.tenant_id, r.state
-    ),
-    -- Those that ended are counted for their tenants. Sessions seldom share a slot, and take those that they share in one order.
-    ended AS (
-        INSERT INTO tenant_endings AS e (tenant_id, slot, ended)
-        SELECT tenant_id, pg_backend_pid() % 16, count(*) FROM requests_saved
-        WHERE state <> 'active'
-        GROUP BY tenant_id
-        ORDER BY tenant_id
-        ON CONFLICT (tenant_id, slot) DO UPDATE SET ended = e.ended + excluded.ended
     ),
     -- Jobs over the attempt and state that they were read with.
     jobs_saved AS (
@@ -84,6 +78,34 @@ const SAVE: &str = "
                   score_pass, score_fail, score_unknown, detail, device_ms, losses, begun)
         WHERE j.id = ANY($16) AND j.id = n.id AND j.attempt = n.from_attempt AND j.state = n.from_state
         RETURNING 1
+    )",
+            $rare,
+            "
+    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+           (extract(epoch FROM statement_timestamp()) * 1000)::bigint AS finished,
+           -- Raises, and so undoes everything, when a fence did not hold.
+           atelier_fence((SELECT count(*) FROM requests_saved), cardinality($1), 'requests') IS NULL
+           AND atelier_fence((SELECT count(*) FROM jobs_saved), cardinality($16), 'jobs') IS NULL AS fenced",
+            $told
+        )
+    };
+}
+
+/// Enough where no job is new, no request ends and nobody is told, as with most reports that come alone: each part that would find no rows takes
+/// some 40 us all the same, a twelfth of all.
+const SAVE_CHANGES: &str = save!("", "");
+
+/// Everything.
+const SAVE: &str = save!(
+    ",
+    -- Those that ended are counted for their tenants. Sessions seldom share a slot, and take those that they share in one order.
+    ended AS (
+        INSERT INTO tenant_endings AS e (tenant_id, slot, ended)
+        SELECT tenant_id, pg_backend_pid() % 16, count(*) FROM requests_saved
+        WHERE state <> 'active'
+        GROUP BY tenant_id
+        ORDER BY tenant_id
+        ON CONFLICT (tenant_id, slot) DO UPDATE SET ended = e.ended + excluded.ended
     ),
     jobs_made AS (
         INSERT INTO jobs (id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
@@ -100,13 +122,10 @@ const SAVE: &str = "
                   input_pictures, not_before_in, lease_in, priority, fair_tag, candidate, repair)
         RETURNING 1
     ),
-    told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
-           (extract(epoch FROM statement_timestamp()) * 1000)::bigint AS finished,
-           -- Raises, and so undoes everything, when a fence did not hold.
-           atelier_fence((SELECT count(*) FROM requests_saved), cardinality($1), 'requests') IS NULL
-           AND atelier_fence((SELECT count(*) FROM jobs_saved), cardinality($16), 'jobs') IS NULL AS fenced,
-           (SELECT count(*) FROM told) AS told";
+    told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))",
+    ",
+           (SELECT count(*) FROM told) AS told"
+);
 
 /// What the database says of a save, in milliseconds by its clock.
 #[derive(Clone, Copy, Debug, FromRow)]
@@ -129,7 +148,13 @@ impl Save<'_> {
         } = &self;
         let delay = |time: Option<Millis>| time.map(|time| time.saturating_sub(*now).cast_signed());
         let (channels, payloads) = told.columns();
-        let saved: Result<Saved, sqlx::Error> = sqlx::query_as(SAVE)
+        let ended = |request: &RequestWrite| request.state != State::Active.kind().as_str();
+        let statement = if made.is_empty() && channels.is_empty() && !requests.iter().any(ended) {
+            SAVE_CHANGES
+        } else {
+            SAVE
+        };
+        let saved: Result<Saved, sqlx::Error> = sqlx::query_as(statement)
             .bind(column(requests, |r| r.id))
             .bind(column(requests, |r| r.version))
             .bind(column(requests, |r| r.state))
