@@ -227,7 +227,7 @@ impl Postgres {
     }
 }
 
-/// Over the socket, which takes about half the processor time of TCP, if there is one.
+/// Over the socket, which is cheaper than TCP, if there is one.
 fn address(password: &str, folder: &Path, port: u16, database: &str) -> String {
     let tcp = tcp_address(password, port, database);
     match socket_folder(&folder.join("cluster"), port) {

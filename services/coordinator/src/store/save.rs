@@ -32,7 +32,7 @@ pub(super) struct Save<'a> {
 const FENCED: &str = "AT001";
 
 /// Times are delays here, so that only this server's clock is read. The ids are named twice, so that a plan from a time when the tables were small
-/// looks up rows, too, and does not read all of them.
+/// looks up rows, too, and does not read all of them. Requests end when the statement begins, which it returns: their last state is remembered.
 macro_rules! save {
     ($rare:literal, $told:literal) => {
         concat!(
