@@ -342,5 +342,7 @@ async fn what_must_not_be_is_refused_by_the_schema() -> Result<()> {
     let tried: BTreeSet<_> = cases.iter().map(|(constraint, _)| *constraint).collect();
     let missed: Vec<_> = all.difference(&tried).collect();
     assert!(missed.is_empty(), "without a case: {missed:?}");
+    let unknown: Vec<_> = tried.difference(&all).collect();
+    assert!(unknown.is_empty(), "not found in the schema: {unknown:?}");
     Ok(())
 }

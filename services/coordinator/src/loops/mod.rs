@@ -41,6 +41,11 @@ async fn gather<T>(inbox: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most: usiz
     if batch.len() < ENOUGH {
         tokio::time::sleep(GATHER).await;
     }
+    take_waiting(inbox, batch, most);
+}
+
+/// Takes what waits by now into a batch that has begun.
+fn take_waiting<T>(inbox: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, most: usize) {
     while batch.len() < most
         && let Ok(next) = inbox.try_recv()
     {

@@ -6,7 +6,7 @@ use atelier_proto::RequestId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTER_ERROR, LONGEST_TURN, pause};
+use super::{AFTER_ERROR, LONGEST_TURN, pause, take_waiting};
 use crate::{farm::Farm, operations::trace};
 
 /// Most traces written at once.
@@ -27,11 +27,7 @@ pub async fn run(farm: Farm, mut ended: mpsc::Receiver<RequestId>, stop: Cancell
         if !pause(&stop, GATHER).await {
             return;
         }
-        while batch.len() < BATCH
-            && let Ok(next) = ended.try_recv()
-        {
-            batch.push(next);
-        }
+        take_waiting(&mut ended, &mut batch, BATCH);
         if let Err(error) = trace::write(&farm, &batch).await {
             tracing::warn!(requests = batch.len(), %error, "traces were not written yet");
             pause(&stop, AFTER_ERROR).await;

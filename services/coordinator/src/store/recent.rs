@@ -19,7 +19,7 @@ const AFTER_END: Duration = Duration::from_secs(1);
 /// Most of those.
 const MOST_ENDED: usize = 64;
 
-/// Active requests by id. Clones share them.
+/// Active requests by id, and the last states of some that ended. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recent(Arc<Mutex<Inner>>);
 

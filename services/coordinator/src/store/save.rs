@@ -91,8 +91,8 @@ macro_rules! save {
     };
 }
 
-/// Enough where no job is new, no request ends and nobody is told, as with most reports that come alone: each part that would find no rows takes
-/// some 40 us all the same, a twelfth of all.
+/// Enough where no job is new, no request ends and nobody is told, as with most reports that come alone: a part that finds no rows costs
+/// something all the same.
 const SAVE_CHANGES: &str = save!("", "");
 
 /// Everything.

@@ -116,6 +116,10 @@ impl Store {
         .bind(missing)
         .fetch_all(&self.pool)
         .await?;
+        let ids: Vec<Uuid> = heads.iter().map(|head| head.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let jobs: Vec<JobRow> = sqlx::query_as(
             "SELECT j.id, j.request_id, j.kind, j.round, j.candidate, j.repair, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
                     (extract(epoch FROM j.ready_at - r.created_at) * 1000)::bigint AS ready_ms,
