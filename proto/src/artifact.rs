@@ -14,6 +14,14 @@ pub struct Sha256(pub [u8; 32]);
 #[error("a SHA-256 digest is 64 lower-case hexadecimal digits")]
 pub struct BadDigest;
 
+impl Sha256 {
+    /// Its first 8 bytes as a number.
+    pub const fn prefix(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -154,6 +154,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// Stands for the artifacts that this work reads, see [`sources`]; none of a plan, which is made of what its request never changes.
+    pub fn sources(&self) -> Option<u64> {
+        match self {
+            Self::Plan(_) => None,
+            Self::Render(work) => Some(sources(work.plan, &work.inputs)),
+            Self::Critique(work) => Some(sources(work.plan, &[work.image])),
+        }
+    }
+
     /// The kind of this work.
     pub const fn kind(&self) -> JobKind {
         match self {
@@ -162,6 +171,15 @@ impl Work {
             Self::Critique(_) => JobKind::Critique,
         }
     }
+}
+
+/// Stands for a plan and the pictures that are read with it, in their order: another plan or picture makes another number.
+pub fn sources(plan: ArtifactRef, pictures: &[ArtifactRef]) -> u64 {
+    let pictures = pictures.iter().map(|picture| picture.sha256);
+    pictures.fold(plan.sha256.prefix(), |sources, picture| {
+        // Digests are as good as random, so that this is, too.
+        sources.rotate_left(7) ^ picture.prefix()
+    })
 }
 
 /// A picture that the user sent for a thing of the prompt.

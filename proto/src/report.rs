@@ -23,6 +23,10 @@ pub struct Report {
     pub request: RequestId,
     /// Who did it.
     pub worker: WorkerId,
+    /// Stands for what the job read, as [`crate::job::Work::sources`] has it: an attempt that was published ahead of a commit which never came may have
+    /// the number of another one, with other pictures. None of a plan; earlier releases do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u64>,
     /// Time on the device, in milliseconds; of a batch its share.
     pub device_ms: u64,
     /// Jobs that were computed at once, this one included.

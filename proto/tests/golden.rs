@@ -65,6 +65,7 @@ fn fields_that_came_later() {
     check("offer_render_kept", &samples::offer_render_kept());
     check("report_made", &samples::report_made());
     check("report_loaded", &samples::report_loaded());
+    check("report_sources", &samples::report_sources());
     check("progress_begin", &progress);
     check("heartbeat_phases", &heartbeat);
 }

@@ -44,6 +44,7 @@ fn every_message() -> Vec<Vec<u8>> {
         encode(&samples::report_thought(), None),
         encode(&samples::report_made(), None),
         encode(&samples::report_loaded(), None),
+        encode(&samples::report_sources(), None),
         encode(&samples::offer_render_kept(), None),
         encode(&samples::progress(), None),
         encode(&samples::heartbeat(), None),

@@ -117,6 +117,7 @@ impl Hand {
             attempt: offer.attempt,
             request: offer.request,
             worker: self.id,
+            sources: offer.work.sources(),
             device_ms: 3,
             batch: self.batch,
             outage: self.outage,

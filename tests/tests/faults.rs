@@ -549,6 +549,7 @@ async fn rubbish_on_every_subject_stops_nobody() -> Result<()> {
         attempt: 1,
         request,
         worker,
+        sources: None,
         device_ms: u64::MAX,
         batch: 1,
         outage: false,

@@ -217,6 +217,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         attempt: 2,
         request: request(),
         worker: worker(),
+        sources: None,
         device_ms: 1_500,
         batch: 1,
         outage: false,
@@ -410,6 +411,16 @@ pub fn report_made() -> Report {
     };
     Report {
         made: Some(Box::new(made)),
+        ..report
+    }
+}
+
+/// A report that tells what was drawn from what.
+pub fn report_sources() -> Report {
+    let (_, report) = reports().remove(1);
+    let (_, offer) = offers().remove(1);
+    Report {
+        sources: offer.work.sources(),
         ..report
     }
 }

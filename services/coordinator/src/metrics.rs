@@ -61,7 +61,9 @@ metrics! {
     chained: IntCounter = counter("jobs_chained_total"),
     #[doc = " Jobs that could not be published and went back to ready."]
     publish_failures: IntCounter = counter("publish_failures_total"),
-    #[doc = " Reports of workers, by kind of job and answer: committed, superseded or refused."]
+    #[doc = " Jobs that were published ahead of a commit which did not come, and taken back."]
+    taken_back: IntCounter = counter("jobs_taken_back_total"),
+    #[doc = " Reports of workers, by kind of job and answer: committed, superseded, refused or early (none: their commit has not come, and they come again)."]
     reports: IntCounterVec = counters("reports_total", &["kind", "answer"]),
     #[doc = " Messages on NATS that could not be read, by what they should have been."]
     malformed: IntCounterVec = counters("malformed_messages_total", &["message"]),

@@ -249,6 +249,7 @@ async fn settle(shared: &Arc<Shared>, job: &Arc<Job>, ended: Ended, device: Devi
         attempt: job.offer.attempt,
         request: job.offer.request,
         worker: shared.worker,
+        sources: job.offer.work.sources(),
         device_ms: u64::try_from(device.time.as_millis()).unwrap_or(u64::MAX),
         batch: device.batch,
         outage: ended.outage,

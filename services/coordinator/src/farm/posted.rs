@@ -43,6 +43,14 @@ impl PostedJobs {
         all.remove(&job).map(|(posted, _)| posted.place)
     }
 
+    /// Forgets the message of a job that is at this place.
+    pub fn forget(&self, job: JobId, place: Place) {
+        let mut all = self.lock();
+        if all.get(&job).is_some_and(|(posted, _)| posted.place == place) {
+            all.remove(&job);
+        }
+    }
+
     /// Takes the messages that are at least `age` old.
     pub fn take_older(&self, age: Duration) -> Vec<Posted> {
         let mut all = self.lock();

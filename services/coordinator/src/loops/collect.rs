@@ -200,6 +200,11 @@ async fn save(farm: &Farm, batch: Vec<Waiting>, stop: &CancellationToken) {
     match collect::collect(farm, &reports).await {
         Ok(answers) => {
             for ((report, from), given) in reports.iter().zip(&from).zip(answers) {
+                let Some(given) = given else {
+                    let Report { job, attempt, .. } = report;
+                    tracing::info!(%job, attempt, "a report has to come again: its attempt is not known yet");
+                    continue;
+                };
                 if given != ReportAnswer::Committed {
                     let Report {
                         request,

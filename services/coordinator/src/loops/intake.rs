@@ -81,7 +81,6 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
                 passes.used(claimed.offer.work.kind());
             }
             if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
-                farm.metrics.chained.inc_by(dispatched.len() as u64);
                 Publishing::new(farm, dispatched, epoch).begin(farm);
             }
             for (answer, accepted) in answers.into_iter().zip(accepted) {

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use atelier_domain::{Event, NotApplied, Outcome};
+use atelier_domain::{Event, Job, JobState, NotApplied, Outcome, Request, State};
 use atelier_proto::{
     JobId, RequestId, WorkerId,
-    job::JobKind,
+    job::{self, JobKind},
     report::{Report, ReportAnswer},
 };
 
@@ -24,13 +24,26 @@ const TRIES: usize = 3;
 struct Answered {
     /// Of its job; none when there is no such job.
     kind: Option<JobKind>,
-    answer: ReportAnswer,
+    /// None where it has to come again.
+    answer: Option<ReportAnswer>,
     /// What it says of workers.
     evidence: Option<Evidence>,
 }
 
-/// Saves `reports` in one commit; says in the same order how each is to be answered. After an error nothing was changed.
-pub async fn collect(farm: &Farm, reports: &[Report]) -> Result<Vec<ReportAnswer>, SaveError> {
+/// When jobs are published that a commit makes ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Publish {
+    /// Beside it.
+    Ahead,
+    /// After it.
+    After,
+}
+
+/// Saves `reports` in one commit; says in the same order how each is to be answered, if it is. After an error nothing was changed.
+pub async fn collect(
+    farm: &Farm,
+    reports: &[Report],
+) -> Result<Vec<Option<ReportAnswer>>, SaveError> {
     let started = Instant::now();
     let mut touched: Vec<RequestId> = reports.iter().map(|report| report.request).collect();
     touched.sort_unstable();
@@ -41,7 +54,7 @@ pub async fn collect(farm: &Farm, reports: &[Report]) -> Result<Vec<ReportAnswer
     let mut given = Vec::with_capacity(answers.len());
     for (report, answered) in reports.iter().zip(answers) {
         count(farm, answered.kind, report.device_ms, answered.answer);
-        if answered.answer == ReportAnswer::Committed {
+        if answered.answer == Some(ReportAnswer::Committed) {
             farm.posted.take(report.job);
         }
         evidence.extend(answered.evidence);
@@ -57,14 +70,14 @@ async fn save(
     touched: &[RequestId],
     reports: &[Report],
 ) -> Result<Vec<Answered>, SaveError> {
-    for _ in 0..TRIES {
+    for time in 0..TRIES {
         let mut unit = farm.store.resume(touched).await?;
         let answers = apply(farm, &mut unit, reports);
         // That a report comes too late or is wrong must be read, not remembered.
         let doubted: Vec<RequestId> = reports
             .iter()
             .zip(&answers)
-            .filter(|(_, answered)| answered.answer != ReportAnswer::Committed)
+            .filter(|(_, answered)| answered.answer != Some(ReportAnswer::Committed))
             .map(|(report, _)| report.request)
             .filter(|request| !unit.is_fresh(*request))
             .collect();
@@ -72,7 +85,12 @@ async fn save(
             farm.store.forget(doubted);
             continue;
         }
-        match commit(farm, touched, unit).await {
+        // Another coordinator may be faster with the same request, or get a report before it can know its job.
+        let publish = match time {
+            0 if !farm.store.others() => Publish::Ahead,
+            _ => Publish::After,
+        };
+        match commit(farm, touched, unit, publish).await {
             Ok(()) => return Ok(answers),
             Err(error) if error.is_overtaken() => {}
             Err(error) if error.is_violation() => farm.store.forget(touched.iter().copied()),
@@ -81,7 +99,7 @@ async fn save(
     }
     let mut unit = farm.store.begin(touched).await?;
     let answers = apply(farm, &mut unit, reports);
-    commit(farm, touched, unit).await?;
+    commit(farm, touched, unit, Publish::After).await?;
     Ok(answers)
 }
 
@@ -103,23 +121,35 @@ fn apply(farm: &Farm, unit: &mut Unit, reports: &[Report]) -> Vec<Answered> {
         .collect()
 }
 
-/// Saves; then publishes what may go out at once, and does whatever else follows.
-async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<(), SaveError> {
+/// Saves; publishes what may go out at once, and does whatever else follows.
+async fn commit(
+    farm: &Farm,
+    touched: &[RequestId],
+    mut unit: Unit,
+    publish: Publish,
+) -> Result<(), SaveError> {
     direct_plan::store(farm, &unit).await?;
     let epoch = farm.epoch();
     let mut passes = farm.pass.passes();
     if epoch.is_some() {
         unit.dispatch_ready(&farm.policy, |job| passes.take(job.kind));
     }
-    let mut committed = unit.commit().await?;
-    let dispatched = std::mem::take(&mut committed.dispatched);
-    for claimed in &dispatched {
-        passes.used(claimed.offer.work.kind());
-    }
+    let mut checked = unit.check()?;
+    let dispatched = checked.kinds_dispatched();
+    let epoch = epoch.filter(|_| !dispatched.is_empty());
+    let ahead = epoch.filter(|_| publish == Publish::Ahead);
+    let pledge = ahead
+        .map(|epoch| Publishing::new(farm, checked.take_dispatched(), epoch).begin_ahead(farm));
+    let mut committed = checked.commit().await?;
+    dispatched.into_iter().for_each(|kind| passes.used(kind));
     drop(passes);
-    if let Some(epoch) = epoch.filter(|_| !dispatched.is_empty()) {
-        farm.metrics.chained.inc_by(dispatched.len() as u64);
-        Publishing::new(farm, dispatched, epoch).begin(farm);
+    match (pledge, epoch) {
+        (Some(pledge), _) => pledge.keep(),
+        (None, Some(epoch)) => {
+            let dispatched = std::mem::take(&mut committed.dispatched);
+            Publishing::new(farm, dispatched, epoch).begin(farm);
+        }
+        (None, None) => {}
     }
     // There is room in the queue now.
     farm.claim_if_worth_it();
@@ -127,14 +157,27 @@ async fn commit(farm: &Farm, touched: &[RequestId], mut unit: Unit) -> Result<()
     Ok(())
 }
 
-fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (ReportAnswer, Option<Evidence>) {
+fn take(
+    farm: &Farm,
+    unit: &mut Unit,
+    report: &Report,
+) -> (Option<ReportAnswer>, Option<Evidence>) {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
     let worker = report.worker;
+    let known = unit.request(request);
+    if let Some((known, of)) = known.and_then(|known| Some((known, known.job(job)?))) {
+        if is_early(known, of, report) {
+            return (None, None);
+        }
+        if is_of_another(known, of, report) {
+            return (Some(ReportAnswer::Superseded), None);
+        }
+    }
     let (outcome, finding) = match findings::read(report) {
         Ok(read) => read,
         Err(error) => {
             tracing::warn!(%request, %job, attempt, %error, "refused a report");
-            return (ReportAnswer::Refused, None);
+            return (Some(ReportAnswer::Refused), None);
         }
     };
     if let Outcome::Failed { reason, retry } = &outcome {
@@ -151,14 +194,30 @@ fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (ReportAnswer, Option<
     match unit.apply(request, event, &farm.policy) {
         Ok(()) => {
             unit.note(job, finding);
-            (ReportAnswer::Committed, says)
+            (Some(ReportAnswer::Committed), says)
         }
-        Err(NotApplied::Superseded) => (ReportAnswer::Superseded, None),
+        Err(NotApplied::Superseded) => (Some(ReportAnswer::Superseded), None),
         Err(error) => {
             tracing::warn!(%request, %job, attempt, %error, "refused a report");
-            (ReportAnswer::Refused, None)
+            (Some(ReportAnswer::Refused), None)
         }
     }
+}
+
+/// Whether a report is about an attempt that was published ahead of a commit which has not come. It may come yet, when what was to be saved then is
+/// reported again; so its worker keeps the report and sends it again, until the attempt is known or the job not wanted any more.
+fn is_early(request: &Request, job: &Job, report: &Report) -> bool {
+    let waits = matches!(job.state, JobState::Waiting | JobState::Ready { .. });
+    request.state == State::Active && waits && report.attempt > job.attempt
+}
+
+/// Whether an attempt was published ahead of a commit which did not come, and another one of the same number since, that reads something else.
+fn is_of_another(request: &Request, job: &Job, report: &Report) -> bool {
+    let Some(sources) = report.sources else {
+        return false;
+    };
+    let plan = request.plan.map(|plan| plan.artifact);
+    plan.is_none_or(|plan| job::sources(plan, &request.pictures_read_by(job)) != sources)
 }
 
 /// What a report says of the worker that it is from, and of those that the job failed on before; none when it says nothing.
@@ -185,18 +244,19 @@ fn evidence_of(
     })
 }
 
-fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: ReportAnswer) {
+fn count(farm: &Farm, kind: Option<JobKind>, device_ms: u64, answer: Option<ReportAnswer>) {
     let word = match answer {
-        ReportAnswer::Committed => "committed",
-        ReportAnswer::Superseded => "superseded",
-        ReportAnswer::Refused => "refused",
+        Some(ReportAnswer::Committed) => "committed",
+        Some(ReportAnswer::Superseded) => "superseded",
+        Some(ReportAnswer::Refused) => "refused",
+        None => "early",
     };
     let kind_word = kind.map_or("unknown", JobKind::as_str);
     farm.metrics
         .reports
         .with_label_values(&[kind_word, word])
         .inc();
-    if let (Some(kind), ReportAnswer::Committed) = (kind, answer) {
+    if let (Some(kind), Some(ReportAnswer::Committed)) = (kind, answer) {
         farm.workers.took(kind, device_ms);
         farm.pass.give_back(kind);
         farm.metrics

@@ -303,6 +303,7 @@ mod tests {
             attempt: 1,
             request: RequestId::at(1, [2; 10]),
             worker: WorkerId::at(1, [3; 10]),
+            sources: None,
             device_ms: u64::MAX,
             batch: 1,
             outage: false,

@@ -24,6 +24,7 @@ mod trace;
 mod unit;
 mod view;
 mod webhooks;
+mod writer;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -47,6 +48,7 @@ pub struct Store {
     pool: PgPool,
     recent: recent::Recent,
     clock: clock::DatabaseClock,
+    writer: writer::Writer,
     /// Whether other coordinators may listen.
     others: Arc<AtomicBool>,
 }

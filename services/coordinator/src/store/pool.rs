@@ -12,13 +12,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Store, StoreError, clock::DatabaseClock, recent::Recent};
+use super::{Store, StoreError, clock::DatabaseClock, recent::Recent, writer::Writer};
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for longer is tested before it is used.
-const UNTESTED: Duration = Duration::from_secs(1);
+pub(super) const UNTESTED: Duration = Duration::from_secs(1);
 
 /// The numbered files of `migrations/`, built in.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -77,6 +77,7 @@ impl Store {
             pool,
             recent: Recent::default(),
             clock: DatabaseClock::default(),
+            writer: Writer::new(options.connections),
             others: Arc::new(AtomicBool::new(true)),
         })
     }

@@ -45,7 +45,7 @@ pub struct Committed {
     pub ready: Vec<JobKind>,
     /// Where messages are of jobs that were dispatched when they were loaded, as far as that was written down.
     pub places: HashMap<JobId, Place>,
-    /// Jobs that were marked dispatched and have to be published now.
+    /// Jobs that were marked dispatched and have to be published now: those that [`Checked::take_dispatched`] did not take.
     pub dispatched: Vec<Claimed>,
 }
 
@@ -58,6 +58,15 @@ pub struct Unit {
     findings: HashMap<JobId, Finding>,
     effects: Vec<(RequestId, Effect)>,
     now: Millis,
+}
+
+/// A unit whose changes keep the rules, before they are written. Dropped without [`Checked::commit`] it changes nothing.
+pub struct Checked {
+    unit: Unit,
+    /// What changed, by request.
+    changes: Vec<(RequestId, Delta)>,
+    /// Jobs that are marked dispatched.
+    dispatched: Vec<Claimed>,
 }
 
 /// A request as it was read.
@@ -336,12 +345,13 @@ impl Unit {
     }
 
     /// Writes what changed and commits; returns what has to be done now.
-    pub async fn commit(mut self) -> Result<Committed, StoreError> {
-        let mut save = Save {
-            now: self.now,
-            ..Save::default()
-        };
-        let mut touched = Vec::new();
+    pub async fn commit(self) -> Result<Committed, StoreError> {
+        self.check()?.commit().await
+    }
+
+    /// Finds out what changed, and holds it to the rules.
+    pub fn check(self) -> Result<Checked, StoreError> {
+        let mut changes = Vec::new();
         let mut dispatched = Vec::new();
         for (id, held) in &self.held {
             let (before, after) = (&held.before, &held.after);
@@ -355,7 +365,6 @@ impl Unit {
                     request: *id,
                     violation,
                 })?;
-            touched.push(*id);
             // Begun by this unit; another one's lease may only have been extended.
             let begun = delta
                 .changed
@@ -368,56 +377,95 @@ impl Unit {
                 };
                 dispatched.push(offer(after, job, &before.spec, lease_until - self.now)?);
             }
+            changes.push((*id, delta));
+        }
+        Ok(Checked {
+            unit: self,
+            changes,
+            dispatched,
+        })
+    }
+}
+
+impl Checked {
+    /// Takes the jobs that are marked dispatched, to publish them although the commit may not come.
+    pub fn take_dispatched(&mut self) -> Vec<Claimed> {
+        std::mem::take(&mut self.dispatched)
+    }
+
+    /// Kinds of the jobs that are marked dispatched, and were not taken.
+    pub fn kinds_dispatched(&self) -> Vec<JobKind> {
+        let kinds = self.dispatched.iter();
+        kinds.map(|claimed| claimed.offer.work.kind()).collect()
+    }
+
+    /// Writes what changed and commits; returns what has to be done now.
+    pub async fn commit(self) -> Result<Committed, StoreError> {
+        let Self {
+            unit: mut this,
+            changes,
+            dispatched,
+        } = self;
+        let mut save = Save {
+            now: this.now,
+            ..Save::default()
+        };
+        let mut touched = Vec::with_capacity(changes.len());
+        for (id, delta) in &changes {
+            let Some(Held { before, after, .. }) = this.held.get(id) else {
+                continue;
+            };
+            touched.push(*id);
             let rank = before.rank;
             save.made
                 .extend(delta.made.iter().map(|job| JobWrite::new(after, job, rank)));
             save.changed.extend(delta.changed.iter().map(|job| {
-                let finding = self.findings.get(&job.job.id);
+                let finding = this.findings.get(&job.job.id);
                 JobWrite::changed(after, job, rank, finding)
             }));
             save.requests.push(RequestWrite::new(after, before.version));
         }
         let mut ready = Vec::new();
         let mut finished = None;
-        for (id, effect) in &self.effects {
+        for (id, effect) in &this.effects {
             let Effect::JobReady(job) = effect else {
                 continue;
             };
-            let job = self.held.get(id).and_then(|held| held.after.job(*job));
+            let job = this.held.get(id).and_then(|held| held.after.job(*job));
             ready.extend(job.map(|job| job.kind).filter(|kind| !ready.contains(kind)));
         }
         if !touched.is_empty() {
-            save.told = if self.store.others() {
+            save.told = if this.store.others() {
                 Told::new(&touched, !ready.is_empty())
             } else {
                 Told::default()
             };
-            let written = match &mut self.transaction {
+            let written = match &mut this.transaction {
                 Some(transaction) => save.write(&mut **transaction).await,
-                None => save.write(&self.store.pool).await,
+                None => this.store.writer.write(&this.store.pool, save).await,
             };
             match written {
                 Ok(saved) => {
-                    self.store.clock.heard(saved.now.unsigned_abs());
+                    this.store.clock.heard(saved.now.unsigned_abs());
                     finished = Some(saved.finished);
                 }
                 Err(error) => {
-                    self.store.forget(touched);
+                    this.store.forget(touched);
                     return Err(error);
                 }
             }
         }
-        if let Some(transaction) = self.transaction {
+        if let Some(transaction) = this.transaction {
             transaction.commit().await?;
         }
         let changed: HashSet<RequestId> = touched.into_iter().collect();
         let mut places = HashMap::new();
-        for (id, held) in self.held {
+        for (id, held) in this.held {
             places.extend(held.before.places.iter().map(|(job, place)| (*job, *place)));
             let has_ended = held.after.state != State::Active;
             if !changed.contains(&id) {
                 if has_ended {
-                    self.store.recent.end(id);
+                    this.store.recent.end(id);
                 }
                 continue;
             }
@@ -432,14 +480,14 @@ impl Unit {
                 places: HashMap::new(),
             });
             if has_ended {
-                self.store.recent.end(id);
-                self.store.recent.keep_ended(saved);
+                this.store.recent.end(id);
+                this.store.recent.keep_ended(saved);
             } else {
-                self.store.recent.put(saved);
+                this.store.recent.put(saved);
             }
         }
         Ok(Committed {
-            effects: self.effects,
+            effects: this.effects,
             ready,
             places,
             dispatched,
