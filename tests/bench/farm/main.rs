@@ -27,7 +27,9 @@ async fn main() -> Result<()> {
     options.finished.sort_unstable();
     let mut report = Report::new(options.requests);
     let farm = Farm::start(WORKERS).await?;
-    report.floors = floors::measure(&farm).await?;
+    if !options.no_floors {
+        report.floors = floors::measure(&farm).await?;
+    }
     load::throughput(&farm, WARM_UP).await?;
     if options.latency > 0 {
         report.latency = Some(load::latency(&farm, options.latency).await?);

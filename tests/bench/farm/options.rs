@@ -26,6 +26,9 @@ pub struct Options {
     /// Requests that wait without any worker while the coordinator's memory is looked at; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub waiting: usize,
+    /// Leaves out the floors, when it is the farm that is looked at
+    #[arg(long)]
+    pub no_floors: bool,
     /// File for the numbers as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -3,6 +3,7 @@
 mod kubernetes;
 
 mod admin;
+mod ahead;
 mod bad_input;
 mod cancel;
 mod checks;

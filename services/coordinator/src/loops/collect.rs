@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use atelier_proto::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// Most reports in one commit.
 const BATCH: usize = 512;
+
+/// How long reports that nothing follows from wait for others to go into the same commit.
+const LULL: Duration = Duration::from_millis(2);
 
 struct Waiting {
     report: Report,
@@ -60,6 +63,11 @@ pub async fn run(farm: Farm, stop: CancellationToken) -> anyhow::Result<()> {
         while pulse.idle(receiver.recv_many(&mut batch, BATCH)).await > 0 {
             if busy {
                 gather(&mut receiver, &mut batch, BATCH).await;
+            } else if !collect::leads_on(&farm, batch.iter().map(|waiting| &waiting.report)) {
+                tokio::select! {
+                    _ = receiver.recv_many(&mut batch, BATCH) => {}
+                    () = tokio::time::sleep(LULL) => {}
+                }
             }
             busy = batch.len() >= BUSY;
             save(&farm, std::mem::take(&mut batch), &stop).await;

@@ -6,7 +6,7 @@ use atelier_domain::{Event, Job, JobState, NotApplied, Outcome, Request, State};
 use atelier_proto::{
     JobId, RequestId, WorkerId,
     job::{self, JobKind},
-    report::{Report, ReportAnswer},
+    report::{self, Report, ReportAnswer},
 };
 
 use super::{
@@ -37,6 +37,26 @@ enum Publish {
     Ahead,
     /// After it.
     After,
+}
+
+/// Whether anything follows from these reports, as far as memory tells: of two pictures that are blended nobody waits for the first to be saved, and the
+/// second is often about to come.
+pub fn leads_on<'a>(
+    farm: &Farm,
+    reports: impl Iterator<Item = &'a Report> + Clone + 'a,
+) -> bool {
+    // Whatever else is reported has a sequel, or went wrong.
+    let drawn = |report: &Report| matches!(report.outcome, report::Outcome::Rendered { .. });
+    if !reports.clone().all(drawn) {
+        return true;
+    }
+    let touched: Vec<RequestId> = reports.clone().map(|report| report.request).collect();
+    let Some(mut unit) = farm.store.recall(&touched) else {
+        return true;
+    };
+    let answers = apply(farm, &mut unit, reports);
+    let committed = |answered: &Answered| answered.answer == Some(ReportAnswer::Committed);
+    unit.leads_on() || !answers.iter().all(committed)
 }
 
 /// Saves `reports` in one commit; says in the same order how each is to be answered, if it is. After an error nothing was changed.
@@ -103,9 +123,13 @@ async fn save(
     Ok(answers)
 }
 
-fn apply(farm: &Farm, unit: &mut Unit, reports: &[Report]) -> Vec<Answered> {
+fn apply<'a>(
+    farm: &Farm,
+    unit: &mut Unit,
+    reports: impl IntoIterator<Item = &'a Report>,
+) -> Vec<Answered> {
     reports
-        .iter()
+        .into_iter()
         .map(|report| {
             let request = unit.request(report.request);
             let kind = request

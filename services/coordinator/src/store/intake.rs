@@ -5,13 +5,13 @@ mod insert;
 
 use std::{cell::LazyCell, collections::HashMap, sync::Arc};
 
-use admission::Admission;
+use admission::{Admission, Look};
 use atelier_domain::{Event, Job, JobState, Millis, NewRequest, Policy, Request};
 use atelier_proto::{
     RequestId, Sha256, TenantId, TraceContext,
     job::{JobKind, NamedReference, Priority, Size},
 };
-use insert::{Admitted, insert};
+use insert::{Admitted, Made, insert};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -121,6 +121,36 @@ struct Earlier {
     body_sha256: Vec<u8>,
 }
 
+/// What a commit of submissions wrote.
+struct Written<'a> {
+    admission: Admission,
+    /// Those that their tenants' queues had room for.
+    admitted: Vec<Admitted<'a>>,
+    made: Made,
+}
+
+/// Begins the requests that there is room for, in their order.
+fn admit<'a>(
+    submissions: &'a [Submission],
+    admission: &mut Admission,
+    policy: &Policy,
+    may: &mut impl FnMut(&Job) -> bool,
+) -> Vec<Admitted<'a>> {
+    let now = admission.now;
+    let begin = |submission: &'a Submission| {
+        let (rank, finish) = admission.admit(submission)?;
+        let mut request = Request::start(submission.start.clone(), now);
+        dispatch(&mut request, now, policy, may);
+        Some(Admitted {
+            submission,
+            request,
+            rank,
+            finish,
+        })
+    };
+    submissions.iter().filter_map(begin).collect()
+}
+
 /// Marks the first jobs that `may` be as dispatched.
 fn dispatch(
     request: &mut Request,
@@ -169,33 +199,25 @@ impl Store {
         policy: &Policy,
         mut may: impl FnMut(&Job) -> bool,
     ) -> Result<Intake, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let mut admission = Admission::begin(&mut transaction, submissions, default_limit).await?;
-        let mut admitted = Vec::with_capacity(submissions.len());
-        for submission in submissions {
-            if let Some((rank, finish)) = admission.admit(submission) {
-                let mut request = Request::start(submission.start.clone(), admission.now);
-                dispatch(&mut request, admission.now, policy, &mut may);
-                admitted.push(Admitted {
-                    submission,
-                    request,
-                    rank,
-                    finish,
-                });
+        let written = match self
+            .accept_alone(submissions, default_limit, policy, &mut may)
+            .await
+        {
+            Ok(None) | Err(StoreError::Overtaken) => {
+                self.accept_among_others(submissions, default_limit, policy, &mut may)
+                    .await?
             }
-        }
-        let made = insert(&mut transaction, &admitted).await?;
-        let is_new = |one: &&Admitted| made.contains(&one.request.id.as_uuid());
+            Ok(Some(written)) => written,
+            Err(error) => return Err(error),
+        };
+        let Written {
+            admission,
+            admitted,
+            made,
+        } = written;
+        let is_new = |one: &&Admitted| made.ids.contains(&one.request.id.as_uuid());
         let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
-        if new.iter().any(|one| one.submission.webhook.is_some()) {
-            let ordered: Vec<_> = new.iter().map(|one| one.submission).collect();
-            webhooks::insert(&mut transaction, &ordered).await?;
-        }
         let ready = ready_kinds(new.iter().map(|one| &one.request));
-        if self.others() {
-            notify(&mut transaction, &[], !ready.is_empty()).await?;
-        }
-        transaction.commit().await?;
         let mut dispatched = Vec::new();
         for one in new {
             let spec = LazyCell::new(|| Arc::new(one.submission.spec()));
@@ -211,14 +233,14 @@ impl Store {
                 rank: one.rank,
                 spec: (*spec).clone(),
                 tenant: one.submission.tenant.as_uuid(),
-                created_ms: admission.now.cast_signed(),
+                created_ms: made.created_ms,
                 finished_ms: None,
                 places: HashMap::new(),
             });
         }
         let old: Vec<&Submission> = submissions
             .iter()
-            .filter(|one| !made.contains(&one.start.id.as_uuid()))
+            .filter(|one| !made.ids.contains(&one.start.id.as_uuid()))
             .collect();
         let earlier = self.earlier(&old).await?;
         let is_admitted = |id: RequestId| admitted.iter().any(|one| one.request.id == id);
@@ -226,7 +248,7 @@ impl Store {
             .iter()
             .map(|submission| {
                 let id = submission.start.id;
-                if made.contains(&id.as_uuid()) {
+                if made.ids.contains(&id.as_uuid()) {
                     return Ok(Accepted::New(id));
                 }
                 match earlier.iter().find(|row| row.is_of(submission)) {
@@ -244,6 +266,62 @@ impl Store {
             queues: admission.seen,
             dispatched,
             ready,
+        })
+    }
+
+    /// Writes them in one statement, which fails as overtaken when somebody else moved a queue meanwhile. None where there is more to write, or others to
+    /// tell of it.
+    async fn accept_alone<'a>(
+        &self,
+        submissions: &'a [Submission],
+        default_limit: u64,
+        policy: &Policy,
+        may: &mut impl FnMut(&Job) -> bool,
+    ) -> Result<Option<Written<'a>>, StoreError> {
+        if self.others() || submissions.iter().any(|one| one.webhook.is_some()) {
+            return Ok(None);
+        }
+        let mut connection = self.accepting.lend(&self.pool).await?;
+        let mut admission =
+            Admission::begin(&mut connection, Look::Free, submissions, default_limit).await?;
+        let admitted = admit(submissions, &mut admission, policy, may);
+        let made = insert(&mut connection, &admission, &admitted).await?;
+        connection.keep();
+        Ok(Some(Written {
+            admission,
+            admitted,
+            made,
+        }))
+    }
+
+    /// Writes them while their queues are locked, with their webhooks, and tells other coordinators.
+    async fn accept_among_others<'a>(
+        &self,
+        submissions: &'a [Submission],
+        default_limit: u64,
+        policy: &Policy,
+        may: &mut impl FnMut(&Job) -> bool,
+    ) -> Result<Written<'a>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let mut admission =
+            Admission::begin(&mut transaction, Look::Locked, submissions, default_limit).await?;
+        let admitted = admit(submissions, &mut admission, policy, may);
+        let made = insert(&mut transaction, &admission, &admitted).await?;
+        let is_new = |one: &&Admitted| made.ids.contains(&one.request.id.as_uuid());
+        let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
+        if new.iter().any(|one| one.submission.webhook.is_some()) {
+            let ordered: Vec<_> = new.iter().map(|one| one.submission).collect();
+            webhooks::insert(&mut transaction, &ordered).await?;
+        }
+        if self.others() {
+            let ready = ready_kinds(new.iter().map(|one| &one.request));
+            notify(&mut transaction, &[], !ready.is_empty()).await?;
+        }
+        transaction.commit().await?;
+        Ok(Written {
+            admission,
+            admitted,
+            made,
         })
     }
 

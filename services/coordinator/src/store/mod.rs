@@ -7,6 +7,7 @@ mod clock;
 mod columns;
 mod intake;
 mod job_row;
+mod kept;
 mod keys;
 mod lead;
 mod leases;
@@ -24,7 +25,6 @@ mod trace;
 mod unit;
 mod view;
 mod webhooks;
-mod writer;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -48,7 +48,9 @@ pub struct Store {
     pool: PgPool,
     recent: recent::Recent,
     clock: clock::DatabaseClock,
-    writer: writer::Writer,
+    /// For what reports and submits save.
+    saving: kept::Kept,
+    accepting: kept::Kept,
     /// Whether other coordinators may listen.
     others: Arc<AtomicBool>,
 }

@@ -12,7 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{Store, StoreError, clock::DatabaseClock, recent::Recent, writer::Writer};
+use super::{Store, StoreError, clock::DatabaseClock, kept::Kept, recent::Recent};
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,7 +77,8 @@ impl Store {
             pool,
             recent: Recent::default(),
             clock: DatabaseClock::default(),
-            writer: Writer::new(options.connections),
+            saving: Kept::new(options.connections),
+            accepting: Kept::new(options.connections),
             others: Arc::new(AtomicBool::new(true)),
         })
     }

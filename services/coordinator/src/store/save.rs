@@ -221,12 +221,16 @@ impl Save<'_> {
             .bind(column(made, |j| j.repair.as_ref().map(json)))
             .fetch_one(executor)
             .await;
-        match saved {
-            Ok(saved) => Ok(saved),
-            Err(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some(FENCED) => {
-                Err(StoreError::Overtaken)
-            }
-            Err(error) => Err(error.into()),
+        saved.map_err(unless_fenced)
+    }
+}
+
+/// A fence that did not hold says that somebody else was faster.
+pub(super) fn unless_fenced(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some(FENCED) => {
+            StoreError::Overtaken
         }
+        error => error.into(),
     }
 }

@@ -22,7 +22,7 @@ use super::{
     notices::Told,
     offer::offer,
     request_row::{self, RequestRow, RequestWrite, Spec},
-    save::Save,
+    save::{Save, Saved},
 };
 
 /// What a report says about a job beside its outcome; for the trace.
@@ -154,6 +154,16 @@ impl Store {
         ))
     }
 
+    /// The same, of requests that are in memory, all of them; to look at.
+    pub fn recall(&self, ids: &[RequestId]) -> Option<Unit> {
+        let known = ids
+            .iter()
+            .map(|id| Some((*id, self.recent.get(*id)?)))
+            .collect::<Option<_>>()?;
+        let now = self.clock.now()?;
+        Some(Unit::new(self.clone(), None, Vec::new(), known, now))
+    }
+
     /// Remembers of requests in memory that these jobs were dispatched.
     pub(super) fn note_claimed(&self, claimed: &[Claimed]) {
         let now = self.clock.now().unwrap_or_default();
@@ -178,6 +188,14 @@ impl Store {
             });
         }
         self.recent.forget(outdated);
+    }
+
+    /// Saves without a transaction.
+    async fn save(&self, save: Save<'_>) -> Result<Saved, StoreError> {
+        let mut connection = self.saving.lend(&self.pool).await?;
+        let saved = save.write(&mut *connection).await?;
+        connection.keep();
+        Ok(saved)
     }
 
     /// What others changed must be read again.
@@ -301,6 +319,11 @@ impl Unit {
             let begins = direct(&held.after) && !direct(&held.before.request);
             begins.then_some(&*held.before.spec.prompt)
         })
+    }
+
+    /// Whether anything has to be done after the commit.
+    pub fn leads_on(&self) -> bool {
+        !self.effects.is_empty()
     }
 
     /// Applies an event to a request; what has to be done after the commit is remembered.
@@ -442,7 +465,7 @@ impl Checked {
             };
             let written = match &mut this.transaction {
                 Some(transaction) => save.write(&mut **transaction).await,
-                None => this.store.writer.write(&this.store.pool, save).await,
+                None => this.store.save(save).await,
             };
             match written {
                 Ok(saved) => {

@@ -7,16 +7,18 @@ use atelier_domain::{
     fair::{Shares, Tag, Weight},
 };
 use atelier_proto::{TenantId, job::Priority};
-use sqlx::{FromRow, Postgres, Transaction};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::{super::job_row::Rank, QueueSeen, StoreError, Submission};
 
 /// What a request costs its tenant: all the same, since how much work it is shows only on the way.
 const COST: u32 = 1;
-/// Locks the queues of the tenants in `$1`, in one order, and reads what the next requests of each depend on. What ended in this very moment may
-/// still be counted as active.
-const LOCK_QUEUES: &str = "
+/// Reads what the next requests of the tenants in `$1` depend on. What ended in this very moment may still be counted as active.
+macro_rules! queues {
+    ($lock:literal) => {
+        concat!(
+            "
     SELECT q.tenant_id, q.accepted, q.interactive_tag, q.normal_tag, q.batch_tag, t.weight, t.queue_limit,
            coalesce((SELECT sum(e.ended) FROM tenant_endings e WHERE e.tenant_id = q.tenant_id), 0)::bigint AS ended,
            (extract(epoch FROM now()) * 1000)::bigint AS now,
@@ -34,8 +36,19 @@ const LOCK_QUEUES: &str = "
             (SELECT tag FROM fair_clock)) AS tag
     ) AS clock
     WHERE q.tenant_id = ANY($1)
-    ORDER BY q.tenant_id
-    FOR NO KEY UPDATE OF q";
+    ORDER BY q.tenant_id",
+            $lock
+        )
+    };
+}
+
+const LOOK: &str = queues!("");
+
+/// Keeps others from moving the queues, locked in one order.
+const LOCK: &str = queues!(
+    "
+    FOR NO KEY UPDATE OF q"
+);
 
 #[derive(FromRow)]
 struct QueueRow {
@@ -51,14 +64,25 @@ struct QueueRow {
     clock: i64,
 }
 
-/// A tenant's queue while it is locked.
+/// How queues are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// As they are now. What is written then fails when somebody else moves one.
+    Free,
+    /// Nobody else moves them until the end of the transaction.
+    Locked,
+}
+
+/// A tenant's queue as it was looked at.
 struct Queue {
+    /// Requests that it ever took, which is what changes whenever it moves.
+    accepted: i64,
     weight: Weight,
     active: u64,
     limit: u64,
 }
 
-/// Queues while they are locked, and the clock.
+/// Queues as they were looked at, and the clock.
 pub(super) struct Admission {
     pub now: Millis,
     queues: BTreeMap<TenantId, Queue>,
@@ -67,18 +91,23 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Locks the queues of whoever submits.
+    /// Looks at the queues of whoever submits.
     pub(super) async fn begin(
-        transaction: &mut Transaction<'static, Postgres>,
+        connection: &mut PgConnection,
+        look: Look,
         submissions: &[Submission],
         default_limit: u64,
     ) -> Result<Self, StoreError> {
         let mut tenants: Vec<Uuid> = submissions.iter().map(|one| one.tenant.as_uuid()).collect();
         tenants.sort_unstable();
         tenants.dedup();
-        let rows: Vec<QueueRow> = sqlx::query_as(LOCK_QUEUES)
+        let statement = match look {
+            Look::Free => LOOK,
+            Look::Locked => LOCK,
+        };
+        let rows: Vec<QueueRow> = sqlx::query_as(statement)
             .bind(&tenants)
-            .fetch_all(&mut **transaction)
+            .fetch_all(connection)
             .await?;
         let mut admission = Self {
             now: 0,
@@ -104,6 +133,7 @@ impl Admission {
             self.shares.resume(tenant, priority, finish.unsigned_abs());
         }
         let queue = Queue {
+            accepted: row.accepted,
             weight: Weight::new(row.weight.unsigned_abs()).unwrap_or(Weight::ONE),
             active: (row.accepted - row.ended).max(0).unsigned_abs(),
             limit: row.queue_limit.map_or(default_limit, i64::unsigned_abs),
@@ -127,6 +157,14 @@ impl Admission {
         let fair_tag = self.shares.admit(tenant, priority, COST, queue.weight);
         let rank = Rank { priority, fair_tag };
         Some((rank, self.shares.finish(tenant, priority)))
+    }
+
+    /// How many requests each queue had taken when it was looked at.
+    pub(super) fn fences(&self) -> (Vec<Uuid>, Vec<i64>) {
+        let queues = self.queues.iter();
+        queues
+            .map(|(tenant, queue)| (tenant.as_uuid(), queue.accepted))
+            .unzip()
     }
 
     pub(super) fn limit(&self, tenant: TenantId) -> u64 {

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use atelier_domain::{Job, JobState, Request, StageNode, fair::Tag};
-use sqlx::{Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     super::{
         columns::{column, json, quoted, signed, small},
         job_row::Rank,
+        save::unless_fenced,
     },
     StoreError, Submission,
+    admission::Admission,
 };
 
 /// A submission that its tenant's queue has room for.
@@ -24,7 +26,8 @@ pub(super) struct Admitted<'a> {
 }
 
 /// Writes new requests (`$1`..`$26`) with their first jobs (`$27`..`$43`), except those whose idempotency key is taken, and moves the queues of their
-/// tenants, and the clock to the turn of what is dispatched at once; returns what it wrote.
+/// tenants, and the clock to the turn of what is dispatched at once; returns what it wrote. Writes nothing when a queue has moved since it had taken as
+/// many requests as `$45` says (`$44` names the tenants).
 const INSERT: &str = "
     WITH new AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::integer[], $10::boolean[],
@@ -64,7 +67,9 @@ const INSERT: &str = "
             FROM made JOIN new USING (id)
             GROUP BY tenant_id
         ) m
-        WHERE q.tenant_id = m.tenant_id
+        JOIN unnest($44::uuid[], $45::bigint[]) AS seen(tenant_id, accepted) USING (tenant_id)
+        WHERE q.tenant_id = m.tenant_id AND q.accepted = seen.accepted
+        RETURNING 1
     ),
     first_jobs AS (
         INSERT INTO jobs (id, request_id, position, kind, round, candidate, stage, op, inputs, seed, priority, fair_tag, state, attempt,
@@ -90,18 +95,36 @@ const INSERT: &str = "
         FROM (SELECT max(fair_tag) AS tag FROM first_jobs WHERE state = 'dispatched') d
         WHERE c.tag < d.tag AND EXISTS (SELECT FROM clock)
     )
-    SELECT id FROM made";
+    SELECT id, (extract(epoch FROM now()) * 1000)::bigint AS now
+    FROM made
+    CROSS JOIN (
+        SELECT atelier_fence((SELECT count(*) FROM moved), (SELECT count(DISTINCT tenant_id) FROM made JOIN new USING (id))::integer, 'queues')
+    ) AS fenced";
 
-/// Writes requests and first jobs; returns the ids of those that were not there.
+/// What was written.
+pub(super) struct Made {
+    /// Requests that were not there.
+    pub ids: HashSet<Uuid>,
+    /// When they were created, in milliseconds; 0 with none.
+    pub created_ms: i64,
+}
+
+/// Writes requests and first jobs. Fails as overtaken when a queue has moved since it was looked at.
 pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Postgres>,
+    connection: &mut PgConnection,
+    admission: &Admission,
     admitted: &[Admitted<'_>],
-) -> Result<HashSet<Uuid>, StoreError> {
+) -> Result<Made, StoreError> {
+    let mut made = Made {
+        ids: HashSet::new(),
+        created_ms: 0,
+    };
     if admitted.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(made);
     }
+    let (tenants, accepted) = admission.fences();
     let jobs: Vec<FirstJob<'_>> = admitted.iter().flat_map(FirstJob::all).collect();
-    let query = sqlx::query_scalar(INSERT)
+    let query = sqlx::query_as(INSERT)
         .bind(column(admitted, |one| one.request.id.as_uuid()))
         .bind(column(admitted, |one| one.submission.tenant.as_uuid()))
         .bind(column(admitted, |one| {
@@ -150,7 +173,7 @@ pub(super) async fn insert(
         .bind(column(admitted, |one| {
             one.request.limits.cost_ms.map(u64::cast_signed)
         }));
-    let made: Vec<Uuid> = query
+    let written: Result<Vec<(Uuid, i64)>, sqlx::Error> = query
         .bind(column(&jobs, |one| one.job.id.as_uuid()))
         .bind(column(&jobs, |one| one.request.id.as_uuid()))
         .bind(column(&jobs, |one| small(one.position)))
@@ -176,9 +199,15 @@ pub(super) async fn insert(
         }))
         .bind(column(&jobs, FirstJob::not_before))
         .bind(column(&jobs, FirstJob::lease_until))
-        .fetch_all(&mut **transaction)
-        .await?;
-    Ok(made.into_iter().collect())
+        .bind(tenants)
+        .bind(accepted)
+        .fetch_all(connection)
+        .await;
+    for (id, now) in written.map_err(unless_fenced)? {
+        made.ids.insert(id);
+        made.created_ms = now;
+    }
+    Ok(made)
 }
 
 /// A job that a request begins with: it mends nothing, nobody has it in hands and nothing came of it yet.
