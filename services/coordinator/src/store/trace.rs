@@ -68,7 +68,7 @@ struct HeadRow {
     image_bytes: Option<i64>,
     notes: Vec<String>,
     traceparent: Option<String>,
-    created_ms: i64,
+    created_us: i64,
     finished_ms: Option<i64>,
 }
 
@@ -76,6 +76,7 @@ struct HeadRow {
 struct JobRow {
     id: Uuid,
     request_id: Uuid,
+    position: i16,
     kind: String,
     round: i16,
     candidate: i16,
@@ -87,8 +88,8 @@ struct JobRow {
     attempt: i32,
     worker_id: Option<Uuid>,
     input_pictures: Json<Vec<ArtifactRef>>,
-    ready_ms: Option<i64>,
-    ended_ms: Option<i64>,
+    ready_us: Option<i64>,
+    ended_us: Option<i64>,
     device_ms: Option<i64>,
     artifact_sha256: Option<Vec<u8>>,
     artifact_bytes: Option<i64>,
@@ -108,7 +109,7 @@ impl Store {
             "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes, traceparent, candidates, max_time_ms, max_cost_ms,
                     image_round, score_pass, score_fail, score_unknown, decisions,
-                    (extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
+                    (extract(epoch FROM created_at) * 1000000)::bigint AS created_us,
                     (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
              FROM requests WHERE id = ANY($1) AND (trace_sha256 IS NULL OR NOT $2)",
         )
@@ -121,12 +122,12 @@ impl Store {
             return Ok(Vec::new());
         }
         let jobs: Vec<JobRow> = sqlx::query_as(
-            "SELECT j.id, j.request_id, j.kind, j.round, j.candidate, j.repair, j.stage, j.op, j.seed, j.state, j.attempt, j.worker_id, j.input_pictures,
-                    (extract(epoch FROM j.ready_at - r.created_at) * 1000)::bigint AS ready_ms,
-                    (extract(epoch FROM j.finished_at - r.created_at) * 1000)::bigint AS ended_ms,
-                    j.device_ms, j.artifact_sha256, j.artifact_bytes, j.reason, j.detail::text AS detail
-             FROM jobs j JOIN requests r ON r.id = j.request_id
-             WHERE j.request_id = ANY($1) AND r.id = ANY($1) ORDER BY j.request_id, j.position",
+            // One look into an index for all: in a join each request would have its own, and every time sort all ids. Neither are these wide rows sorted there.
+            "SELECT id, request_id, position, kind, round, candidate, repair, stage, op, seed, state, attempt, worker_id, input_pictures,
+                    (extract(epoch FROM ready_at) * 1000000)::bigint AS ready_us,
+                    (extract(epoch FROM finished_at) * 1000000)::bigint AS ended_us,
+                    device_ms, artifact_sha256, artifact_bytes, reason, detail::text AS detail
+             FROM jobs WHERE request_id = ANY($1)",
         )
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -139,11 +140,12 @@ impl Store {
             .into_iter()
             .map(|head| {
                 let mut jobs = of_request.remove(&head.id).unwrap_or_default();
+                jobs.sort_unstable_by_key(|job| job.position);
                 let details = jobs.iter_mut().map(|job| job.detail.take()).collect();
                 let ids = jobs.iter().map(|job| JobId::from_uuid(job.id)).collect();
                 let jobs = jobs
                     .into_iter()
-                    .map(TraceJob::try_from)
+                    .map(|job| job.into_job(head.created_us))
                     .collect::<Result<_, _>>()?;
                 head.into_rows(jobs, ids, details)
             })
@@ -204,16 +206,17 @@ impl Store {
             .map(|(_, trace)| trace.bytes.cast_signed())
             .collect();
         let first: Vec<Uuid> = sqlx::query_scalar(
-            // A row that somebody holds is left out: two that lock many in different orders would wait for each other.
+            // A row that somebody holds is left out: two that lock many in different orders would wait for each other. Here, too, one look into an index
+            // for all.
             "WITH ended AS (
-                SELECT r.id, n.sha256, n.bytes
-                FROM requests r JOIN unnest($1::uuid[], $2::bytea[], $3::bigint[]) AS n(id, sha256, bytes) ON r.id = n.id
-                WHERE r.id = ANY($1) AND r.state <> 'active' AND r.trace_sha256 IS NULL
-                FOR UPDATE OF r SKIP LOCKED
+                SELECT id FROM requests
+                WHERE id = ANY($1) AND state <> 'active' AND trace_sha256 IS NULL
+                FOR UPDATE SKIP LOCKED
             )
-            UPDATE requests r SET trace_sha256 = ended.sha256, trace_bytes = ended.bytes
-            FROM ended WHERE r.id = ANY($1) AND r.id = ended.id
-            RETURNING r.id",
+            UPDATE requests
+            SET trace_sha256 = ($2::bytea[])[array_position($1::uuid[], id)], trace_bytes = ($3::bigint[])[array_position($1::uuid[], id)]
+            WHERE id = ANY(ARRAY(SELECT id FROM ended))
+            RETURNING id",
         )
         .bind(&ids)
         .bind(&digests)
@@ -306,7 +309,7 @@ impl HeadRow {
             thought: None,
             jobs,
             cost: Cost::default(),
-            created_at: rfc3339(self.created_ms),
+            created_at: rfc3339(rounded_ms(self.created_us)),
             finished_at: self.finished_ms.map(rfc3339),
             outcome,
             decisions,
@@ -322,47 +325,51 @@ impl HeadRow {
     }
 }
 
-impl TryFrom<JobRow> for TraceJob {
-    type Error = StoreError;
+/// Microseconds as milliseconds.
+fn rounded_ms(us: i64) -> i64 {
+    (us + 500).div_euclid(1_000)
+}
 
-    fn try_from(row: JobRow) -> Result<Self, StoreError> {
-        let kind = kind(&row.kind, row.id)?;
+impl JobRow {
+    /// A job of a request that was created at this time.
+    fn into_job(self, created_us: i64) -> Result<TraceJob, StoreError> {
+        let kind = kind(&self.kind, self.id)?;
         let media_type = match kind {
             JobKind::Render => MediaType::Png,
             JobKind::Plan | JobKind::Critique => MediaType::Json,
         };
         // The clock may have been set back in between.
-        let since = |ms: Option<i64>| ms.map(|ms| ms.max(0).unsigned_abs());
-        let (ready_ms, ended_ms) = (since(row.ready_ms), since(row.ended_ms));
-        Ok(Self {
+        let since = |us: Option<i64>| us.map(|us| rounded_ms(us - created_us).max(0).unsigned_abs());
+        let (ready_ms, ended_ms) = (since(self.ready_us), since(self.ended_us));
+        Ok(TraceJob {
             kind,
-            round: u32::from(row.round.unsigned_abs()),
-            stage: row.stage,
-            op: row.op,
-            seed: (kind != JobKind::Critique).then_some(row.seed.cast_unsigned()),
+            round: u32::from(self.round.unsigned_abs()),
+            stage: self.stage,
+            op: self.op,
+            seed: (kind != JobKind::Critique).then_some(self.seed.cast_unsigned()),
             steps: None,
-            state: row.state,
-            attempts: row.attempt.unsigned_abs(),
-            worker: row.worker_id.map(|worker| worker.to_string()),
+            state: self.state,
+            attempts: self.attempt.unsigned_abs(),
+            worker: self.worker_id.map(|worker| worker.to_string()),
             ready_ms,
             started_ms: None,
             ended_ms,
             wall_ms: ended_ms
                 .zip(ready_ms)
                 .map(|(ended, ready)| ended.saturating_sub(ready)),
-            device_ms: row.device_ms.map(i64::unsigned_abs),
+            device_ms: self.device_ms.map(i64::unsigned_abs),
             artifact: artifact(
-                row.artifact_sha256.as_deref(),
-                row.artifact_bytes,
+                self.artifact_sha256.as_deref(),
+                self.artifact_bytes,
                 media_type,
                 "jobs",
                 "artifact_sha256",
-                row.id,
+                self.id,
             )?,
             batch: None,
             size: None,
             made: None,
-            inputs: row
+            inputs: self
                 .input_pictures
                 .0
                 .iter()
@@ -370,9 +377,9 @@ impl TryFrom<JobRow> for TraceJob {
                 .collect(),
             references: Vec::new(),
             review: None,
-            reason: row.reason,
-            candidate: (row.candidate > 1).then_some(u32::from(row.candidate.unsigned_abs())),
-            fix: row.repair.map(|column| column.0.fix),
+            reason: self.reason,
+            candidate: (self.candidate > 1).then_some(u32::from(self.candidate.unsigned_abs())),
+            fix: self.repair.map(|column| column.0.fix),
             kept: None,
         })
     }

@@ -53,20 +53,21 @@ const INSERT: &str = "
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
         RETURNING id
     ),
+    moves AS (
+        SELECT tenant_id, count(*) AS requests,
+               max(fair_finish) FILTER (WHERE priority = 'interactive') AS interactive,
+               max(fair_finish) FILTER (WHERE priority = 'normal') AS normal,
+               max(fair_finish) FILTER (WHERE priority = 'batch') AS batch
+        FROM made JOIN new USING (id)
+        GROUP BY tenant_id
+    ),
     moved AS (
         UPDATE tenant_queues q
         SET accepted = q.accepted + m.requests,
             interactive_tag = greatest(q.interactive_tag, m.interactive),
             normal_tag = greatest(q.normal_tag, m.normal),
             batch_tag = greatest(q.batch_tag, m.batch)
-        FROM (
-            SELECT tenant_id, count(*) AS requests,
-                   max(fair_finish) FILTER (WHERE priority = 'interactive') AS interactive,
-                   max(fair_finish) FILTER (WHERE priority = 'normal') AS normal,
-                   max(fair_finish) FILTER (WHERE priority = 'batch') AS batch
-            FROM made JOIN new USING (id)
-            GROUP BY tenant_id
-        ) m
+        FROM moves m
         JOIN unnest($44::uuid[], $45::bigint[]) AS seen(tenant_id, accepted) USING (tenant_id)
         WHERE q.tenant_id = m.tenant_id AND q.accepted = seen.accepted
         RETURNING 1
@@ -97,9 +98,7 @@ const INSERT: &str = "
     )
     SELECT id, (extract(epoch FROM now()) * 1000)::bigint AS now
     FROM made
-    CROSS JOIN (
-        SELECT atelier_fence((SELECT count(*) FROM moved), (SELECT count(DISTINCT tenant_id) FROM made JOIN new USING (id))::integer, 'queues')
-    ) AS fenced";
+    CROSS JOIN (SELECT atelier_fence((SELECT count(*) FROM moved), (SELECT count(*) FROM moves)::integer, 'queues')) AS fenced";
 
 /// What was written.
 pub(super) struct Made {
