@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A SHA-256 digest; 64 lower-case hexadecimal digits in every text form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,14 +20,26 @@ impl Sha256 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
+
+    fn digits(self) -> [[u8; 2]; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.0
+            .map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]))
+    }
+}
+
+/// What a lower-case hexadecimal digit stands for.
+const fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self
-            .0
-            .map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+        let digits = self.digits();
         f.write_str(std::str::from_utf8(digits.as_flattened()).map_err(|_| fmt::Error)?)
     }
 }
@@ -42,15 +54,14 @@ impl FromStr for Sha256 {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let digits = text.as_bytes();
-        let lower_hex = |c: &u8| c.is_ascii_digit() || (b'a'..=b'f').contains(c);
-        if digits.len() != 64 || !digits.iter().all(lower_hex) {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
             return Err(BadDigest);
-        }
+        };
+        let pairs: &[[u8; 2]; 32] = pairs.try_into().map_err(|_| BadDigest)?;
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| BadDigest)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| BadDigest)?;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = value(*high).zip(value(*low)).ok_or(BadDigest)?;
+            *byte = high << 4 | low;
         }
         Ok(Self(bytes))
     }
@@ -58,14 +69,17 @@ impl FromStr for Sha256 {
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let digits = self.digits();
+        let digits = std::str::from_utf8(digits.as_flattened())
+            .map_err(<S::Error as serde::ser::Error>::custom)?;
+        serializer.serialize_str(digits)
     }
 }
 
 impl<'de> Deserialize<'de> for Sha256 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        text.parse().map_err(<D::Error as serde::de::Error>::custom)
     }
 }
 

@@ -42,15 +42,22 @@ struct VersionOnly {
     v: u16,
 }
 
+/// Most messages are shorter, so that their buffer need not grow.
+const USUAL: usize = 1_024;
+
 /// Encodes `body` in an envelope of the current version.
 pub fn encode<T: Serialize>(body: &T, trace: Option<&str>) -> Vec<u8> {
+    encode_long(body, trace, USUAL)
+}
+
+/// The same where `body` is known to take about `length` bytes.
+pub fn encode_long<T: Serialize>(body: &T, trace: Option<&str>, length: usize) -> Vec<u8> {
     let envelope = Envelope {
         v: VERSION,
         trace: trace.map(str::to_owned),
         body,
     };
-    // Most messages are shorter, so that the buffer need not grow.
-    let mut bytes = Vec::with_capacity(1_024);
+    let mut bytes = Vec::with_capacity(length);
     let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
     // Our message types hold no maps with non-string keys and no unsized sequences, the only things this can fail on.
     envelope

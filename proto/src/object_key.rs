@@ -12,7 +12,7 @@ pub fn artifact(sha256: Sha256, media_type: MediaType) -> String {
         MediaType::Png => "png",
         MediaType::Json => "json",
     };
-    format!("{ARTIFACTS}/{}/{digest}.{extension}", &digest[..2])
+    [ARTIFACTS, "/", &digest[..2], "/", &digest, ".", extension].concat()
 }
 
 /// The digest in the key of an artifact; none of any other key.

@@ -7,8 +7,7 @@ use std::{
 };
 
 use atelier_proto::{
-    encode,
-    envelope::MAX_BYTES,
+    envelope::{MAX_BYTES, encode_long},
     job::JobKind,
     report::{MOST_TOGETHER, ReportAnswer, ReportAnswers, Reports},
 };
@@ -25,8 +24,11 @@ const BETWEEN: Duration = Duration::from_millis(5);
 /// this worker must not send them.
 const ALONE: Duration = Duration::from_secs(60);
 
-/// Most bytes of reports in one message; the rest is for what is around them.
-const MOST_BYTES: usize = MAX_BYTES - (MOST_TOGETHER + 1) * 64;
+/// What is around a report in a message for several, and around all of them, takes fewer bytes each.
+const AROUND: usize = 64;
+
+/// Most bytes of reports in one message.
+const MOST_BYTES: usize = MAX_BYTES - (MOST_TOGETHER + 1) * AROUND;
 
 /// The reports that wait for the next departure.
 #[derive(Debug, Default)]
@@ -101,7 +103,9 @@ async fn carry(shared: &Shared, kind: JobKind, parcels: Vec<Parcel>) {
     let reports = Reports {
         reports: parcels.iter().map(|one| one.message.clone()).collect(),
     };
-    let message = encode(&reports, None).into();
+    let length: usize = reports.reports.iter().map(Bytes::len).sum();
+    let length = length + (parcels.len() + 1) * AROUND;
+    let message = encode_long(&reports, None, length).into();
     let subject = shared.bus.names().reports(kind);
     let answered = shared
         .bus
@@ -136,6 +140,8 @@ fn next_departure(first: Instant, now: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use atelier_proto::encode;
+
     use super::*;
 
     #[test]

@@ -52,7 +52,7 @@ impl Farm {
 
     /// Breaks the connection that waits for the lock.
     async fn fail(&mut self) -> Result<()> {
-        let mut other = &mut self.database;
+        let other = &mut self.database;
         in_time("the commit is tried", SOON, async || {
             let broken: i64 = sqlx::query_scalar(BREAK).fetch_one(&mut *other).await?;
             Ok(broken > 0)
@@ -145,7 +145,9 @@ async fn what_leaves_ahead_of_a_commit_that_fails_is_taken_back_and_never_mistak
     let answer = farm.hand.report(&early.offer, outcome).await?;
     assert_eq!(answer, ReportAnswer::Superseded, "made from another day");
     early.delivery.done().await;
-    farm.hand.finish(night, farm.hand.rendered(13).await?).await?;
+    farm.hand
+        .finish(night, farm.hand.rendered(13).await?)
+        .await?;
     let view = farm.coordinator.api.succeeded(request, SOON).await?;
     let Outcome::Rendered { image, .. } = farm.hand.rendered(13).await? else {
         unreachable!()

@@ -46,7 +46,10 @@ impl PostedJobs {
     /// Forgets the message of a job that is at this place.
     pub fn forget(&self, job: JobId, place: Place) {
         let mut all = self.lock();
-        if all.get(&job).is_some_and(|(posted, _)| posted.place == place) {
+        if all
+            .get(&job)
+            .is_some_and(|(posted, _)| posted.place == place)
+        {
             all.remove(&job);
         }
     }

@@ -41,10 +41,7 @@ enum Publish {
 
 /// Whether anything follows from these reports, as far as memory tells: of two pictures that are blended nobody waits for the first to be saved, and the
 /// second is often about to come.
-pub fn leads_on<'a>(
-    farm: &Farm,
-    reports: impl Iterator<Item = &'a Report> + Clone + 'a,
-) -> bool {
+pub fn leads_on<'a>(farm: &Farm, reports: impl Iterator<Item = &'a Report> + Clone + 'a) -> bool {
     // Whatever else is reported has a sequel, or went wrong.
     let drawn = |report: &Report| matches!(report.outcome, report::Outcome::Rendered { .. });
     if !reports.clone().all(drawn) {
@@ -181,11 +178,7 @@ async fn commit(
     Ok(())
 }
 
-fn take(
-    farm: &Farm,
-    unit: &mut Unit,
-    report: &Report,
-) -> (Option<ReportAnswer>, Option<Evidence>) {
+fn take(farm: &Farm, unit: &mut Unit, report: &Report) -> (Option<ReportAnswer>, Option<Evidence>) {
     let (request, job, attempt) = (report.request, report.job, report.attempt);
     let worker = report.worker;
     let known = unit.request(request);

@@ -339,7 +339,8 @@ impl JobRow {
             JobKind::Plan | JobKind::Critique => MediaType::Json,
         };
         // The clock may have been set back in between.
-        let since = |us: Option<i64>| us.map(|us| rounded_ms(us - created_us).max(0).unsigned_abs());
+        let since =
+            |us: Option<i64>| us.map(|us| rounded_ms(us - created_us).max(0).unsigned_abs());
         let (ready_ms, ended_ms) = (since(self.ready_us), since(self.ended_us));
         Ok(TraceJob {
             kind,
