@@ -6,6 +6,7 @@ pub mod admin;
 pub mod artifacts;
 pub mod bus;
 pub mod clock;
+pub mod inbox;
 pub mod lifecycle;
 pub mod pulse;
 pub mod telemetry;

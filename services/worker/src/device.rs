@@ -11,6 +11,7 @@ use std::{
 use atelier_engine::{
     Control, CritiqueInput, Engine, EngineError, PlanInput, PlanOutput, RenderInput, RenderOutput,
 };
+use atelier_platform::inbox;
 use atelier_proto::{Sha256, job::JobKind, review::Review};
 use tokio::sync::{mpsc, oneshot};
 
@@ -211,7 +212,7 @@ fn own<E>(
         return;
     }
     let mut waiting = VecDeque::new();
-    while let Some(command) = inbox.blocking_recv() {
+    while let Some(command) = inbox::next(&mut inbox) {
         waiting.push_back(command);
         loop {
             while let Ok(command) = inbox.try_recv() {

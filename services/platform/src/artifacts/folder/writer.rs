@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Durable, journal::Journal};
+use crate::inbox;
 
 /// Most objects of one round.
 const ROUND: usize = 32;
@@ -66,7 +67,7 @@ impl Writer {
 
 fn run(root: &Path, mut inbox: mpsc::Receiver<Order>) {
     let mut log = Log::Unopened;
-    while let Some(first) = inbox.blocking_recv() {
+    while let Some(first) = inbox::next(&mut inbox) {
         let mut round = vec![first];
         while round.len() < ROUND
             && let Ok(next) = inbox.try_recv()
