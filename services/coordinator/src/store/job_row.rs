@@ -226,7 +226,8 @@ pub(super) struct JobWrite {
     pub dead_workers: Vec<Uuid>,
     pub losses: u32,
     pub begun: bool,
-    pub input_pictures: Vec<ArtifactRef>,
+    /// None of a job that is done: they were written when it became ready.
+    pub input_pictures: Option<Vec<ArtifactRef>>,
     pub not_before: Option<u64>,
     pub lease_until: Option<u64>,
     pub worker_id: Option<Uuid>,
@@ -290,7 +291,7 @@ impl JobWrite {
             dead_workers: job.failed_on.iter().map(WorkerId::as_uuid).collect(),
             losses: job.losses,
             begun: matches!(job.state, JobState::Dispatched { begun: true, .. }),
-            input_pictures: request.pictures_read_by(job),
+            input_pictures: made.is_none().then(|| request.pictures_read_by(job)),
             not_before,
             lease_until,
             worker_id: worker.map(|worker| worker.as_uuid()),

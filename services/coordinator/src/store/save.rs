@@ -32,7 +32,8 @@ pub(super) struct Save<'a> {
 const FENCED: &str = "AT001";
 
 /// Times to come are delays here, so that only this server's clock is read. The ids are named twice, so that a plan from a time when the tables were small
-/// looks up rows, too, and does not read all of them. Jobs are ready, and end, when that was decided: some have been published since. Requests end when the statement begins, which it returns: their last state is remembered.
+/// looks up rows, too, and does not read all of them. Jobs are ready, and end, when that was decided: some have been published since. Requests end when
+/// the statement begins, which it returns: their last state is remembered.
 macro_rules! save {
     ($rare:literal, $told:literal) => {
         concat!(
@@ -59,7 +60,7 @@ macro_rules! save {
         UPDATE jobs j
         SET state = n.state, attempt = n.attempt, failures = n.failures, dead_workers = n.dead_workers::uuid[], losses = n.losses,
             begun_attempt = CASE WHEN n.begun THEN n.attempt ELSE j.begun_attempt END,
-            input_pictures = n.input_pictures::jsonb,
+            input_pictures = coalesce(n.input_pictures::jsonb, j.input_pictures),
             not_before = clock_timestamp() + n.not_before_in * interval '1 millisecond',
             lease_until = clock_timestamp() + n.lease_in * interval '1 millisecond',
             worker_id = CASE WHEN n.state IN ('ready', 'dispatched') THEN n.worker_id ELSE coalesce(n.worker_id, j.worker_id) END,
@@ -183,7 +184,7 @@ impl Save<'_> {
             .bind(column(changed, |j| signed(j.attempt)))
             .bind(column(changed, |j| signed(j.failures)))
             .bind(column(changed, |j| uuids(&j.dead_workers)))
-            .bind(column(changed, |j| json(&j.input_pictures)))
+            .bind(column(changed, |j| j.input_pictures.as_ref().map(json)))
             .bind(column(changed, |j| delay(j.not_before)))
             .bind(column(changed, |j| delay(j.lease_until)))
             .bind(column(changed, |j| j.worker_id))
@@ -206,7 +207,9 @@ impl Save<'_> {
             .bind(column(made, |j| j.seed))
             .bind(column(made, |j| j.state))
             .bind(column(made, |j| signed(j.attempt)))
-            .bind(column(made, |j| json(&j.input_pictures)))
+            .bind(column(made, |j| {
+                json(j.input_pictures.as_deref().unwrap_or_default())
+            }))
             .bind(column(made, |j| delay(j.not_before)))
             .bind(column(made, |j| delay(j.lease_until)))
             .bind(column(made, |j| j.priority))

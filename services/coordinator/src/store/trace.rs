@@ -109,8 +109,8 @@ impl Store {
             "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
                     plan_sha256, plan_bytes, image_sha256, image_bytes, notes, traceparent, candidates, max_time_ms, max_cost_ms,
                     image_round, score_pass, score_fail, score_unknown, decisions,
-                    (extract(epoch FROM created_at) * 1000000)::bigint AS created_us,
-                    (extract(epoch FROM finished_at) * 1000)::bigint AS finished_ms
+                    (date_part('epoch', created_at) * 1000000)::bigint AS created_us,
+                    (date_part('epoch', finished_at) * 1000)::bigint AS finished_ms
              FROM requests WHERE id = ANY($1) AND (trace_sha256 IS NULL OR NOT $2)",
         )
         .bind(&ids)
@@ -122,10 +122,11 @@ impl Store {
             return Ok(Vec::new());
         }
         let jobs: Vec<JobRow> = sqlx::query_as(
-            // One look into an index for all: in a join each request would have its own, and every time sort all ids. Neither are these wide rows sorted there.
+            // One look into an index for all: in a join each request would have its own, and every time sort all ids. Neither are these wide rows sorted there. Of the ways
+            // to ask for microseconds `date_part` is the one that does not go by numbers of any length; to a microsecond it is exact.
             "SELECT id, request_id, position, kind, round, candidate, repair, stage, op, seed, state, attempt, worker_id, input_pictures,
-                    (extract(epoch FROM ready_at) * 1000000)::bigint AS ready_us,
-                    (extract(epoch FROM finished_at) * 1000000)::bigint AS ended_us,
+                    (date_part('epoch', ready_at) * 1000000)::bigint AS ready_us,
+                    (date_part('epoch', finished_at) * 1000000)::bigint AS ended_us,
                     device_ms, artifact_sha256, artifact_bytes, reason, detail::text AS detail
              FROM jobs WHERE request_id = ANY($1)",
         )

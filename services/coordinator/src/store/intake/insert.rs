@@ -96,9 +96,12 @@ const INSERT: &str = "
         FROM (SELECT max(fair_tag) AS tag FROM first_jobs WHERE state = 'dispatched') d
         WHERE c.tag < d.tag AND EXISTS (SELECT FROM clock)
     )
-    SELECT id, (extract(epoch FROM now()) * 1000)::bigint AS now
+    SELECT id, now
     FROM made
-    CROSS JOIN (SELECT atelier_fence((SELECT count(*) FROM moved), (SELECT count(*) FROM moves)::integer, 'queues')) AS fenced";
+    CROSS JOIN (
+        SELECT (extract(epoch FROM now()) * 1000)::bigint AS now,
+               atelier_fence((SELECT count(*) FROM moved), (SELECT count(*) FROM moves)::integer, 'queues')
+    ) AS fenced";
 
 /// What was written.
 pub(super) struct Made {
