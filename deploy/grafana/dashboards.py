@@ -144,10 +144,10 @@ FARM = [
 
     Panel("Trouble", "What costs time and no job: each has an entry in the runbook.", "ops",
           ("leases that ran out", f"sum ({rate('leases_expired_total')})"), ("messages lost", f"sum ({rate('messages_lost_total')})"),
-          ("not published", f"sum ({rate('publish_failures_total')})"),
+          ("not published", f"sum ({rate('publish_failures_total')})"), ("taken back", f"sum ({rate('jobs_taken_back_total')})"),
           ("unreadable {{message}}", f"sum by (message) ({rate('malformed_messages_total')})"),
           ("retries of {{kind}}", f"sum by (kind) ({rate('job_retries_total')})")),
-    Panel("Reports", "Answers to workers' reports: superseded ones came too late.", "ops",
+    Panel("Reports", "Answers to workers' reports: superseded ones came too late, early ones too soon and come again.", "ops",
           ("{{kind}} {{answer}}", f"sum by (kind, answer) ({rate('reports_total')})")),
     Panel("Beside the work", "Traces that were stored, objects that were swept, webhooks and costs of pods by outcome, and readers of events at the moment.", "short",
           ("webhooks {{outcome}} a second", f"sum by (outcome) ({rate('webhook_deliveries_total')})"),
