@@ -35,6 +35,14 @@ struct Farm {
 }
 
 impl Farm {
+    async fn start(sandbox: &Sandbox) -> Result<Self> {
+        Ok(Self {
+            coordinator: sandbox.coordinator("one", &[])?,
+            hand: Hand::new(sandbox).await?,
+            database: sandbox.database().await?,
+        })
+    }
+
     async fn lock(&mut self, request: RequestId) -> Result<()> {
         self.database.execute("BEGIN").await?;
         sqlx::query("SELECT FROM requests WHERE id = $1 FOR UPDATE")
@@ -102,11 +110,7 @@ async fn begun(farm: &mut Farm) -> Result<(RequestId, Taken, Taken)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leaves_ahead_of_a_commit_that_fails_is_taken_back_and_never_mistaken() -> Result<()> {
     let sandbox = Sandbox::start().await?;
-    let mut farm = Farm {
-        coordinator: sandbox.coordinator("one", &[])?,
-        hand: Hand::new(&sandbox).await?,
-        database: sandbox.database().await?,
-    };
+    let mut farm = Farm::start(&sandbox).await?;
     let (request, plan, lost) = begun(&mut farm).await?;
     farm.fail().await?;
     farm.taken_back(1).await?;
@@ -160,11 +164,7 @@ async fn what_leaves_ahead_of_a_commit_that_fails_is_taken_back_and_never_mistak
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_is_there_before_the_commit_counts_after_it() -> Result<()> {
     let sandbox = Sandbox::start().await?;
-    let mut farm = Farm {
-        coordinator: sandbox.coordinator("one", &[])?,
-        hand: Hand::new(&sandbox).await?,
-        database: sandbox.database().await?,
-    };
+    let mut farm = Farm::start(&sandbox).await?;
     let (request, plan, lost) = begun(&mut farm).await?;
     farm.fail().await?;
     lost.delivery.done().await;

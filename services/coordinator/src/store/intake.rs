@@ -12,7 +12,7 @@ use atelier_proto::{
     job::{JobKind, NamedReference, Priority, Size},
 };
 use insert::{Admitted, Made, insert};
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::{
@@ -129,13 +129,22 @@ struct Written<'a> {
     made: Made,
 }
 
-/// Begins the requests that there is room for, in their order.
-fn admit<'a>(
+impl<'a> Written<'a> {
+    /// Those that were not there before.
+    fn new_ones(&self) -> Vec<&Admitted<'a>> {
+        let is_new = |one: &&Admitted| self.made.ids.contains(&one.request.id.as_uuid());
+        self.admitted.iter().filter(is_new).collect()
+    }
+}
+
+/// Begins the requests that there is room for, in their order, and writes them.
+async fn write<'a>(
+    connection: &mut PgConnection,
+    mut admission: Admission,
     submissions: &'a [Submission],
-    admission: &mut Admission,
     policy: &Policy,
     may: &mut impl FnMut(&Job) -> bool,
-) -> Vec<Admitted<'a>> {
+) -> Result<Written<'a>, StoreError> {
     let now = admission.now;
     let begin = |submission: &'a Submission| {
         let (rank, finish) = admission.admit(submission)?;
@@ -148,7 +157,13 @@ fn admit<'a>(
             finish,
         })
     };
-    submissions.iter().filter_map(begin).collect()
+    let admitted: Vec<_> = submissions.iter().filter_map(begin).collect();
+    let made = insert(connection, &admission, &admitted).await?;
+    Ok(Written {
+        admission,
+        admitted,
+        made,
+    })
 }
 
 /// Marks the first jobs that `may` be as dispatched.
@@ -210,14 +225,13 @@ impl Store {
             Ok(Some(written)) => written,
             Err(error) => return Err(error),
         };
+        let new = written.new_ones();
+        let ready = ready_kinds(new.iter().map(|one| &one.request));
         let Written {
             admission,
             admitted,
             made,
-        } = written;
-        let is_new = |one: &&Admitted| made.ids.contains(&one.request.id.as_uuid());
-        let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
-        let ready = ready_kinds(new.iter().map(|one| &one.request));
+        } = &written;
         let mut dispatched = Vec::new();
         for one in new {
             let spec = LazyCell::new(|| Arc::new(one.submission.spec()));
@@ -263,7 +277,7 @@ impl Store {
             .collect::<Result<_, StoreError>>()?;
         Ok(Intake {
             accepted,
-            queues: admission.seen,
+            queues: written.admission.seen,
             dispatched,
             ready,
         })
@@ -282,16 +296,11 @@ impl Store {
             return Ok(None);
         }
         let mut connection = self.accepting.lend(&self.pool).await?;
-        let mut admission =
+        let admission =
             Admission::begin(&mut connection, Look::Free, submissions, default_limit).await?;
-        let admitted = admit(submissions, &mut admission, policy, may);
-        let made = insert(&mut connection, &admission, &admitted).await?;
+        let written = write(&mut connection, admission, submissions, policy, may).await?;
         connection.keep();
-        Ok(Some(Written {
-            admission,
-            admitted,
-            made,
-        }))
+        Ok(Some(written))
     }
 
     /// Writes them while their queues are locked, with their webhooks, and tells other coordinators.
@@ -303,12 +312,10 @@ impl Store {
         may: &mut impl FnMut(&Job) -> bool,
     ) -> Result<Written<'a>, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let mut admission =
+        let admission =
             Admission::begin(&mut transaction, Look::Locked, submissions, default_limit).await?;
-        let admitted = admit(submissions, &mut admission, policy, may);
-        let made = insert(&mut transaction, &admission, &admitted).await?;
-        let is_new = |one: &&Admitted| made.ids.contains(&one.request.id.as_uuid());
-        let new: Vec<&Admitted> = admitted.iter().filter(is_new).collect();
+        let written = write(&mut transaction, admission, submissions, policy, may).await?;
+        let new = written.new_ones();
         if new.iter().any(|one| one.submission.webhook.is_some()) {
             let ordered: Vec<_> = new.iter().map(|one| one.submission).collect();
             webhooks::insert(&mut transaction, &ordered).await?;
@@ -318,11 +325,7 @@ impl Store {
             notify(&mut transaction, &[], !ready.is_empty()).await?;
         }
         transaction.commit().await?;
-        Ok(Written {
-            admission,
-            admitted,
-            made,
-        })
+        Ok(written)
     }
 
     /// Requests that have the idempotency keys of `submissions` already.
