@@ -1,12 +1,15 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use atelier_proto::{
     RequestId,
     http::{ErrorBody, MAX_REFERENCES, RequestList, RequestView, SubmitRequest, UploadedReference},
     job::Think,
 };
-use atelier_tests::{Sandbox, prompt};
+use atelier_tests::{Sandbox, in_time, prompt};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 /// A PNG of one grey pixel.
 const PIXEL: &str =
@@ -121,6 +124,36 @@ async fn the_answer_to_a_submit_is_the_request() -> Result<()> {
         }
         assert_eq!(answered, view);
     }
+    Ok(())
+}
+
+/// Between the look at its queue and its row there may be any time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_its_queue_is_created_when_it_is_written() -> Result<()> {
+    const HELD_UP: &str = "
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '20 ms'";
+    let sandbox = Sandbox::start().await?;
+    let coordinator = sandbox.coordinator("one", &[])?;
+    // Its statements are prepared by now.
+    coordinator.api.submit(&prompt("a cat")).await?;
+    let mut database = sandbox.database().await?;
+    database
+        .execute("BEGIN; LOCK TABLE tenant_queues IN ACCESS EXCLUSIVE MODE")
+        .await?;
+    let wanted = prompt("a dog");
+    let let_through = async {
+        in_time("the look waits", Duration::from_secs(10), async || {
+            let held_up: i64 = sqlx::query_scalar(HELD_UP).fetch_one(&mut database).await?;
+            Ok(held_up > 0)
+        })
+        .await?;
+        database.execute("ROLLBACK").await?;
+        Ok(())
+    };
+    let (answered, ()) = tokio::try_join!(coordinator.api.submit(&wanted), let_through)?;
+    let view = coordinator.api.view(answered.id).await?;
+    assert_eq!(answered.created_at, view.created_at);
     Ok(())
 }
 

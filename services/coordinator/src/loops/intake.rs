@@ -57,11 +57,11 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
     match farm.store.accept(&submissions, limit, policy, may).await {
         Ok(Intake {
             accepted,
+            created_ms,
             queues,
             dispatched,
             ready,
         }) => {
-            let at = queues.first().map_or(0, |queue| queue.at);
             for queue in queues {
                 farm.end_rates.saw(queue.tenant, queue.ended, queue.at);
             }
@@ -85,7 +85,10 @@ async fn accept(farm: &Farm, batch: Vec<Waiting>) {
             }
             for (answer, accepted) in answers.into_iter().zip(accepted) {
                 // A caller that went away may ask again with its key.
-                let _ = answer.send(Answer { accepted, at });
+                let _ = answer.send(Answer {
+                    accepted,
+                    created_ms,
+                });
             }
         }
         // The callers see that their answer was dropped.

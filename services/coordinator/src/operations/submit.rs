@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use atelier_domain::{Graph, Limits, MAX_CANDIDATES, Millis, NewRequest, Request};
+use atelier_domain::{Graph, Limits, MAX_CANDIDATES, NewRequest, Request};
 use atelier_platform::{ArtifactError, artifacts};
 use atelier_proto::{
     MediaType, Sha256, TenantId, TraceContext,
@@ -51,8 +51,8 @@ pub struct Waiting {
 pub struct Answer {
     /// What became of it.
     pub accepted: Accepted,
-    /// When.
-    pub at: Millis,
+    /// When a new request was created, in milliseconds since 1970.
+    pub created_ms: i64,
 }
 
 /// A submit that was accepted, now or before.
@@ -166,11 +166,14 @@ pub(super) async fn enqueue(farm: &Farm, submission: Submission) -> Result<Submi
         .send(waiting)
         .await
         .map_err(|_| SubmitError::NotConfirmed)?;
-    let Answer { accepted, at } = accepted.await.map_err(|_| SubmitError::NotConfirmed)?;
+    let Answer {
+        accepted,
+        created_ms,
+    } = accepted.await.map_err(|_| SubmitError::NotConfirmed)?;
     match accepted {
         // What was just written needs no reading.
         Accepted::New(_) => {
-            let created_at = rfc3339(at.cast_signed());
+            let created_at = rfc3339(created_ms);
             let view = with_waiting(
                 farm,
                 RequestView {

@@ -94,6 +94,8 @@ pub enum Accepted {
 pub struct Intake {
     /// Of each, in their order.
     pub accepted: Vec<Accepted>,
+    /// When the new ones were created, which is later than their queues were looked at, in milliseconds since 1970; 0 with none.
+    pub created_ms: i64,
     /// The queues of their tenants.
     pub queues: Vec<QueueSeen>,
     /// First jobs that were marked dispatched and have to be published now.
@@ -277,6 +279,7 @@ impl Store {
             .collect::<Result<_, StoreError>>()?;
         Ok(Intake {
             accepted,
+            created_ms: written.made.created_ms,
             queues: written.admission.seen,
             dispatched,
             ready,
