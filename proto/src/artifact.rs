@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::hex;
+
 /// A SHA-256 digest; 64 lower-case hexadecimal digits in every text form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256(pub [u8; 32]);
@@ -20,26 +22,11 @@ impl Sha256 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
-
-    fn digits(self) -> [[u8; 2]; 32] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]))
-    }
-}
-
-/// What a lower-case hexadecimal digit stands for.
-const fn value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
 }
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.digits();
+        let digits = hex::write(self.0);
         f.write_str(std::str::from_utf8(digits.as_flattened()).map_err(|_| fmt::Error)?)
     }
 }
@@ -54,22 +41,13 @@ impl FromStr for Sha256 {
     type Err = BadDigest;
 
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-            return Err(BadDigest);
-        };
-        let pairs: &[[u8; 2]; 32] = pairs.try_into().map_err(|_| BadDigest)?;
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = value(*high).zip(value(*low)).ok_or(BadDigest)?;
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
+        hex::read(text.as_bytes()).map(Self).ok_or(BadDigest)
     }
 }
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = self.digits();
+        let digits = hex::write(self.0);
         let digits = std::str::from_utf8(digits.as_flattened())
             .map_err(<S::Error as serde::ser::Error>::custom)?;
         serializer.serialize_str(digits)

@@ -3,12 +3,21 @@
 //! A submitter may bring a `traceparent`; its trace id then stands in all our logs. Otherwise the trace id is the request's own UUID, so
 //! that one can be made from the other. `tracestate` is not carried on.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
-use crate::{JobId, RequestId};
+use crate::{JobId, RequestId, hex};
 
 /// Length of a `traceparent` of version 00, in characters.
 const LENGTH: usize = 55;
+
+/// Where in it the trace id is.
+const TRACE: Range<usize> = 3..35;
+
+/// Where the span id is.
+const SPAN: Range<usize> = 36..52;
+
+/// Where the flags are.
+const FLAGS: Range<usize> = 53..LENGTH;
 
 /// A position in a trace: which trace, and which span of it comes before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,10 +141,11 @@ impl FromStr for TraceContext {
         if !whole || dashes.iter().any(|at| bytes.get(*at) != Some(&b'-')) {
             return Err(BadTraceContext);
         }
-        let [_version] = hex(&bytes[..2])?;
-        let trace_id = hex(&bytes[3..35])?;
-        let span_id = hex(&bytes[36..52])?;
-        let [flags] = hex(bytes.get(53..LENGTH).ok_or(BadTraceContext)?)?;
+        let part = |at: Range<usize>| bytes.get(at).ok_or(BadTraceContext);
+        let [_version] = hex::read(part(0..2)?).ok_or(BadTraceContext)?;
+        let trace_id = hex::read(part(TRACE)?).ok_or(BadTraceContext)?;
+        let span_id = hex::read(part(SPAN)?).ok_or(BadTraceContext)?;
+        let [flags] = hex::read(part(FLAGS)?).ok_or(BadTraceContext)?;
         if trace_id == [0; 16] || span_id == [0; 8] {
             return Err(BadTraceContext);
         }
@@ -147,40 +157,23 @@ impl FromStr for TraceContext {
     }
 }
 
-/// Exactly `N` bytes from lower-case digits.
-fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], BadTraceContext> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(BadTraceContext),
-    };
-    if digits.len() != 2 * N {
-        return Err(BadTraceContext);
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    Ok(bytes)
-}
-
 struct Hex<const N: usize>([u8; N]);
 
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digits = hex::write(self.0);
+        f.write_str(std::str::from_utf8(digits.as_flattened()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = u8::from(self.sampled);
-        write!(
-            f,
-            "00-{}-{}-{flags:02x}",
-            Hex(self.trace_id),
-            Hex(self.span_id)
-        )
+        let (trace, span) = (hex::write(self.trace_id), hex::write(self.span_id));
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        text[TRACE].copy_from_slice(trace.as_flattened());
+        text[SPAN].copy_from_slice(span.as_flattened());
+        text[FLAGS].copy_from_slice(hex::write([u8::from(self.sampled)]).as_flattened());
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
