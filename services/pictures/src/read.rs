@@ -1,6 +1,6 @@
 //! Reading within bounds. What a file claims to be is checked before its pixels are decoded, so that a small file cannot fill the memory.
 
-use std::io::Cursor;
+use std::{borrow::Cow, io::Cursor};
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
@@ -74,6 +74,10 @@ pub fn read(file: &[u8], bounds: &Bounds) -> Result<DynamicImage, PictureError> 
         });
     }
     let format = format_of(file).ok_or(PictureError::Format)?;
+    let file = match format {
+        ImageFormat::Png => without_texts(file),
+        _ => Cow::from(file),
+    };
     let mut limits = Limits::default();
     limits.max_alloc = Some(bounds.memory);
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
@@ -104,11 +108,46 @@ pub fn read(file: &[u8], bounds: &Bounds) -> Result<DynamicImage, PictureError> 
     Ok(picture)
 }
 
+/// A PNG without the texts before its pixels, as far as it is well-formed. The decoder would turn them into strings letter by letter, which takes longer
+/// than the pixels of a small picture.
+fn without_texts(png: &[u8]) -> Cow<'_, [u8]> {
+    const SIGNATURE: usize = 8;
+    /// Bytes of a chunk beside its data: length, name, checksum.
+    const AROUND: usize = 12;
+    let mut kept = Vec::new();
+    let (mut at, mut from) = (SIGNATURE, 0);
+    while let Some((length, name)) = chunk_at(png, at)
+        && &name != b"IDAT"
+    {
+        let Some(next) = at.checked_add(AROUND + length) else {
+            break;
+        };
+        if [b"tEXt", b"zTXt", b"iTXt"].contains(&&name) && next <= png.len() {
+            kept.extend_from_slice(&png[from..at]);
+            from = next;
+        }
+        at = next;
+    }
+    if kept.is_empty() {
+        return Cow::from(png);
+    }
+    kept.extend_from_slice(&png[from..]);
+    Cow::from(kept)
+}
+
+/// Length of the data of a chunk of a PNG, and its name.
+fn chunk_at(png: &[u8], at: usize) -> Option<(usize, [u8; 4])> {
+    let (length, rest) = png.get(at..)?.split_first_chunk()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    Some((length, *rest.first_chunk()?))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Format, Text, write};
 
     const SMALL: Bounds = Bounds::of(64, 1 << 20);
     const FORMATS: [ImageFormat; 3] = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP];
@@ -136,6 +175,30 @@ mod tests {
         assert!(matches!(error, PictureError::TooLong { .. }), "{error}");
         let error = read(b"GIF89a, or so it says", &SMALL).unwrap_err();
         assert!(matches!(error, PictureError::Format), "{error}");
+    }
+
+    #[test]
+    fn texts_do_not_count() {
+        let plain = file(ImageFormat::Png, 5, 4);
+        let bare = without_texts(&plain);
+        assert!(matches!(bare, Cow::Borrowed(_)) && *bare == plain);
+        let texts = [
+            Text::new("parameters", "a cat"),
+            Text::new("title", "Stra\u{df}e"),
+            Text::new("atelier", "\u{732b}"),
+        ];
+        let picture = DynamicImage::new_rgb8(5, 4);
+        let told = write(&picture, Format::Png, &texts).unwrap();
+        assert_eq!(
+            *without_texts(&told),
+            write(&picture, Format::Png, &[]).unwrap()
+        );
+        assert_eq!(read(&told, &SMALL).unwrap(), picture);
+        // Cut off before its pixels, it is as damaged as before.
+        let pixels = told.windows(4).position(|name| name == b"IDAT");
+        for length in 0..pixels.unwrap() {
+            assert!(read(&told[..length], &SMALL).is_err(), "{length}");
+        }
     }
 
     #[test]
@@ -183,8 +246,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_damage_makes_reading_panic(which in 0..3_usize, at in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<prop::sample::Index>()) {
-            let mut bytes = file(FORMATS[which], 9, 9);
+        fn no_damage_makes_reading_panic(which in 0..4_usize, at in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            let told = || write(&DynamicImage::new_rgb8(9, 9), Format::Png, &[Text::new("parameters", "eine Katze, \u{732b}")]);
+            let mut bytes = FORMATS.get(which).map_or_else(|| told().unwrap(), |format| file(*format, 9, 9));
             let index = at.index(bytes.len());
             bytes[index] = value;
             let _ = read(&bytes, &SMALL);

@@ -78,6 +78,11 @@ pub fn write(
     Ok(file)
 }
 
+/// A file for so many bytes of pixels gets room for all of them at once; a larger one grows.
+const SMALL: usize = 1 << 16;
+/// More than the bytes of a text's chunk beside the text.
+const TEXT_AROUND: usize = 128;
+
 fn write_png(
     picture: &DynamicImage,
     texts: &[Text],
@@ -90,6 +95,8 @@ fn write_png(
         }
         other => (png::ColorType::Rgb, Cow::from(other.to_rgb8().into_raw())),
     };
+    let texts_take: usize = texts.iter().map(|text| text.text.len() + TEXT_AROUND).sum();
+    file.reserve(pixels.len().min(SMALL) + texts_take);
     let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
     encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
