@@ -229,26 +229,26 @@ fn own<E>(
     }
 }
 
-/// The task that waits longest, and those that can be computed with it at once. Canceled ones are answered without work.
+/// The task that waits longest, and those that can be computed with it at once. Canceled ones before it are answered without work.
 fn next_turn(waiting: &mut VecDeque<Command>, about: &About) -> Vec<Command> {
     let mut turn: Vec<Command> = Vec::new();
-    let mut others = VecDeque::new();
-    for command in waiting.drain(..) {
+    let mut passed = Vec::new();
+    while turn
+        .first()
+        .is_none_or(|first| turn.len() < first.most(about))
+        && let Some(command) = waiting.pop_front()
+    {
         if command.control.canceled() {
             command.answer(Done::without(EngineError::Canceled.into()));
-            continue;
-        }
-        let joins = match turn.first() {
-            None => true,
-            Some(first) => turn.len() < first.most(about) && first.goes_with(&command),
-        };
-        if joins {
+        } else if turn.first().is_none_or(|first| first.goes_with(&command)) {
             turn.push(command);
         } else {
-            others.push_back(command);
+            passed.push(command);
         }
     }
-    *waiting = others;
+    for command in passed.into_iter().rev() {
+        waiting.push_front(command);
+    }
     turn
 }
 

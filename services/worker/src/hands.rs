@@ -257,7 +257,6 @@ impl Hands {
         inner.jobs.push(job.clone());
         drop(inner);
         self.came.send_modify(|count| *count += 1);
-        self.poke();
         Taken::New(job)
     }
 
@@ -268,9 +267,14 @@ impl Hands {
             .ledger
             .release(job.offer.job, job.offer.attempt, settled);
         let this = |held: &Arc<Job>| std::ptr::eq(Arc::as_ptr(held), job);
+        let was_full = inner.jobs.len() >= MOST_HELD;
         inner.jobs.retain(|held| !this(held));
+        let is_empty = inner.jobs.is_empty();
         drop(inner);
-        self.poke();
+        // It made room on the device when it was computed.
+        if was_full || is_empty {
+            self.poke();
+        }
     }
 
     /// Stops all work on a request, now and when it comes later; returns how many jobs that were.
@@ -321,7 +325,10 @@ impl Hands {
         *lock(&job.started) = Some(Instant::now());
         self.moved();
         job.phase.store(Phase::Computing as u8, Ordering::SeqCst);
-        self.poke();
+        // Of a quick device it only counts how many there are before their end.
+        if !self.is_quick() {
+            self.poke();
+        }
     }
 
     /// The device has done a step.
@@ -342,8 +349,10 @@ impl Hands {
         {
             lock(&self.inner).pace.took(started.elapsed());
         }
-        job.phase.store(Phase::Computed as u8, Ordering::SeqCst);
-        self.poke();
+        let before = job.phase.swap(Phase::Computed as u8, Ordering::SeqCst);
+        if before != Phase::Computed as u8 {
+            self.poke();
+        }
     }
 
     /// Whether the device is known to be so quick that what is around a job takes longer than the job.
@@ -356,7 +365,7 @@ impl Hands {
         self.came.subscribe()
     }
 
-    /// Changes whenever a job comes, goes or moves on.
+    /// Changes whenever there may be more room for jobs than before, and when the last one goes.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
