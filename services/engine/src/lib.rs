@@ -6,6 +6,8 @@
 pub mod double;
 pub mod planning;
 
+use std::sync::Arc;
+
 use atelier_proto::{
     Sha256, TenantId,
     job::{JobKind, Size, Think},
@@ -170,8 +172,8 @@ pub struct PlanOutput {
 /// Input of [`Engine::render`].
 #[derive(Clone, Debug)]
 pub struct RenderInput {
-    /// A valid plan.
-    pub plan: Plan,
+    /// A valid plan, the same one for all that is made of it.
+    pub plan: Arc<Plan>,
     /// Id of one of its stages.
     pub stage: String,
     /// Seed of the noise.
@@ -279,8 +281,8 @@ impl Looked {
 /// Input of [`Engine::critique`].
 #[derive(Clone, Debug)]
 pub struct CritiqueInput {
-    /// A valid plan.
-    pub plan: Plan,
+    /// A valid plan, the same one for all that is made of it.
+    pub plan: Arc<Plan>,
     /// The picture to look at.
     pub image: RgbImage,
 }

@@ -83,7 +83,7 @@ fn without_pictures() -> Plan {
 
 fn input(plan: Plan, stage: &str, inputs: &[&RgbImage]) -> RenderInput {
     RenderInput {
-        plan,
+        plan: plan.into(),
         stage: stage.into(),
         seed: 7,
         steps: Some(4),

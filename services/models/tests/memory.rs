@@ -46,7 +46,7 @@ fn input(engine: &mut TorchEngine) -> RenderInput {
     };
     let planned = engine.plan(&input, &mut Until(TO_THE_END, 0));
     RenderInput {
-        plan: planned.expect("a plan").plan,
+        plan: planned.expect("a plan").plan.into(),
         stage: "out".into(),
         seed: 1,
         steps: Some(4),

@@ -35,7 +35,7 @@ fn planned(engine: &mut TorchEngine, prompt: &str) -> Plan {
 
 fn look(engine: &mut TorchEngine, plan: &Plan, image: &RgbImage) -> Review {
     let input = CritiqueInput {
-        plan: plan.clone(),
+        plan: plan.clone().into(),
         image: image.clone(),
     };
     engine.critique(&input, &mut Unattended).expect("a review")
@@ -49,7 +49,7 @@ fn drawn(
     from: Option<&RgbImage>,
 ) -> RgbImage {
     let input = RenderInput {
-        plan: plan.clone(),
+        plan: plan.clone().into(),
         stage: stage.into(),
         seed,
         steps: None,

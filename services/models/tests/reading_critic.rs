@@ -51,7 +51,7 @@ fn plan() -> Plan {
 fn review(engine: &mut TorchEngine) -> Review {
     let picture = image::open(root("deploy/models/atelier-mini/cat-and-balloon.png"));
     let input = CritiqueInput {
-        plan: plan(),
+        plan: plan().into(),
         image: picture.expect("the shipped picture").into_rgb8(),
     };
     engine.critique(&input, &mut Unattended).expect("a review")
@@ -101,7 +101,7 @@ fn counts_come_from_the_detector_and_words_from_the_reader() {
 
     // Nothing that drawing needs was loaded for looking.
     let input = RenderInput {
-        plan: plan(),
+        plan: plan().into(),
         stage: "out".into(),
         seed: 1,
         steps: Some(1),
@@ -132,7 +132,7 @@ fn a_look_is_given_up_between_detector_picture_and_questions() {
     let mut engine = engine(Some(tiny));
     let picture = image::open(root("deploy/models/atelier-mini/cat-and-balloon.png"));
     let input = CritiqueInput {
-        plan: plan(),
+        plan: plan().into(),
         image: picture.expect("the shipped picture").into_rgb8(),
     };
     let mut ask = |stops| {
@@ -176,7 +176,7 @@ fn a_pipeline_with_a_critic_draws_and_looks() {
         "{read:?}"
     );
     let input = RenderInput {
-        plan: plan(),
+        plan: plan().into(),
         stage: "out".into(),
         seed: 1,
         steps: Some(1),

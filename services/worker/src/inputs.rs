@@ -42,7 +42,7 @@ pub enum InputError {
     Invalid(String),
 }
 
-/// Plans that were read last: all jobs of a request but the first read the same one.
+/// Plans that were made or read last: all jobs of a request but the first read the same one.
 #[derive(Debug)]
 pub struct Plans(Mutex<Recent<Sha256, Arc<Plan>>>);
 
@@ -57,8 +57,9 @@ impl Plans {
         self.lock().get(&sha256).cloned()
     }
 
-    fn keep(&self, sha256: Sha256, plan: &Arc<Plan>) {
-        self.lock().set(sha256, plan.clone());
+    /// Keeps a valid plan under the name of its artifact.
+    pub fn keep(&self, sha256: Sha256, plan: Arc<Plan>) {
+        self.lock().set(sha256, plan);
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent<Sha256, Arc<Plan>>> {
@@ -71,15 +72,15 @@ pub async fn plan(
     artifacts: &Artifacts,
     plans: &Plans,
     artifact: &ArtifactRef,
-) -> Result<Plan, InputError> {
+) -> Result<Arc<Plan>, InputError> {
     if let Some(plan) = plans.find(artifact.sha256) {
-        return Ok(Plan::clone(&plan));
+        return Ok(plan);
     }
     let plan = Arc::new(read_plan(
         &fetch(artifacts, artifact, MAX_PLAN_BYTES).await?,
     )?);
-    plans.keep(artifact.sha256, &plan);
-    Ok(Plan::clone(&plan))
+    plans.keep(artifact.sha256, plan.clone());
+    Ok(plan)
 }
 
 /// Fetches a picture, without its transparency.

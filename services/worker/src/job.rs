@@ -158,7 +158,7 @@ async fn attempt(
     let outcome = tokio::select! {
         biased;
         () = job.unwanted() => return Err(StageError::Stopped),
-        outcome = stages::finish(&shared.artifacts, made, label, promise) => outcome?,
+        outcome = stages::finish(&shared.artifacts, &shared.plans, made, label, promise) => outcome?,
     };
     spent.store_ms = millis(computed.elapsed());
     device.times.stored = Some(Instant::now());

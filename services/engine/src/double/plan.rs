@@ -92,7 +92,8 @@ pub(super) fn make(input: &PlanInput) -> PlanOutput {
 fn nouns(prompt: &str) -> (Vec<String>, usize) {
     let mut text = without(prompt);
     text.make_ascii_lowercase();
-    let mut known = HashSet::new();
+    // Words are rarely shorter than that.
+    let mut known = HashSet::with_capacity(text.len() / 4);
     let mut first: Vec<String> = Vec::new();
     for word in text.split(|c: char| !c.is_ascii_lowercase()) {
         let thing = (3..=24).contains(&word.len()) && !SMALL_WORDS.contains(&word);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use atelier_proto::plan::{BBox, Stage, StageOp};
 use proptest::prelude::*;
 
@@ -42,7 +44,7 @@ fn plan(prompt: &str) -> PlanOutput {
 
 fn render_input(prompt: &str, stage: &str, seed: u64) -> RenderInput {
     RenderInput {
-        plan: plan(prompt).plan,
+        plan: plan(prompt).plan.into(),
         stage: stage.into(),
         seed,
         steps: Some(6),
@@ -55,7 +57,7 @@ fn render_input(prompt: &str, stage: &str, seed: u64) -> RenderInput {
 
 fn critique(prompt: &str, image: &RenderOutput) -> Review {
     let input = CritiqueInput {
-        plan: plan(prompt).plan,
+        plan: plan(prompt).plan.into(),
         image: image.image.clone(),
     };
     engine().critique(&input, &mut Watch::default()).unwrap()
@@ -179,7 +181,7 @@ fn a_repair_leaves_everything_outside_its_box() {
         .render(&input, &mut Watch::default())
         .unwrap()
         .image;
-    input.plan.stages.push(Stage {
+    Arc::make_mut(&mut input.plan).stages.push(Stage {
         id: "mend".into(),
         op: StageOp::Repair {
             input: "out".into(),
@@ -288,7 +290,7 @@ fn what_is_lacking_is_seen_and_a_repair_paints_it() {
         (fix.element.as_deref(), &fix.checks[..]),
         (Some("dog"), &["dog-is-there".to_owned()][..])
     );
-    input.plan = crate::planning::mend::with_fix(&input.plan, "repair-2-1", fix);
+    input.plan = crate::planning::mend::with_fix(&input.plan, "repair-2-1", fix).into();
     input.stage = "repair-2-1".into();
     input.inputs = vec![drawn.image];
     let mended = engine().render(&input, &mut Watch::default()).unwrap();

@@ -259,7 +259,7 @@ pub fn draw(engine: &mut TorchEngine, shown: &Shown, seed: u64) -> anyhow::Resul
     let plan = plan(shown);
     let input = RenderInput {
         stage: plan.stages[0].id.clone(),
-        plan,
+        plan: plan.into(),
         seed,
         steps: None,
         size: None,

@@ -106,7 +106,7 @@ fn round(
     } else {
         for fix in before.fixes.iter().take(MOST_FIXES) {
             let input = RenderInput {
-                plan: mend::with_fix(&plan, "mend", fix),
+                plan: mend::with_fix(&plan, "mend", fix).into(),
                 stage: "mend".into(),
                 seed,
                 steps: None,
@@ -128,7 +128,7 @@ fn round(
 
 fn look(engine: &mut TorchEngine, plan: &Plan, picture: &RgbImage) -> anyhow::Result<Review> {
     let input = CritiqueInput {
-        plan: plan.clone(),
+        plan: plan.clone().into(),
         image: picture.clone(),
     };
     Ok(engine.critique(&input, &mut Unattended)?)

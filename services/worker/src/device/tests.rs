@@ -118,7 +118,7 @@ fn render(ms: u64, steps: u32) -> Task {
     let mut plan = atelier_proto::plan::Plan::direct("a cat");
     plan.caption = format!("a cat [slow:{ms}]");
     Task::Render(Box::new(RenderInput {
-        plan,
+        plan: plan.into(),
         stage: "out".into(),
         seed: 1,
         steps: Some(steps),

@@ -42,10 +42,10 @@ async fn what_was_stored_comes_back_decoded() {
         .await
         .unwrap();
     let plans = Plans::default();
-    assert_eq!(plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
+    assert_eq!(*plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
     // Its second reader needs no store any more.
     artifacts.delete(&artifact).await.unwrap();
-    assert_eq!(plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
+    assert_eq!(*plan(&artifacts, &plans, &artifact).await.unwrap(), wanted);
     let another = plan(&artifacts, &Plans::default(), &artifact).await;
     assert!(matches!(
         another,

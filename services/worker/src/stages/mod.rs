@@ -100,12 +100,13 @@ pub async fn prepare(
 /// Stores what was made, a picture with its label when it kept its promise, and says what to report.
 pub async fn finish(
     artifacts: &Artifacts,
+    plans: &Plans,
     made: Made,
     label: Option<Label>,
     promise: Option<Promise>,
 ) -> Result<Outcome, StageError> {
     match made {
-        Made::Plan(made) => plan::finish(artifacts, *made).await,
+        Made::Plan(made) => plan::finish(artifacts, plans, *made).await,
         Made::Picture(made) => render::finish(artifacts, made, label, promise).await,
         Made::Review(review) => critique::finish(artifacts, review).await,
     }

@@ -1,11 +1,13 @@
 //! Plan jobs: a prompt in, a valid plan out.
 
+use std::sync::Arc;
+
 use atelier_engine::{PlanInput, PlanOutput};
 use atelier_platform::Artifacts;
 use atelier_proto::{MediaType, job::PlanWork, report::Outcome};
 
 use super::{StageError, bounded, store};
-use crate::device::Task;
+use crate::{device::Task, inputs::Plans};
 
 pub(super) fn prepare(work: &PlanWork) -> Task {
     let names = work.references.iter().map(|one| one.name.clone());
@@ -20,13 +22,19 @@ pub(super) fn prepare(work: &PlanWork) -> Task {
     })
 }
 
-pub(super) async fn finish(artifacts: &Artifacts, made: PlanOutput) -> Result<Outcome, StageError> {
+pub(super) async fn finish(
+    artifacts: &Artifacts,
+    plans: &Plans,
+    made: PlanOutput,
+) -> Result<Outcome, StageError> {
     made.plan
         .validate()
         .map_err(|error| StageError::Output(error.to_string()))?;
     let json =
         serde_json::to_vec(&made.plan).map_err(|error| StageError::Output(error.to_string()))?;
     let artifact = store(artifacts, json.into(), MediaType::Json).await?;
+    // What is made of it is often made here.
+    plans.keep(artifact.sha256, Arc::new(made.plan.clone()));
     Ok(Outcome::Planned {
         plan: Box::new(made.plan),
         artifact,

@@ -74,17 +74,7 @@ impl Promise {
                 "it has another size than its inputs".into(),
             ));
         }
-        let (mut pixels, mut difference) = (0_u64, 0_u8);
-        let stays = self.part.stays(size);
-        for (x, y, pixel) in made.enumerate_pixels() {
-            let Some(input) = stays(x, y).and_then(|input| self.inputs.get(input)) else {
-                continue;
-            };
-            pixels += 1;
-            let channels = pixel.0.iter().zip(input.get_pixel(x, y).0);
-            let largest = channels.map(|(new, old)| new.abs_diff(old)).max();
-            difference = difference.max(largest.unwrap_or(0));
-        }
+        let (pixels, difference) = self.part.compare(made, &self.inputs);
         if difference > 0 {
             let reason = format!("one of {pixels} pixels that had to stay differs by {difference}");
             return Err(StageError::Output(reason));
@@ -102,23 +92,24 @@ impl Promise {
 }
 
 impl Part {
-    /// Tells of a pixel of a picture of `size` which input it is taken from as it is.
-    fn stays(&self, size: (u32, u32)) -> Box<dyn Fn(u32, u32) -> Option<usize> + '_> {
+    /// How many pixels had to stay, and the largest difference of a channel among them.
+    fn compare(&self, made: &RgbImage, inputs: &[RgbImage]) -> (u64, u8) {
+        let size = made.dimensions();
         match self {
             Self::Box(bbox) => {
                 let (columns, rows) = bbox.pixels(size.0, size.1);
-                Box::new(move |x, y| {
+                compare(made, inputs, |x, y| {
                     let inside = columns.contains(&x) && rows.contains(&y);
                     (!inside).then_some(0)
                 })
             }
-            Self::Holes(_, holes) => Box::new(|x, y| {
+            Self::Holes(_, holes) => compare(made, inputs, |x, y| {
                 let hole = holes.get_pixel_checked(x, y);
                 hole.is_none_or(|hole| hole.0[0] == 0).then_some(0)
             }),
             Self::Mask(mask) => {
                 let shares = mask.shares_of_pixels(size);
-                Box::new(move |x, y| match shares(x, y) {
+                compare(made, inputs, |x, y| match shares(x, y) {
                     0.0 => Some(0),
                     1.0 => Some(1),
                     _ => None,
@@ -126,6 +117,28 @@ impl Part {
             }
         }
     }
+}
+
+/// The same for what `stays` says of each pixel: the input that it is taken from as it is.
+fn compare(
+    made: &RgbImage,
+    inputs: &[RgbImage],
+    stays: impl Fn(u32, u32) -> Option<usize>,
+) -> (u64, u8) {
+    let (mut pixels, mut difference) = (0, 0);
+    for (x, y, pixel) in made.enumerate_pixels() {
+        let Some(input) = stays(x, y).and_then(|input| inputs.get(input)) else {
+            continue;
+        };
+        pixels += 1;
+        let before = input.get_pixel(x, y);
+        if pixel != before {
+            let channels = pixel.0.iter().zip(before.0);
+            let largest = channels.map(|(new, old)| new.abs_diff(old)).max();
+            difference = difference.max(largest.unwrap_or(0));
+        }
+    }
+    (pixels, difference)
 }
 
 impl Held {

@@ -1,5 +1,7 @@
 //! Render jobs: a plan and the pictures that its stage reads in, a picture out.
 
+use std::sync::Arc;
+
 use atelier_engine::{Reference, RenderInput, RenderOutput, planning::mend};
 use atelier_pictures::{Format, Text};
 use atelier_platform::Artifacts;
@@ -32,7 +34,9 @@ pub(super) async fn prepare(
     )?;
     let wrong = |reason: String| StageError::Input(InputError::Invalid(reason));
     let plan = match &work.fix {
-        Some(fix) if plan.stage(&work.stage).is_none() => mend::with_fix(&plan, &work.stage, fix),
+        Some(fix) if plan.stage(&work.stage).is_none() => {
+            Arc::new(mend::with_fix(&plan, &work.stage, fix))
+        }
         Some(_) => {
             let reason = format!(
                 "{:?} is a stage of the plan, not a repair of its picture",

@@ -42,12 +42,16 @@ async fn device() -> Device {
 
 /// A whole job without the bus: inputs from the store, the engine, output to the store.
 async fn outcome(artifacts: &Artifacts, work: Work) -> Outcome {
+    outcome_with(artifacts, &Plans::default(), work).await
+}
+
+async fn outcome_with(artifacts: &Artifacts, plans: &Plans, work: Work) -> Outcome {
     let run = async {
-        let task = prepare(artifacts, &Plans::default(), &work).await?;
+        let task = prepare(artifacts, plans, &work).await?;
         let label = Label::of("test", &work, &task);
         let promise = Promise::of(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
-        finish(artifacts, done.made?, label, promise).await
+        finish(artifacts, plans, done.made?, label, promise).await
     };
     let ended: Result<Outcome, StageError> = run.await;
     ended.unwrap_or_else(|error| error.outcome())
@@ -231,6 +235,25 @@ async fn a_repair_tells_what_it_kept_of_its_picture() {
 }
 
 #[tokio::test]
+async fn what_draws_a_plan_that_was_made_here_need_not_fetch_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
+    let plans = Plans::default();
+    let planned = outcome_with(&artifacts, &plans, plan_work("[blend] a red cat")).await;
+    let Outcome::Planned { artifact, .. } = planned else {
+        panic!("no plan")
+    };
+    let stored = artifacts.get(&artifact, 1 << 20).await.unwrap();
+    let stored = crate::inputs::read_plan(&stored).unwrap();
+    artifacts.delete(&artifact).await.unwrap();
+    let work = render_work(artifact, "one", Vec::new());
+    let Task::Render(input) = prepare(&artifacts, &plans, &work).await.unwrap() else {
+        panic!("no drawing")
+    };
+    assert_eq!(*input.plan, stored);
+}
+
+#[tokio::test]
 async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
     let dir = tempfile::tempdir().unwrap();
     let artifacts = Artifacts::open(&format!("file://{}", dir.path().display())).unwrap();
@@ -243,7 +266,14 @@ async fn a_picture_says_what_it_was_made_with_unless_told_not_to() {
         let task = prepare(&artifacts, &Plans::default(), &work).await.unwrap();
         let label = label(&work, &task);
         let done = device().await.run(task, Box::new(Silent)).await;
-        let outcome = finish(&artifacts, done.made.unwrap(), label, None).await;
+        let outcome = finish(
+            &artifacts,
+            &Plans::default(),
+            done.made.unwrap(),
+            label,
+            None,
+        )
+        .await;
         let Ok(Outcome::Rendered { image, .. }) = outcome else {
             panic!("no picture")
         };

@@ -165,7 +165,7 @@ fn checking(args: &Args, picture: &RgbImage) -> Result<()> {
             .plan;
         show::progress_done();
         let input = CritiqueInput {
-            plan: plan.clone(),
+            plan: plan.clone().into(),
             image: picture.clone(),
         };
         let review = engine.critique(&input, &mut draw::Watch("looking"))?;

@@ -190,7 +190,7 @@ fn draw(engine: &mut TorchEngine, plan: &Plan, args: &Args) -> Result<(RgbImage,
         // A valid plan has no circles.
         let stage = ready.context("the plan's stages wait for each other")?;
         let input = RenderInput {
-            plan: plan.clone(),
+            plan: plan.clone().into(),
             stage: stage.id.clone(),
             seed: args.seed,
             steps: args.steps,

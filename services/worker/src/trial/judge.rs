@@ -115,7 +115,10 @@ impl Seats<'_> {
                 &[JobKind::Critique],
             )?),
         };
-        let input = CritiqueInput { plan, image };
+        let input = CritiqueInput {
+            plan: plan.into(),
+            image,
+        };
         let review = critic.critique(&input, &mut Unattended)?;
         let verdict =
             |(check, verdict): (&atelier_proto::plan::Check, &atelier_proto::review::Verdict)| {
