@@ -106,7 +106,8 @@ impl User {
 
 /// A request for the graph, with a payload that no compression makes smaller.
 fn request() -> SubmitRequest {
-    let random: Vec<u8> = (0..PAYLOAD).map(|_| rand::random()).collect();
+    let mut random = [0_u8; PAYLOAD];
+    rand::fill(&mut random);
     let mut prompt = format!(
         "[blend] [bytes:{PAYLOAD}] {}",
         BASE64_STANDARD.encode(random)

@@ -121,7 +121,9 @@ fn scene(input: &RenderInput, width: u32, height: u32) -> RgbImage {
     let mut rng = ChaCha8Rng::seed_from_u64(input.seed);
     if let Some(bytes) = directive::bytes(&input.plan.caption) {
         let side = (f64::from(bytes) / 3.0).sqrt().ceil().max(1.0) as u32;
-        return RgbImage::from_fn(side, side, |_, _| Rgb(rng.random()));
+        let mut noise = RgbImage::new(side, side);
+        rng.fill(noise.as_flat_samples_mut().samples);
+        return noise;
     }
     let mut color = || Rgb([rng.random::<u8>(), rng.random(), rng.random()]);
     let (from, to) = (color(), color());
@@ -184,7 +186,11 @@ fn mix(one: &RgbImage, two: &RgbImage, share: impl Fn(f32, f32) -> f32) -> RgbIm
 fn blend_pixel(one: Rgb<u8>, two: Rgb<u8>, share: f32) -> Rgb<u8> {
     let channel = |index: usize| {
         let (a, b) = (f32::from(one.0[index]), f32::from(two.0[index]));
-        (a + (b - a) * share).round() as u8
+        (a + (b - a) * share + 0.5) as u8
     };
-    Rgb([channel(0), channel(1), channel(2)])
+    match share {
+        0.0 => one,
+        1.0 => two,
+        _ => Rgb([channel(0), channel(1), channel(2)]),
+    }
 }
