@@ -4,15 +4,17 @@ use std::{pin::pin, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use atelier_proto::{
-    RequestId,
+    RequestId, decode,
     job::{JobKind, JobOffer, Work},
     report::{Outcome, ReportAnswer},
+    signal::Cancel,
 };
 use atelier_tests::{
     Coordinator, Sandbox,
     hand::{Hand, Taken, day_and_night, stage_of},
     in_time, prompt,
 };
+use futures::StreamExt;
 use sqlx::{Executor, PgConnection};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -189,6 +191,30 @@ async fn a_report_that_is_there_before_the_commit_counts_after_it() -> Result<()
     assert_eq!(answer?, ReportAnswer::Committed);
     night.delivery.done().await;
     farm.coordinator.api.succeeded(request, SOON).await?;
+    Ok(())
+}
+
+/// A worker may begin with what came ahead before its request is canceled, which is then what keeps it from being saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_draws_what_was_never_saved_of_a_canceled_request_is_told_so_again() -> Result<()> {
+    let sandbox = Sandbox::start().await?;
+    let mut farm = Farm::start(&sandbox).await?;
+    let (request, _plan, lost) = begun(&mut farm).await?;
+    farm.fail().await?;
+    farm.taken_back(1).await?;
+    farm.coordinator.api.cancel(request).await?;
+    // This one did not hear it.
+    let subject = farm.hand.bus.names().cancel();
+    let mut cancels = farm.hand.bus.subscribe(subject, None).await?;
+    for step in 1_u32.. {
+        farm.hand.progress(&lost.offer, step, 200).await?;
+        if let Ok(Some(message)) = tokio::time::timeout(NOW, cancels.next()).await {
+            let canceled: Cancel = decode(&message.payload)?.body;
+            assert_eq!(canceled.request, request);
+            return Ok(());
+        }
+        ensure!(step < 10, "nobody is told that it is canceled");
+    }
     Ok(())
 }
 

@@ -104,7 +104,13 @@ impl Alive {
 
     fn progress(&mut self, progress: Progress) {
         let worker = progress.worker;
-        self.add_all(worker, &[(progress.job, progress.attempt)], Phase::Begun);
+        self.add(Extension {
+            job: progress.job,
+            request: Some(progress.request),
+            attempt: progress.attempt,
+            worker,
+            phase: Phase::Begun,
+        });
         self.add_all(worker, &progress.computed, Phase::Computed);
     }
 
@@ -112,6 +118,7 @@ impl Alive {
         for &(job, attempt) in jobs {
             self.add(Extension {
                 job,
+                request: None,
                 attempt,
                 worker,
                 phase,
@@ -138,7 +145,11 @@ impl Alive {
                         return;
                     }
                 }
-                *known = Extension { phase, ..extension };
+                *known = Extension {
+                    phase,
+                    request: extension.request.or(known.request),
+                    ..extension
+                };
             }
         }
     }
@@ -151,6 +162,7 @@ mod tests {
     fn sign(attempt: u32, worker: u8, phase: Phase) -> Extension {
         Extension {
             job: JobId::at(1, [1; 10]),
+            request: None,
             attempt,
             worker: WorkerId::at(1, [worker; 10]),
             phase,

@@ -22,6 +22,8 @@ pub enum Phase {
 pub struct Extension {
     /// The job.
     pub job: JobId,
+    /// Of which request, where the sign tells: the job may be one that was never saved.
+    pub request: Option<RequestId>,
     /// Which attempt.
     pub attempt: u32,
     /// Who has it in its hands.
@@ -140,14 +142,17 @@ impl Store {
         Ok(extended)
     }
 
-    /// Of jobs that workers have in their hands, the requests that were canceled.
+    /// Of jobs that workers have in their hands, the requests that were canceled; of those that were published ahead of a commit that never came, too.
     pub async fn canceled_among(&self, alive: &[Extension]) -> Result<Vec<RequestId>, StoreError> {
         let ids: Vec<Uuid> = alive.iter().map(|one| one.job.as_uuid()).collect();
+        let told = alive.iter().filter_map(|one| one.request);
+        let told: Vec<Uuid> = told.map(|request| request.as_uuid()).collect();
         let requests: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM requests
-             WHERE id = ANY (ARRAY(SELECT request_id FROM jobs WHERE id = ANY($1) AND state = 'canceled')) AND state = 'canceled'",
+             WHERE id = ANY (ARRAY(SELECT request_id FROM jobs WHERE id = ANY($1) AND state = 'canceled') || $2::uuid[]) AND state = 'canceled'",
         )
         .bind(&ids)
+        .bind(&told)
         .fetch_all(&self.pool)
         .await?;
         Ok(requests.into_iter().map(RequestId::from_uuid).collect())
