@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{findings::Detail, spans};
 use crate::{
     farm::Farm,
-    store::{StoreError, TraceRows},
+    store::{StoreError, TraceOutline},
 };
 
 /// Largest plan or review that is read back, in bytes.
@@ -43,11 +43,9 @@ pub enum TraceError {
 
 /// Makes and stores the traces of ended requests, those that have none yet. A trace that cannot be stored fails all; they are found again.
 pub async fn write(farm: &Farm, ids: &[RequestId]) -> Result<(), TraceError> {
-    let rows = farm.store.trace_rows(ids, true).await?;
-    let ended = rows
-        .into_iter()
-        .filter(|rows| rows.trace.state.is_terminal());
-    let stored = try_join_all(ended.map(|rows| store(farm, rows))).await?;
+    let outlines = farm.store.outlines_of_ended(ids).await?;
+    let stored = outlines.into_iter().map(|outline| store(farm, outline));
+    let stored = try_join_all(stored).await?;
     record(farm, &stored).await
 }
 
@@ -57,10 +55,10 @@ pub async fn make(
     id: RequestId,
     lost: Option<ArtifactRef>,
 ) -> Result<Option<ArtifactRef>, TraceError> {
-    let Some(rows) = farm.store.trace_rows(&[id], false).await?.pop() else {
+    let Some(outline) = farm.store.outline(id).await? else {
         return Ok(None);
     };
-    let stored = store(farm, rows).await?;
+    let stored = store(farm, outline).await?;
     match lost {
         None => record(farm, std::slice::from_ref(&stored)).await?,
         // Names of workers that are gone by now are not in it, so that it may be called otherwise.
@@ -82,16 +80,16 @@ pub async fn as_it_stands(
     if !farm.store.has(tenant, id).await? {
         return Ok(None);
     }
-    match farm.store.trace_rows(&[id], false).await?.pop() {
-        Some(rows) => compose(farm, rows).await.map(Some),
+    match farm.store.outline(id).await? {
+        Some(outline) => compose(farm, outline).await.map(Some),
         None => Ok(None),
     }
 }
 
 /// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.
-async fn store(farm: &Farm, mut rows: TraceRows) -> Result<Stored, TraceError> {
-    let (jobs, brought) = (std::mem::take(&mut rows.jobs), rows.brought);
-    let trace = compose(farm, rows).await?;
+async fn store(farm: &Farm, mut outline: TraceOutline) -> Result<Stored, TraceError> {
+    let (jobs, brought) = (std::mem::take(&mut outline.jobs), outline.brought);
+    let trace = compose(farm, outline).await?;
     let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
     let artifact = farm
         .artifacts
@@ -128,13 +126,13 @@ async fn record(farm: &Farm, stored: &[Stored]) -> Result<(), TraceError> {
     Ok(())
 }
 
-async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
-    let mut trace = rows.trace;
-    if let Some(plan) = rows.plan {
+async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError> {
+    let mut trace = outline.trace;
+    if let Some(plan) = outline.plan {
         trace.plan = read(farm, &plan).await?;
         trace.plan_artifact = Some(plan);
     }
-    for (job, detail) in trace.jobs.iter_mut().zip(rows.details) {
+    for (job, detail) in trace.jobs.iter_mut().zip(outline.details) {
         let detail = detail.as_deref().map(serde_json::from_str).transpose();
         let detail: Detail = detail
             .inspect_err(|error| {
@@ -171,9 +169,9 @@ async fn compose(farm: &Farm, rows: TraceRows) -> Result<Trace, TraceError> {
             .cost
             .add(job.kind, repairs, job.device_ms.unwrap_or(0));
     }
-    if !rows.notes.is_empty() {
+    if !outline.notes.is_empty() {
         let thought = trace.thought.get_or_insert_with(Thought::default);
-        thought.notes.extend(rows.notes);
+        thought.notes.extend(outline.notes);
     }
     Ok(trace)
 }

@@ -13,6 +13,11 @@ use atelier_domain::Millis;
 /// Asks for this moment, in milliseconds since 1970.
 pub(super) const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/// Microseconds as milliseconds.
+pub(super) fn rounded_ms(us: i64) -> i64 {
+    (us + 500).div_euclid(1_000)
+}
+
 /// Stands for "never heard of it".
 const UNKNOWN: i64 = i64::MIN;
 

@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 use super::{
     Claimed, Store, StoreError, WebhookOrder,
+    clock::rounded_ms,
+    history::History,
     notices::notify,
     offer::offer,
     request_row::{Spec, sha256},
@@ -234,6 +236,7 @@ impl Store {
             admitted,
             made,
         } = &written;
+        let created_ms = rounded_ms(made.created_us);
         let mut dispatched = Vec::new();
         for one in new {
             let spec = LazyCell::new(|| Arc::new(one.submission.spec()));
@@ -249,9 +252,14 @@ impl Store {
                 rank: one.rank,
                 spec: (*spec).clone(),
                 tenant: one.submission.tenant.as_uuid(),
-                created_ms: made.created_ms,
+                created_ms,
                 finished_ms: None,
                 places: HashMap::new(),
+                history: Some(History::begin(
+                    &one.submission.model,
+                    made.created_us,
+                    &one.request.jobs,
+                )),
             });
         }
         let old: Vec<&Submission> = submissions
@@ -279,7 +287,7 @@ impl Store {
             .collect::<Result<_, StoreError>>()?;
         Ok(Intake {
             accepted,
-            created_ms: written.made.created_ms,
+            created_ms,
             queues: written.admission.seen,
             dispatched,
             ready,

@@ -49,15 +49,18 @@ pub(super) struct JobRow {
     score_unknown: Option<i32>,
 }
 
+/// `$more` columns beside those of the row, and the statement's end.
 macro_rules! select {
-    ($end:literal) => {
+    ($more:literal, $end:literal) => {
         concat!(
             "SELECT id, request_id, kind, round, candidate, repair, device_ms, stage, op, inputs, seed, state, attempt, failures, dead_workers,
                     losses, begun_attempt, computed_attempt,
                     (extract(epoch FROM not_before) * 1000)::bigint AS not_before,
                     (extract(epoch FROM lease_until) * 1000)::bigint AS lease_until,
                     worker_id, stream_epoch, stream_sequence, reason, artifact_sha256, artifact_bytes,
-                    score_pass, score_fail, score_unknown
+                    score_pass, score_fail, score_unknown",
+            $more,
+            "
              FROM jobs
              WHERE request_id = ANY($1)
              ORDER BY request_id, position",
@@ -65,13 +68,24 @@ macro_rules! select {
         )
     };
 }
+pub(super) use select;
 
 /// Reads the jobs of the requests named in `$1`.
-pub(super) const SELECT: &str = select!("");
+pub(super) const SELECT: &str = select!("", "");
 /// Locks the jobs of the requests named in `$1`, whose rows are locked already.
-pub(super) const SELECT_LOCKED: &str = select!(" FOR UPDATE");
+pub(super) const SELECT_LOCKED: &str = select!("", " FOR UPDATE");
 
 impl JobRow {
+    /// Who has it in hands, or had it at last.
+    pub fn worker(&self) -> Option<WorkerId> {
+        self.worker_id.map(WorkerId::from_uuid)
+    }
+
+    /// Milliseconds on devices, once something was reported.
+    pub fn device_ms(&self) -> Option<u64> {
+        self.device_ms.map(i64::unsigned_abs)
+    }
+
     /// Where its message is, as far as that was written down.
     pub fn place(&self) -> Option<Place> {
         Some(Place {

@@ -5,6 +5,7 @@
 mod claim;
 mod clock;
 mod columns;
+mod history;
 mod intake;
 mod job_row;
 mod kept;
@@ -37,7 +38,7 @@ pub use lead::Lead;
 pub use leases::{Extension, Phase, Place, Posted};
 pub use notices::Notice;
 pub use pool::StoreOptions;
-pub use trace::TraceRows;
+pub use trace::TraceOutline;
 pub use unit::{Committed, Finding, Unit};
 pub use view::{Filter, JobCount, job_view, rfc3339};
 pub use webhooks::{DueWebhook, Tried, WebhookOrder};

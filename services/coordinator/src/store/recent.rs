@@ -16,8 +16,8 @@ const LIMIT: usize = 4_096;
 /// How long the last state of a request is kept: whoever waits for its end looks at once.
 const AFTER_END: Duration = Duration::from_secs(1);
 
-/// Most of those.
-const MOST_ENDED: usize = 64;
+/// Most of those: traces are made of them.
+const MOST_ENDED: usize = 512;
 
 /// Active requests by id, and the last states of some that ended. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,9 @@ struct Inner {
     ended: HashSet<RequestId>,
     ended_order: VecDeque<RequestId>,
     /// The last states of those that ended just now.
-    last: VecDeque<(Instant, Arc<Loaded>)>,
+    last: HashMap<RequestId, (Instant, Arc<Loaded>)>,
+    /// In the order they ended; may name some that are gone.
+    last_order: VecDeque<RequestId>,
 }
 
 impl Recent {
@@ -49,21 +51,8 @@ impl Recent {
     /// The last state of a request that ended just now. Nothing changes any more after it.
     pub fn get_ended(&self, id: RequestId) -> Option<Arc<Loaded>> {
         let inner = self.lock();
-        let (when, loaded) = inner
-            .last
-            .iter()
-            .rev()
-            .find(|(_, loaded)| loaded.request.id == id)?;
+        let (when, loaded) = inner.last.get(&id)?;
         (when.elapsed() < AFTER_END).then(|| loaded.clone())
-    }
-
-    /// Keeps the last state of a request for a moment.
-    pub fn keep_ended(&self, loaded: Arc<Loaded>) {
-        let mut inner = self.lock();
-        if inner.last.len() == MOST_ENDED {
-            inner.last.pop_front();
-        }
-        inner.last.push_back((Instant::now(), loaded));
     }
 
     /// Remembers a request, unless a later state of it is known; the oldest make room.
@@ -106,10 +95,19 @@ impl Recent {
         }
     }
 
-    /// Forgets a request that ended, for good.
-    pub fn end(&self, id: RequestId) {
+    /// Forgets a request that ended, for good; its last state, if that is known, after a moment.
+    pub fn end(&self, id: RequestId, last: Option<Arc<Loaded>>) {
         let mut inner = self.lock();
         inner.known.remove(&id);
+        if let Some(last) = last {
+            if inner.last_order.len() == MOST_ENDED
+                && let Some(oldest) = inner.last_order.pop_front()
+            {
+                inner.last.remove(&oldest);
+            }
+            inner.last_order.push_back(id);
+            inner.last.insert(id, (Instant::now(), last));
+        }
         if inner.ended.insert(id) {
             inner.ended_order.push_back(id);
         }
@@ -117,6 +115,14 @@ impl Recent {
             && let Some(oldest) = inner.ended_order.pop_front()
         {
             inner.ended.remove(&oldest);
+        }
+    }
+
+    /// Forgets the last states of requests: nobody is expected to ask for them any more.
+    pub fn forget_ended(&self, ids: impl IntoIterator<Item = RequestId>) {
+        let mut inner = self.lock();
+        for id in ids {
+            inner.last.remove(&id);
         }
     }
 

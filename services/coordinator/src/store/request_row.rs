@@ -97,25 +97,29 @@ impl RequestRow {
     }
 }
 
+/// `$more` columns beside those of the row, and the statement's end.
 macro_rules! select {
-    ($end:literal) => {
+    ($more:literal, $end:literal) => {
         concat!(
             "SELECT id, seed, max_rounds, think, think_tokens, plan_only, direct_plan_sha256, direct_plan_bytes, state, reason, round,
                     plan_sha256, plan_bytes, plan_checks, image_sha256, image_bytes, image_round,
                     score_pass, score_fail, score_unknown, notes, version, tenant_id, prompt, priority, fair_tag, steps, width, height, pictures,
                     traceparent, use_cache, candidates, max_time_ms, max_cost_ms, findings, decisions,
-                    (extract(epoch FROM created_at) * 1000)::bigint AS created_ms
+                    (extract(epoch FROM created_at) * 1000)::bigint AS created_ms",
+            $more,
+            "
              FROM requests
              WHERE id = ANY($1)",
             $end
         )
     };
 }
+pub(super) use select;
 
 /// Reads the requests named in `$1`.
-pub(super) const SELECT: &str = select!("");
+pub(super) const SELECT: &str = select!("", "");
 /// Locks the requests named in `$1`, in order, so that two transactions never wait for each other.
-pub(super) const SELECT_LOCKED: &str = select!(" ORDER BY id FOR UPDATE");
+pub(super) const SELECT_LOCKED: &str = select!("", " ORDER BY id FOR UPDATE");
 
 /// A digest from a column.
 pub(super) fn sha256(

@@ -33,7 +33,7 @@ const FENCED: &str = "AT001";
 
 /// Times to come are delays here, so that only this server's clock is read. The ids are named twice, so that a plan from a time when the tables were small
 /// looks up rows, too, and does not read all of them. Jobs are ready, and end, when that was decided: some have been published since. Requests end when
-/// the statement begins, which it returns: their last state is remembered.
+/// the statement begins. It returns both moments: what is in memory has the same.
 macro_rules! save {
     ($rare:literal, $told:literal) => {
         concat!(
@@ -66,11 +66,11 @@ macro_rules! save {
             worker_id = CASE WHEN n.state IN ('ready', 'dispatched') THEN n.worker_id ELSE coalesce(n.worker_id, j.worker_id) END,
             stream_epoch = CASE WHEN n.state IN ('ready', 'dispatched') THEN NULL ELSE j.stream_epoch END,
             stream_sequence = CASE WHEN n.state IN ('ready', 'dispatched') THEN NULL ELSE j.stream_sequence END,
-            ready_at = CASE WHEN n.state IN ('ready', 'dispatched') THEN coalesce(j.ready_at, least(clock_timestamp(), to_timestamp($59))) ELSE j.ready_at END,
+            ready_at = CASE WHEN n.state IN ('ready', 'dispatched') THEN coalesce(j.ready_at, least(statement_timestamp(), to_timestamp($59))) ELSE j.ready_at END,
             reason = n.reason, artifact_sha256 = n.artifact_sha256, artifact_bytes = n.artifact_bytes,
             score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
             detail = coalesce(n.detail::jsonb, j.detail), device_ms = coalesce(n.device_ms, j.device_ms),
-            finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN least(clock_timestamp(), to_timestamp($59)) END
+            finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN least(statement_timestamp(), to_timestamp($59)) END
         FROM unnest($16::uuid[], $17::integer[], $18::text[], $19::text[], $20::integer[], $21::integer[], $22::text[], $23::text[],
                     $24::bigint[], $25::bigint[], $26::uuid[], $27::text[], $28::bytea[], $29::bigint[],
                     $30::integer[], $31::integer[], $32::integer[], $33::text[], $34::bigint[], $53::integer[], $54::boolean[])
@@ -84,6 +84,7 @@ macro_rules! save {
             "
     SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
            (extract(epoch FROM statement_timestamp()) * 1000)::bigint AS finished,
+           (date_part('epoch', least(statement_timestamp(), to_timestamp($59))) * 1000000)::bigint AS decided_us,
            -- Raises, and so undoes everything, when a fence did not hold.
            atelier_fence((SELECT count(*) FROM requests_saved), cardinality($1), 'requests') IS NULL
            AND atelier_fence((SELECT count(*) FROM jobs_saved), cardinality($16), 'jobs') IS NULL AS fenced",
@@ -115,7 +116,7 @@ const SAVE: &str = save!(
                n.input_pictures::jsonb,
                clock_timestamp() + n.not_before_in * interval '1 millisecond',
                clock_timestamp() + n.lease_in * interval '1 millisecond',
-               CASE WHEN n.state IN ('ready', 'dispatched') THEN least(clock_timestamp(), to_timestamp($59)) END, n.priority, n.fair_tag, n.candidate, n.repair::jsonb
+               CASE WHEN n.state IN ('ready', 'dispatched') THEN least(statement_timestamp(), to_timestamp($59)) END, n.priority, n.fair_tag, n.candidate, n.repair::jsonb
         FROM unnest($35::uuid[], $36::uuid[], $37::smallint[], $38::text[], $39::smallint[], $40::text[], $41::text[], $42::text[],
                     $43::bigint[], $44::text[], $45::integer[], $46::text[], $47::bigint[], $48::bigint[], $49::text[], $50::bigint[],
                     $57::smallint[], $58::text[])
@@ -128,13 +129,15 @@ const SAVE: &str = save!(
            (SELECT count(*) FROM told) AS told"
 );
 
-/// What the database says of a save, in milliseconds by its clock.
+/// What the database says of a save, by its clock.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub(super) struct Saved {
-    /// This moment.
+    /// This moment, in milliseconds.
     pub now: i64,
-    /// When the requests ended that it ended.
+    /// When the requests ended that it ended, in milliseconds.
     pub finished: i64,
+    /// When the jobs were ready or ended that it made so, in microseconds.
+    pub decided_us: i64,
 }
 
 impl Save<'_> {

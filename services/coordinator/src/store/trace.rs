@@ -1,33 +1,37 @@
 //! What the trace of a request is made from, and where it is once it is stored.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use atelier_domain::{Job, JobState};
 use atelier_proto::{
-    ArtifactRef, JobId, MediaType, RequestId, TraceContext,
+    ArtifactRef, JobId, RequestId, TraceContext,
     http::{Cost, SubmitRequest, UploadedReference},
-    job::{JobKind, NamedReference, Priority},
+    job::JobKind,
     review::{Action, Decision, OutcomeMark},
     trace::{Trace, TraceJob},
 };
-use sqlx::{FromRow, types::Json};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    job_row::RepairColumn,
-    request_row::{artifact, score, size, state, think},
-    view::{kind, rfc3339},
+    clock::rounded_ms,
+    history::{History, JobHistory},
+    job_row::{self, JobRow},
+    request_row::{self, RequestRow},
+    unit::{Loaded, assemble},
+    view::rfc3339,
 };
 
-/// A trace as far as rows tell it.
+/// A trace without what artifacts tell.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TraceRows {
+pub struct TraceOutline {
     /// The trace without plan, thought, and reviews.
     pub trace: Trace,
     /// The plan that was carried out.
     pub plan: Option<ArtifactRef>,
     /// What each job's report told beside its outcome, as JSON, in the order of the trace's jobs.
-    pub details: Vec<Option<String>>,
+    pub details: Vec<Option<Arc<str>>>,
     /// Its jobs, in the order of the trace's.
     pub jobs: Vec<JobId>,
     /// The submitter's trace, if it brought one.
@@ -37,120 +41,110 @@ pub struct TraceRows {
 }
 
 #[derive(FromRow)]
-struct HeadRow {
-    id: Uuid,
+struct TracedRequest {
+    #[sqlx(flatten)]
+    request: RequestRow,
     model: String,
-    prompt: String,
-    seed: i64,
-    think: String,
-    think_tokens: Option<i32>,
-    priority: String,
-    steps: Option<i32>,
-    width: Option<i32>,
-    height: Option<i32>,
-    max_rounds: i16,
-    plan_only: bool,
-    candidates: i16,
-    max_time_ms: Option<i64>,
-    max_cost_ms: Option<i64>,
-    image_round: Option<i16>,
-    score_pass: Option<i32>,
-    score_fail: Option<i32>,
-    score_unknown: Option<i32>,
-    decisions: Option<Json<Vec<Decision>>>,
-    pictures: Json<Vec<NamedReference>>,
-    use_cache: bool,
-    state: String,
-    reason: Option<String>,
-    plan_sha256: Option<Vec<u8>>,
-    plan_bytes: Option<i64>,
-    image_sha256: Option<Vec<u8>>,
-    image_bytes: Option<i64>,
-    notes: Vec<String>,
-    traceparent: Option<String>,
     created_us: i64,
     finished_ms: Option<i64>,
 }
 
 #[derive(FromRow)]
-struct JobRow {
-    id: Uuid,
-    request_id: Uuid,
-    position: i16,
-    kind: String,
-    round: i16,
-    candidate: i16,
-    repair: Option<Json<RepairColumn>>,
-    stage: Option<String>,
-    op: Option<String>,
-    seed: i64,
-    state: String,
-    attempt: i32,
-    worker_id: Option<Uuid>,
-    input_pictures: Json<Vec<ArtifactRef>>,
+struct TracedJob {
+    #[sqlx(flatten)]
+    job: JobRow,
     ready_us: Option<i64>,
     ended_us: Option<i64>,
-    device_ms: Option<i64>,
-    artifact_sha256: Option<Vec<u8>>,
-    artifact_bytes: Option<i64>,
-    reason: Option<String>,
     detail: Option<String>,
 }
 
+/// Of the ways to ask for microseconds `date_part` is the one that does not go by numbers of any length; to a microsecond it is exact.
+const SELECT_REQUESTS: &str = request_row::select!(
+    ", model, (date_part('epoch', created_at) * 1000000)::bigint AS created_us,
+       (date_part('epoch', finished_at) * 1000)::bigint AS finished_ms",
+    " AND (trace_sha256 IS NULL OR NOT $2)"
+);
+
+/// One look into an index for all: in a join each request would have its own.
+const SELECT_JOBS: &str = job_row::select!(
+    ", (date_part('epoch', ready_at) * 1000000)::bigint AS ready_us,
+       (date_part('epoch', finished_at) * 1000000)::bigint AS ended_us, detail::text AS detail",
+    ""
+);
+
+/// Of which requests outlines are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    All,
+    WithoutTrace,
+}
+
 impl Store {
-    /// Everything that rows tell of requests; those that do not exist are left out, and if `missing` those that have a trace already.
-    pub async fn trace_rows(
+    /// The outline of a request's trace, as far as it has come; none when there is no such request.
+    pub async fn outline(&self, id: RequestId) -> Result<Option<TraceOutline>, StoreError> {
+        Ok(self.read_outlines(&[id], Which::All).await?.pop())
+    }
+
+    /// Outlines of those requests that ended and have no trace yet: from memory where all of it is there.
+    pub async fn outlines_of_ended(
         &self,
         ids: &[RequestId],
-        missing: bool,
-    ) -> Result<Vec<TraceRows>, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
-        let heads: Vec<HeadRow> = sqlx::query_as(
-            "SELECT id, model, prompt, seed, think, think_tokens, priority, steps, width, height, max_rounds, plan_only, pictures, use_cache, state, reason,
-                    plan_sha256, plan_bytes, image_sha256, image_bytes, notes, traceparent, candidates, max_time_ms, max_cost_ms,
-                    image_round, score_pass, score_fail, score_unknown, decisions,
-                    (date_part('epoch', created_at) * 1000000)::bigint AS created_us,
-                    (date_part('epoch', finished_at) * 1000)::bigint AS finished_ms
-             FROM requests WHERE id = ANY($1) AND (trace_sha256 IS NULL OR NOT $2)",
-        )
-        .bind(&ids)
-        .bind(missing)
-        .fetch_all(&self.pool)
-        .await?;
-        let ids: Vec<Uuid> = heads.iter().map(|head| head.id).collect();
+    ) -> Result<Vec<TraceOutline>, StoreError> {
+        let mut outlines = Vec::with_capacity(ids.len());
+        let mut others = Vec::new();
+        for id in ids {
+            let known = self.recent.get_ended(*id);
+            match known.as_deref().and_then(Loaded::outline) {
+                Some(outline) => outlines.push(outline),
+                None => others.push(*id),
+            }
+        }
+        let read = self.read_outlines(&others, Which::WithoutTrace).await?;
+        let ended = read
+            .into_iter()
+            .filter(|outline| outline.trace.state.is_terminal());
+        outlines.extend(ended);
+        Ok(outlines)
+    }
+
+    async fn read_outlines(
+        &self,
+        ids: &[RequestId],
+        which: Which,
+    ) -> Result<Vec<TraceOutline>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let jobs: Vec<JobRow> = sqlx::query_as(
-            // One look into an index for all: in a join each request would have its own, and every time sort all ids. Neither are these wide rows sorted there. Of the ways
-            // to ask for microseconds `date_part` is the one that does not go by numbers of any length; to a microsecond it is exact.
-            "SELECT id, request_id, position, kind, round, candidate, repair, stage, op, seed, state, attempt, worker_id, input_pictures,
-                    (date_part('epoch', ready_at) * 1000000)::bigint AS ready_us,
-                    (date_part('epoch', finished_at) * 1000000)::bigint AS ended_us,
-                    device_ms, artifact_sha256, artifact_bytes, reason, detail::text AS detail
-             FROM jobs WHERE request_id = ANY($1)",
-        )
-        .bind(&ids)
-        .fetch_all(&self.pool)
-        .await?;
-        let mut of_request: HashMap<Uuid, Vec<JobRow>> = HashMap::new();
-        for job in jobs {
-            of_request.entry(job.request_id).or_default().push(job);
+        let ids: Vec<Uuid> = ids.iter().map(RequestId::as_uuid).collect();
+        let requests: Vec<TracedRequest> = sqlx::query_as(SELECT_REQUESTS)
+            .bind(&ids)
+            .bind(which == Which::WithoutTrace)
+            .fetch_all(&self.pool)
+            .await?;
+        let ids: Vec<Uuid> = requests.iter().map(|row| row.request.id).collect();
+        let jobs: Vec<TracedJob> = sqlx::query_as(SELECT_JOBS)
+            .bind(&ids)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut histories: HashMap<Uuid, History> = requests
+            .iter()
+            .map(|row| (row.request.id, row.history()))
+            .collect();
+        for row in &jobs {
+            if let Some(history) = histories.get_mut(&row.job.request_id) {
+                history.jobs.push(row.history());
+            }
         }
-        heads
-            .into_iter()
-            .map(|head| {
-                let mut jobs = of_request.remove(&head.id).unwrap_or_default();
-                jobs.sort_unstable_by_key(|job| job.position);
-                let details = jobs.iter_mut().map(|job| job.detail.take()).collect();
-                let ids = jobs.iter().map(|job| JobId::from_uuid(job.id)).collect();
-                let jobs = jobs
-                    .into_iter()
-                    .map(|job| job.into_job(head.created_us))
-                    .collect::<Result<_, _>>()?;
-                head.into_rows(jobs, ids, details)
-            })
-            .collect()
+        let finished: Vec<Option<i64>> = requests.iter().map(|row| row.finished_ms).collect();
+        let requests = requests.into_iter().map(|row| row.request).collect();
+        let jobs = jobs.into_iter().map(|row| row.job).collect();
+        let mut outlines = Vec::with_capacity(finished.len());
+        for (mut loaded, finished_ms) in assemble(requests, jobs)?.into_iter().zip(finished) {
+            loaded.finished_ms = finished_ms;
+            loaded.history = histories.remove(&loaded.request.id.as_uuid());
+            outlines.extend(loaded.outline());
+        }
+        Ok(outlines)
     }
 
     /// Ended requests whose trace is still to be written, oldest first, those that ended `age_ms` ago or earlier.
@@ -224,165 +218,151 @@ impl Store {
         .bind(&lengths)
         .fetch_all(&self.pool)
         .await?;
+        self.recent.forget_ended(traces.iter().map(|(id, _)| *id));
         Ok(first.into_iter().map(RequestId::from_uuid).collect())
     }
 }
 
-impl HeadRow {
-    fn into_rows(
-        self,
-        jobs: Vec<TraceJob>,
-        ids: Vec<JobId>,
-        details: Vec<Option<String>>,
-    ) -> Result<TraceRows, StoreError> {
-        let row = self.id;
-        let file = |digest: Option<&[u8]>, bytes, media_type, column| {
-            artifact(digest, bytes, media_type, "requests", column, row)
-        };
-        let plan = file(
-            self.plan_sha256.as_deref(),
-            self.plan_bytes,
-            MediaType::Json,
-            "plan_sha256",
-        )?;
-        let image = file(
-            self.image_sha256.as_deref(),
-            self.image_bytes,
-            MediaType::Png,
-            "image_sha256",
-        )?;
-        let priority = Priority::ALL
-            .into_iter()
-            .find(|priority| priority.as_str() == self.priority)
-            .unwrap_or_default();
-        let state = state(&self.state, None, row)?.kind();
-        let score = score(self.score_pass, self.score_fail, self.score_unknown);
-        let mut decisions = self.decisions.map(|made| made.0).unwrap_or_default();
+impl TracedRequest {
+    /// Without its jobs.
+    fn history(&self) -> History {
+        History {
+            model: self.model.as_str().into(),
+            created_us: self.created_us,
+            jobs: Vec::new(),
+        }
+    }
+}
+
+impl TracedJob {
+    fn history(&self) -> JobHistory {
+        JobHistory {
+            ready_us: self.ready_us,
+            ended_us: self.ended_us,
+            worker: self.job.worker(),
+            device_ms: self.job.device_ms(),
+            detail: self.detail.as_deref().map(Into::into),
+        }
+    }
+}
+
+impl Loaded {
+    /// The outline of its trace; none where the history is not known.
+    fn outline(&self) -> Option<TraceOutline> {
+        let Self { request, spec, .. } = self;
+        let history = self.history.as_ref()?;
+        let state = request.state.kind();
+        let score = request.best.and_then(|best| best.score);
+        let mut decisions = request.decisions.clone();
         let outcome = OutcomeMark::of(state, score, &decisions);
-        if let (Some(OutcomeMark::Accepted), Some(round)) = (&outcome, self.image_round) {
+        if let (Some(OutcomeMark::Accepted), Some(best)) = (&outcome, &request.best) {
             decisions.push(Decision {
-                round: u32::from(round.unsigned_abs()),
+                round: best.round,
                 action: Action::Accept,
                 reason: "no check failed".into(),
                 checks: Vec::new(),
             });
         }
-        let seconds = |ms: Option<i64>| ms.map(|ms| ms as f64 / 1_000.0);
+        let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1_000.0);
+        let jobs = request.jobs.iter().zip(&history.jobs);
         let trace = Trace {
             version: 1,
-            request: RequestId::from_uuid(row),
+            request: request.id,
             submitted: SubmitRequest {
-                prompt: self.prompt,
-                seed: Some(self.seed.cast_unsigned()),
-                think: think(&self.think),
-                think_tokens: self.think_tokens.map(i32::unsigned_abs),
-                priority,
-                steps: self.steps.map(i32::unsigned_abs),
-                size: size(self.width, self.height),
-                max_rounds: Some(u32::from(self.max_rounds.unsigned_abs())),
-                references: self
+                prompt: spec.prompt.clone(),
+                seed: Some(request.seed),
+                think: spec.think,
+                think_tokens: spec.think_tokens,
+                priority: spec.priority,
+                steps: spec.steps,
+                size: spec.size,
+                max_rounds: Some(request.max_rounds),
+                references: spec
                     .pictures
-                    .0
                     .iter()
                     .map(|named| UploadedReference {
                         name: named.name.clone(),
                         data: String::new(),
                     })
                     .collect(),
-                candidates: (self.candidates > 1)
-                    .then_some(u32::from(self.candidates.unsigned_abs())),
-                max_time_s: seconds(self.max_time_ms),
-                max_cost_s: seconds(self.max_cost_ms),
+                candidates: (request.candidates > 1).then_some(request.candidates),
+                max_time_s: seconds(request.limits.time_ms),
+                max_cost_s: seconds(request.limits.cost_ms),
                 plan: None,
-                plan_only: self.plan_only,
+                plan_only: request.plan_only,
                 webhook: None,
-                cache: (!self.use_cache).then_some(false),
+                cache: spec.keep_for.is_none().then_some(false),
             },
-            seed: self.seed.cast_unsigned(),
-            model: self.model,
+            seed: request.seed,
+            model: history.model.to_string(),
             state,
-            reason: self.reason,
-            image,
-            pictures: self.pictures.0,
+            reason: request.state.reason().map(str::to_owned),
+            image: request.best.map(|best| best.image),
+            pictures: spec.pictures.clone(),
             plan: None,
             plan_artifact: None,
             earlier_plans: Vec::new(),
             thought: None,
-            jobs,
+            jobs: jobs
+                .map(|(job, of)| self.job_outline(job, of, history.created_us))
+                .collect(),
             cost: Cost::default(),
-            created_at: rfc3339(rounded_ms(self.created_us)),
+            created_at: rfc3339(self.created_ms),
             finished_at: self.finished_ms.map(rfc3339),
             outcome,
             decisions,
         };
-        Ok(TraceRows {
+        let details = history.jobs.iter();
+        Some(TraceOutline {
             trace,
-            plan,
-            details,
-            jobs: ids,
-            brought: self.traceparent.and_then(|text| text.parse().ok()),
-            notes: self.notes,
+            plan: request.plan.map(|plan| plan.artifact),
+            details: details.map(|job| job.detail.clone()).collect(),
+            jobs: request.jobs.iter().map(|job| job.id).collect(),
+            brought: spec.brought,
+            notes: request.notes.clone(),
         })
     }
-}
 
-/// Microseconds as milliseconds.
-fn rounded_ms(us: i64) -> i64 {
-    (us + 500).div_euclid(1_000)
-}
-
-impl JobRow {
-    /// A job of a request that was created at this time.
-    fn into_job(self, created_us: i64) -> Result<TraceJob, StoreError> {
-        let kind = kind(&self.kind, self.id)?;
-        let media_type = match kind {
-            JobKind::Render => MediaType::Png,
-            JobKind::Plan | JobKind::Critique => MediaType::Json,
-        };
+    fn job_outline(&self, job: &Job, history: &JobHistory, created_us: i64) -> TraceJob {
         // The clock may have been set back in between.
         let since =
             |us: Option<i64>| us.map(|us| rounded_ms(us - created_us).max(0).unsigned_abs());
-        let (ready_ms, ended_ms) = (since(self.ready_us), since(self.ended_us));
-        Ok(TraceJob {
-            kind,
-            round: u32::from(self.round.unsigned_abs()),
-            stage: self.stage,
-            op: self.op,
-            seed: (kind != JobKind::Critique).then_some(self.seed.cast_unsigned()),
+        let (ready_ms, ended_ms) = (since(history.ready_us), since(history.ended_us));
+        let read = self.request.pictures_read_by(job);
+        TraceJob {
+            kind: job.kind,
+            round: job.round,
+            stage: job.stage.as_ref().map(|stage| stage.id.clone()),
+            op: job.stage.as_ref().map(|stage| stage.op.clone()),
+            seed: (job.kind != JobKind::Critique).then_some(job.seed),
             steps: None,
-            state: self.state,
-            attempts: self.attempt.unsigned_abs(),
-            worker: self.worker_id.map(|worker| worker.to_string()),
+            state: job.state.as_str().to_owned(),
+            attempts: job.attempt,
+            worker: history.worker.map(|worker| worker.to_string()),
             ready_ms,
             started_ms: None,
             ended_ms,
             wall_ms: ended_ms
                 .zip(ready_ms)
                 .map(|(ended, ready)| ended.saturating_sub(ready)),
-            device_ms: self.device_ms.map(i64::unsigned_abs),
-            artifact: artifact(
-                self.artifact_sha256.as_deref(),
-                self.artifact_bytes,
-                media_type,
-                "jobs",
-                "artifact_sha256",
-                self.id,
-            )?,
+            device_ms: history.device_ms,
+            artifact: match &job.state {
+                JobState::Done(output) => Some(output.artifact()),
+                _ => None,
+            },
             batch: None,
             size: None,
             made: None,
-            inputs: self
-                .input_pictures
-                .0
-                .iter()
-                .map(|read| read.sha256)
-                .collect(),
+            inputs: read.iter().map(|read| read.sha256).collect(),
             references: Vec::new(),
             review: None,
-            reason: self.reason,
-            candidate: (self.candidate > 1).then_some(u32::from(self.candidate.unsigned_abs())),
-            fix: self.repair.map(|column| column.0.fix),
+            reason: match &job.state {
+                JobState::Failed { reason } => Some(reason.clone()),
+                _ => None,
+            },
+            candidate: (job.candidate > 1).then_some(job.candidate),
+            fix: job.repair.as_ref().map(|repair| repair.fix.clone()),
             kept: None,
-        })
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! ([`Store::resume`]) and the write is refused when somebody else was faster. Who resumes must be ready to begin again.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     Claimed, Place, Store, StoreError,
     clock::NOW,
+    history::History,
     job_row::{self, JobRow, JobWrite, Rank},
     notices::Told,
     offer::offer,
@@ -84,6 +85,8 @@ pub(super) struct Loaded {
     /// When it ended, in milliseconds.
     pub finished_ms: Option<i64>,
     pub places: HashMap<JobId, Place>,
+    /// What its trace will tell, as far as that is known without reading it.
+    pub history: Option<History>,
 }
 
 struct Held {
@@ -226,7 +229,11 @@ async fn load(
     assemble(requests, jobs)
 }
 
-fn assemble(requests: Vec<RequestRow>, jobs: Vec<JobRow>) -> Result<Vec<Loaded>, StoreError> {
+/// Puts rows together, in the order of those of requests.
+pub(super) fn assemble(
+    requests: Vec<RequestRow>,
+    jobs: Vec<JobRow>,
+) -> Result<Vec<Loaded>, StoreError> {
     let mut of_request: HashMap<Uuid, (Vec<Job>, HashMap<JobId, Place>)> = HashMap::new();
     for row in jobs {
         let (jobs, places) = of_request.entry(row.request_id).or_default();
@@ -253,6 +260,7 @@ fn assemble(requests: Vec<RequestRow>, jobs: Vec<JobRow>) -> Result<Vec<Loaded>,
                 created_ms,
                 finished_ms: None,
                 places,
+                history: None,
             })
         })
         .collect()
@@ -449,7 +457,7 @@ impl Checked {
             save.requests.push(RequestWrite::new(after, before.version));
         }
         let mut ready = Vec::new();
-        let mut finished = None;
+        let mut moments = None;
         for (id, effect) in &this.effects {
             let Effect::JobReady(job) = effect else {
                 continue;
@@ -470,7 +478,7 @@ impl Checked {
             match written {
                 Ok(saved) => {
                     this.store.clock.heard(saved.now.unsigned_abs());
-                    finished = Some(saved.finished);
+                    moments = Some(saved);
                 }
                 Err(error) => {
                     this.store.forget(touched);
@@ -481,17 +489,21 @@ impl Checked {
         if let Some(transaction) = this.transaction {
             transaction.commit().await?;
         }
-        let changed: HashSet<RequestId> = touched.into_iter().collect();
+        let changed: HashMap<RequestId, Delta> = changes.into_iter().collect();
         let mut places = HashMap::new();
         for (id, held) in this.held {
             places.extend(held.before.places.iter().map(|(job, place)| (*job, *place)));
             let has_ended = held.after.state != State::Active;
-            if !changed.contains(&id) {
+            let Some(delta) = changed.get(&id) else {
                 if has_ended {
-                    this.store.recent.end(id);
+                    this.store.recent.end(id, None);
                 }
                 continue;
-            }
+            };
+            let history = held.before.history.as_ref().zip(moments);
+            let history = history.and_then(|(known, saved)| {
+                known.after(&held.after, delta, &this.findings, saved.decided_us)
+            });
             let saved = Arc::new(Loaded {
                 request: held.after,
                 version: held.before.version + 1,
@@ -499,12 +511,12 @@ impl Checked {
                 spec: held.before.spec.clone(),
                 tenant: held.before.tenant,
                 created_ms: held.before.created_ms,
-                finished_ms: finished.filter(|_| has_ended),
+                finished_ms: moments.filter(|_| has_ended).map(|saved| saved.finished),
                 places: HashMap::new(),
+                history,
             });
             if has_ended {
-                this.store.recent.end(id);
-                this.store.recent.keep_ended(saved);
+                this.store.recent.end(id, Some(saved));
             } else {
                 this.store.recent.put(saved);
             }

@@ -99,7 +99,7 @@ const INSERT: &str = "
     SELECT id, now
     FROM made
     CROSS JOIN (
-        SELECT (extract(epoch FROM now()) * 1000)::bigint AS now,
+        SELECT (date_part('epoch', now()) * 1000000)::bigint AS now,
                atelier_fence((SELECT count(*) FROM moved), (SELECT count(*) FROM moves)::integer, 'queues')
     ) AS fenced";
 
@@ -107,8 +107,8 @@ const INSERT: &str = "
 pub(super) struct Made {
     /// Requests that were not there.
     pub ids: HashSet<Uuid>,
-    /// When they were created, in milliseconds; 0 with none.
-    pub created_ms: i64,
+    /// When they were created, in microseconds; 0 with none.
+    pub created_us: i64,
 }
 
 /// Writes requests and first jobs. Fails as overtaken when a queue has moved since it was looked at.
@@ -119,7 +119,7 @@ pub(super) async fn insert(
 ) -> Result<Made, StoreError> {
     let mut made = Made {
         ids: HashSet::new(),
-        created_ms: 0,
+        created_us: 0,
     };
     if admitted.is_empty() {
         return Ok(made);
@@ -207,7 +207,7 @@ pub(super) async fn insert(
         .await;
     for (id, now) in written.map_err(unless_fenced)? {
         made.ids.insert(id);
-        made.created_ms = now;
+        made.created_us = now;
     }
     Ok(made)
 }
