@@ -1,5 +1,7 @@
 //! Reports: how an attempt ended. A NATS request that a coordinator answers only after its commit.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,7 +63,7 @@ pub enum Outcome {
     /// A plan was made.
     Planned {
         /// The plan, so that the coordinator need not fetch it.
-        plan: Box<Plan>,
+        plan: Arc<Plan>,
         /// The same as an artifact.
         artifact: ArtifactRef,
         /// How it came about.
@@ -84,7 +86,7 @@ pub enum Outcome {
     /// A picture was looked at.
     Reviewed {
         /// The answers (also stored as the artifact).
-        review: Box<Review>,
+        review: Arc<Review>,
         /// The same as an artifact.
         artifact: ArtifactRef,
         /// Their counts.
@@ -106,7 +108,7 @@ pub enum Outcome {
 #[derive(Deserialize)]
 struct Fields {
     outcome: Word,
-    plan: Option<Box<Plan>>,
+    plan: Option<Arc<Plan>>,
     artifact: Option<ArtifactRef>,
     thought: Option<Thought>,
     image: Option<ArtifactRef>,
@@ -114,7 +116,7 @@ struct Fields {
     steps: Option<u32>,
     references: Option<Vec<UsedReference>>,
     kept: Option<Kept>,
-    review: Option<Box<Review>>,
+    review: Option<Arc<Review>>,
     score: Option<Score>,
     reason: Option<String>,
     retry: Option<bool>,

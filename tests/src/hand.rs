@@ -1,6 +1,9 @@
 //! A worker's hands: takes jobs, stores what it "made", reports. Does only what it is told to.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::Sandbox;
 use anyhow::{Context, Result, bail};
@@ -226,7 +229,7 @@ impl Hand {
             ..Thought::default()
         };
         Ok(Outcome::Planned {
-            plan: Box::new(plan),
+            plan: Arc::new(plan),
             artifact,
             thought,
         })
@@ -272,7 +275,7 @@ impl Hand {
         let artifact = self.json(&review).await?;
         let score = review.score();
         Ok(Outcome::Reviewed {
-            review: Box::new(review),
+            review: Arc::new(review),
             artifact,
             score,
         })

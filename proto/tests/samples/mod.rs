@@ -1,5 +1,7 @@
 //! One filled-in value of every message, the same at every run.
 
+use std::sync::Arc;
+
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, Sha256, TenantId, WorkerId,
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, RenderWork, Size, Work},
@@ -228,7 +230,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         (
             "report_planned",
             report(Outcome::Planned {
-                plan: Box::new(plan()),
+                plan: Arc::new(plan()),
                 artifact: artifact(1, MediaType::Json),
                 thought: Thought {
                     text: "{}".into(),
@@ -261,7 +263,7 @@ pub fn reports() -> Vec<(&'static str, Report)> {
         (
             "report_reviewed",
             report(Outcome::Reviewed {
-                review: Box::new(review()),
+                review: Arc::new(review()),
                 artifact: artifact(3, MediaType::Json),
                 score: review().score(),
             }),
@@ -472,6 +474,7 @@ pub fn remedies() -> (Named<JobOffer>, Named<Report>) {
         });
     }
     if let Outcome::Reviewed { review, score, .. } = &mut reports[2].1.outcome {
+        let review = Arc::make_mut(review);
         review.verdicts[0].answer = Answer::Fail;
         review.seen[0].element = Some("radio".into());
         review.fixes = vec![fix()];

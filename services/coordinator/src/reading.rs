@@ -33,7 +33,7 @@ pub use crate::{
         session::Session,
         signed::{Bad, Claim},
     },
-    operations::findings::Detail,
+    store::Detail,
 };
 
 /// A call for pictures.
@@ -165,5 +165,5 @@ pub fn list(query: &str) -> Option<(Filter, u32)> {
 
 /// What is stored of how a job was done, as a report tells it; none where the report is refused or tells nothing. It is read as a [`Detail`].
 pub fn detail(report: &Report) -> Option<String> {
-    findings::read(report).ok()?.1.detail
+    serde_json::to_string(&*findings::read(report).ok()?.1.detail?).ok()
 }

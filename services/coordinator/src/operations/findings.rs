@@ -1,20 +1,18 @@
 //! From a worker's report to what the state machine and the trace make of it. Everything in it is bounded and fit for the database here.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use atelier_domain::{Graph, Outcome};
 use atelier_proto::{
-    ArtifactRef, MediaType, WorkerId,
+    ArtifactRef, MediaType,
     http::MAX_PROMPT_BYTES,
-    job::Size,
     made::Made,
     plan::MAX_CHECKS,
     report::{Cited, Kept, Outcome as Reported, Report, Thought, UsedReference},
     review::{Findings, Fix, MAX_FINDING_BYTES, MAX_FINDINGS, MAX_FIX_BYTES, MAX_FIXES, Review},
 };
-use serde::{Deserialize, Serialize};
 
-use crate::store::Finding;
+use crate::store::{Detail, Drawn, Finding, Written};
 
 /// Longest text of a thought that is kept, in bytes.
 const MAX_THOUGHT_BYTES: usize = 16_384;
@@ -32,44 +30,6 @@ const MAX_USED: usize = 32;
 const MAX_CITED: usize = 128;
 const MAX_CITED_BYTES: usize = 200;
 
-/// What the trace tells of how a job was done; stored as JSON.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Detail {
-    /// Of a plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thought: Option<Thought>,
-    /// Of a render.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drawn: Option<Drawn>,
-    /// Of anything that was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<Made>,
-    /// Jobs of its kind that were on the device at once, of a plan or a look, where there were others; a drawing tells its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<u32>,
-}
-
-/// What the trace tells of a drawing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Drawn {
-    /// Denoise steps done.
-    pub steps: u32,
-    /// Size in pixels.
-    pub size: Size,
-    /// Pictures that elements were drawn with.
-    pub references: Vec<UsedReference>,
-    /// Drawings that were on the device at once.
-    #[serde(default = "alone")]
-    pub batch: u32,
-    /// What a repair or a blend left of its inputs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Kept>,
-}
-
-const fn alone() -> u32 {
-    1
-}
-
 /// Why a report is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadReport {
@@ -83,6 +43,7 @@ pub enum BadReport {
 
 /// Takes a report apart.
 pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
+    let mut written = None;
     let (outcome, detail) = match &report.outcome {
         Reported::Planned {
             plan,
@@ -96,7 +57,10 @@ pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
                 ..Detail::default()
             };
             let outcome = match Graph::of(plan) {
-                Ok(graph) => Outcome::Planned { artifact, graph },
+                Ok(graph) => {
+                    written = Some(Written::Plan(plan.clone()));
+                    Outcome::Planned { artifact, graph }
+                }
                 // Another try may make a better one.
                 Err(error) => Outcome::Failed {
                     reason: text(&error.to_string(), MAX_REASON_BYTES),
@@ -129,7 +93,7 @@ pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
                     reason,
                     retry: true,
                 };
-                return Ok((outcome, finding(report.worker, report.device_ms, None)));
+                return Ok((outcome, finding(report, None, None)));
             }
             let drawn = Drawn {
                 steps: *steps,
@@ -153,6 +117,7 @@ pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
             if review.score() != *score {
                 return Err(BadReport::Score);
             }
+            written = Some(Written::Review(review.clone()));
             let outcome = Outcome::Reviewed {
                 artifact,
                 score: *score,
@@ -176,18 +141,19 @@ pub fn read(report: &Report) -> Result<(Outcome, Finding), BadReport> {
         Reported::Returned => (Outcome::Returned, None),
     };
     let detail = detail.and_then(|detail| told(detail, report.made.as_deref()));
-    Ok((outcome, finding(report.worker, report.device_ms, detail)))
+    Ok((outcome, finding(report, detail, written)))
 }
 
 fn together(batch: u32) -> Option<u32> {
     (batch > 1).then_some(batch)
 }
 
-fn finding(worker: WorkerId, device_ms: u64, detail: Option<String>) -> Finding {
+fn finding(report: &Report, detail: Option<Detail>, written: Option<Written>) -> Finding {
     Finding {
-        worker,
-        device_ms: device_ms.min(i64::MAX.cast_unsigned()),
-        detail,
+        worker: report.worker,
+        device_ms: report.device_ms.min(i64::MAX.cast_unsigned()),
+        detail: detail.map(Arc::new),
+        written,
     }
 }
 
@@ -233,7 +199,7 @@ fn found(review: &Review) -> Findings {
 }
 
 /// As it is stored; nothing where there is nothing to tell.
-fn told(detail: Detail, made: Option<&Made>) -> Option<String> {
+fn told(detail: Detail, made: Option<&Made>) -> Option<Detail> {
     let made = made.map(|made| Made {
         worker: text(&made.worker, MAX_WORD_BYTES),
         device: text(&made.device, MAX_WORD_BYTES),
@@ -241,10 +207,7 @@ fn told(detail: Detail, made: Option<&Made>) -> Option<String> {
         ..made.clone()
     });
     let detail = Detail { made, ..detail };
-    if detail == Detail::default() {
-        return None;
-    }
-    serde_json::to_string(&detail).ok()
+    (detail != Detail::default()).then_some(detail)
 }
 
 fn fits(artifact: &ArtifactRef, media_type: MediaType) -> Result<ArtifactRef, BadReport> {
@@ -290,7 +253,8 @@ fn text(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use atelier_proto::{
-        JobId, RequestId, Sha256,
+        JobId, RequestId, Sha256, WorkerId,
+        job::Size,
         plan::{BBox, Plan},
         review::{Answer, FixKind, Score, Verdict},
     };
@@ -325,7 +289,7 @@ mod tests {
         let mut plan = Plan::direct("a cat");
         plan.stages.clear();
         let planned = Reported::Planned {
-            plan: Box::new(plan),
+            plan: Arc::new(plan),
             artifact: artifact(MediaType::Json, 9),
             thought: Thought::default(),
         };
@@ -355,7 +319,7 @@ mod tests {
     fn plans_that_were_made_at_once_say_so() {
         let planned = |batch| {
             let outcome = Reported::Planned {
-                plan: Box::new(Plan::direct("a cat")),
+                plan: Arc::new(Plan::direct("a cat")),
                 artifact: artifact(MediaType::Json, 9),
                 thought: Thought::default(),
             };
@@ -364,26 +328,15 @@ mod tests {
                 ..report(outcome)
             })
             .unwrap();
-            let detail: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
-            detail.batch
+            finding.detail.unwrap().batch
         };
         assert_eq!((planned(1), planned(4)), (None, Some(4)));
     }
 
     #[test]
-    fn what_is_stored_of_earlier_releases_stays_readable() {
-        let drawn = r#"{"drawn":{"steps":4,"size":{"width":8,"height":8},"references":[]}}"#;
-        let read: Detail = serde_json::from_str(drawn).unwrap();
-        assert_eq!(read.drawn.unwrap().batch, 1);
-        let thought = r#"{"thought":{"text":"t","tokens_sampled":1,"tokens_forced":2,"notes":[]}}"#;
-        let read: Detail = serde_json::from_str(thought).unwrap();
-        assert_eq!(read.thought.unwrap().text, "t");
-    }
-
-    #[test]
     fn a_review_tells_who_made_it_and_otherwise_nothing() {
         let reviewed = || Reported::Reviewed {
-            review: Box::default(),
+            review: Arc::default(),
             artifact: artifact(MediaType::Json, 9),
             score: Score::default(),
         };
@@ -403,8 +356,7 @@ mod tests {
             ..report(reviewed())
         };
         let (_, finding) = read(&told).unwrap();
-        let detail: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
-        let made = detail.made.unwrap();
+        let made = finding.detail.unwrap().made.clone().unwrap();
         assert_eq!((made.worker.len(), made.device.as_str()), (100, "cpu"));
     }
 
@@ -480,8 +432,8 @@ mod tests {
         );
         let (outcome, finding) = read(&report(rendered(0))).unwrap();
         assert!(matches!(outcome, Outcome::Rendered { .. }), "{outcome:?}");
-        let told: Detail = serde_json::from_str(&finding.detail.unwrap()).unwrap();
-        assert_eq!(told.drawn.unwrap().kept.unwrap().pixels, 5);
+        let drawn = finding.detail.unwrap().drawn.clone();
+        assert_eq!(drawn.unwrap().kept.unwrap().pixels, 5);
     }
 
     #[test]
@@ -503,7 +455,7 @@ mod tests {
             );
         }
         let reviewed = Reported::Reviewed {
-            review: Box::new(Review::default()),
+            review: Arc::new(Review::default()),
             artifact: artifact(MediaType::Json, 9),
             score: Score {
                 pass: 1,

@@ -1,5 +1,7 @@
 //! Writing the traces of requests that ended: rows and artifacts become one JSON document each beside the picture.
 
+use std::sync::Arc;
+
 use atelier_platform::ArtifactError;
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, TenantId, TraceContext, WorkerId,
@@ -11,14 +13,17 @@ use atelier_proto::{
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 
-use super::{findings::Detail, spans};
+use super::spans;
 use crate::{
     farm::Farm,
-    store::{StoreError, TraceOutline},
+    store::{JobOutline, StoreError, TraceOutline, Written},
 };
 
 /// Largest plan or review that is read back, in bytes.
 const MAX_JSON_BYTES: u64 = 1 << 20;
+
+/// What most traces fit into, in bytes.
+const USUAL_BYTES: usize = 16_384;
 
 /// A trace that is stored.
 struct Stored {
@@ -87,10 +92,12 @@ pub async fn as_it_stands(
 }
 
 /// Rows and other artifacts tell all that is in a trace, so that one that gets lost is made again.
-async fn store(farm: &Farm, mut outline: TraceOutline) -> Result<Stored, TraceError> {
-    let (jobs, brought) = (std::mem::take(&mut outline.jobs), outline.brought);
+async fn store(farm: &Farm, outline: TraceOutline) -> Result<Stored, TraceError> {
+    let jobs = outline.jobs.iter().map(|job| job.id).collect();
+    let brought = outline.brought;
     let trace = compose(farm, outline).await?;
-    let bytes = serde_json::to_vec(&trace).expect("a trace holds nothing that JSON cannot");
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, &trace).expect("a trace holds nothing that JSON cannot");
     let artifact = farm
         .artifacts
         .put_derived(bytes.into(), MediaType::Json)
@@ -128,19 +135,16 @@ async fn record(farm: &Farm, stored: &[Stored]) -> Result<(), TraceError> {
 
 async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError> {
     let mut trace = outline.trace;
-    if let Some(plan) = outline.plan {
-        trace.plan = read(farm, &plan).await?;
-        trace.plan_artifact = Some(plan);
-    }
-    for (job, detail) in trace.jobs.iter_mut().zip(outline.details) {
-        let detail = detail.as_deref().map(serde_json::from_str).transpose();
-        let detail: Detail = detail
-            .inspect_err(|error| {
-                tracing::warn!(request = %trace.request, %error, "a job's detail cannot be read");
-            })
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+    trace.plan_artifact = outline.plan;
+    let mut is_read = false;
+    for (
+        job,
+        JobOutline {
+            detail, written, ..
+        },
+    ) in trace.jobs.iter_mut().zip(outline.jobs)
+    {
+        let detail = detail.map(Arc::unwrap_or_clone).unwrap_or_default();
         tell_worker(farm, job, detail.made);
         job.batch = detail.batch;
         if let Some(drawn) = detail.drawn {
@@ -150,24 +154,39 @@ async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError
             job.references = drawn.references;
             job.kept = drawn.kept;
         }
-        let made = job.artifact;
-        match (job.kind, made) {
-            (JobKind::Critique, Some(review)) => job.review = read(farm, &review).await?,
-            (JobKind::Plan, Some(plan)) if trace.plan_artifact != Some(plan) => {
-                trace.earlier_plans.push(Revision {
-                    round: job.round,
-                    artifact: plan,
-                    plan: read(farm, &plan).await?,
-                    thought: detail.thought,
-                });
+        match (job.kind, job.artifact) {
+            (JobKind::Critique, Some(artifact)) => {
+                job.review = match written {
+                    Some(Written::Review(review)) => Some(Arc::unwrap_or_clone(review)),
+                    _ => read(farm, &artifact).await?,
+                };
             }
-            (JobKind::Plan, Some(_)) => trace.thought = detail.thought,
+            (JobKind::Plan, Some(artifact)) => {
+                let plan = match written {
+                    Some(Written::Plan(plan)) => Some(Arc::unwrap_or_clone(plan)),
+                    _ => read(farm, &artifact).await?,
+                };
+                if trace.plan_artifact == Some(artifact) {
+                    (trace.plan, trace.thought, is_read) = (plan, detail.thought, true);
+                } else {
+                    trace.earlier_plans.push(Revision {
+                        round: job.round,
+                        artifact,
+                        plan,
+                        thought: detail.thought,
+                    });
+                }
+            }
             _ => {}
         }
         let repairs = job.fix.is_some();
         trace
             .cost
             .add(job.kind, repairs, job.device_ms.unwrap_or(0));
+    }
+    // That nobody made here: the direct one, or one that came with the request.
+    if let (Some(plan), false) = (&trace.plan_artifact, is_read) {
+        trace.plan = read(farm, plan).await?;
     }
     if !outline.notes.is_empty() {
         let thought = trace.thought.get_or_insert_with(Thought::default);

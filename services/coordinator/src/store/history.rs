@@ -6,10 +6,12 @@ use std::{collections::HashMap, sync::Arc};
 use atelier_domain::{Delta, Job, JobState, Request};
 use atelier_proto::{JobId, WorkerId};
 
-use super::Finding;
+use super::{Detail, Finding, Written};
 
-/// Longest detail of a job that is kept, in bytes.
-const MAX_DETAIL_BYTES: usize = 4_096;
+/// Longest thought that is kept, in bytes.
+const MAX_THOUGHT_BYTES: usize = 8_192;
+/// Longest plan or review that is kept, in bytes of its JSON; one that is longer is read when it is needed.
+const MAX_WRITTEN_BYTES: u64 = 8_192;
 
 /// What a trace tells beside the state of its request.
 #[derive(Clone, Debug)]
@@ -33,8 +35,10 @@ pub(super) struct JobHistory {
     pub worker: Option<WorkerId>,
     /// Milliseconds on devices, once something was reported.
     pub device_ms: Option<u64>,
-    /// How it was done, as JSON.
-    pub detail: Option<Arc<str>>,
+    /// How it was done.
+    pub detail: Option<Arc<Detail>>,
+    /// What was written, unless that has to be read.
+    pub written: Option<Written>,
 }
 
 impl History {
@@ -62,7 +66,9 @@ impl History {
             let position = request.jobs.iter().position(|other| other.id == job.id)?;
             let known = after.jobs.get_mut(position)?;
             match (&job.state, findings.get(&job.id)) {
-                (JobState::Done(_), Some(finding)) => known.end(job, finding, now_us)?,
+                (JobState::Done(output), Some(finding)) => {
+                    known.end(job, output.artifact().bytes, finding, now_us)?;
+                }
                 (JobState::Waiting, None) => {}
                 (JobState::Ready { .. } | JobState::Dispatched { .. }, None) => {
                     known.ready_us.get_or_insert(now_us);
@@ -90,16 +96,18 @@ impl JobHistory {
         }
     }
 
-    /// None when there is too much to keep.
-    fn end(&mut self, job: &Job, finding: &Finding, now_us: i64) -> Option<()> {
+    /// None when there is too much to keep. It made `bytes`.
+    fn end(&mut self, job: &Job, bytes: u64, finding: &Finding, now_us: i64) -> Option<()> {
         let detail = finding.detail.as_deref();
-        if detail.is_some_and(|detail| detail.len() > MAX_DETAIL_BYTES) {
+        if detail.is_some_and(|detail| detail.bytes_of_thought() > MAX_THOUGHT_BYTES) {
             return None;
         }
         self.ended_us = Some(now_us);
         self.worker = Some(finding.worker);
         self.device_ms = Some(job.device_ms);
-        self.detail = detail.map(Arc::from);
+        self.detail.clone_from(&finding.detail);
+        let short = bytes <= MAX_WRITTEN_BYTES;
+        self.written = finding.written.clone().filter(|_| short);
         Some(())
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Place, StoreError,
+    columns::json,
     request_row::{artifact, score},
 };
 
@@ -76,6 +77,11 @@ pub(super) const SELECT: &str = select!("", "");
 pub(super) const SELECT_LOCKED: &str = select!("", " FOR UPDATE");
 
 impl JobRow {
+    /// The job.
+    pub fn id(&self) -> JobId {
+        JobId::from_uuid(self.id)
+    }
+
     /// Who has it in hands, or had it at last.
     pub fn worker(&self) -> Option<WorkerId> {
         self.worker_id.map(WorkerId::from_uuid)
@@ -333,7 +339,7 @@ impl JobWrite {
         write.from_attempt = Some(changed.from_attempt);
         write.from_state = Some(changed.from_state.as_str());
         if let Some(finding) = finding {
-            write.detail.clone_from(&finding.detail);
+            write.detail = finding.detail.as_deref().map(json);
             write.device_ms = Some(changed.job.device_ms.min(i64::MAX.cast_unsigned()));
             if changed.job.state.is_terminal() {
                 write.worker_id = Some(finding.worker.as_uuid());

@@ -5,6 +5,7 @@
 mod claim;
 mod clock;
 mod columns;
+mod detail;
 mod history;
 mod intake;
 mod job_row;
@@ -32,14 +33,15 @@ use std::sync::{Arc, atomic::AtomicBool};
 use sqlx::PgPool;
 
 pub use claim::{Backlog, Claimed, Room};
+pub use detail::{Detail, Drawn};
 pub use intake::{Accepted, Intake, Submission};
 pub use keys::{KeyRecord, TenantRecord};
 pub use lead::Lead;
 pub use leases::{Extension, Phase, Place, Posted};
 pub use notices::Notice;
 pub use pool::StoreOptions;
-pub use trace::TraceOutline;
-pub use unit::{Committed, Finding, Unit};
+pub use trace::{JobOutline, TraceOutline};
+pub use unit::{Committed, Finding, Unit, Written};
 pub use view::{Filter, JobCount, job_view, rfc3339};
 pub use webhooks::{DueWebhook, Tried, WebhookOrder};
 

@@ -14,7 +14,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError,
+    Detail, Store, StoreError, Written,
     clock::rounded_ms,
     history::{History, JobHistory},
     job_row::{self, JobRow},
@@ -30,14 +30,23 @@ pub struct TraceOutline {
     pub trace: Trace,
     /// The plan that was carried out.
     pub plan: Option<ArtifactRef>,
-    /// What each job's report told beside its outcome, as JSON, in the order of the trace's jobs.
-    pub details: Vec<Option<Arc<str>>>,
     /// Its jobs, in the order of the trace's.
-    pub jobs: Vec<JobId>,
+    pub jobs: Vec<JobOutline>,
     /// The submitter's trace, if it brought one.
     pub brought: Option<TraceContext>,
     /// Remarks on how the request went.
     pub notes: Vec<String>,
+}
+
+/// What is known of a job beside what the outline has of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobOutline {
+    /// The job.
+    pub id: JobId,
+    /// What its report told.
+    pub detail: Option<Arc<Detail>>,
+    /// The plan or review that it made, unless that has to be read.
+    pub written: Option<Written>,
 }
 
 #[derive(FromRow)]
@@ -235,13 +244,22 @@ impl TracedRequest {
 }
 
 impl TracedJob {
+    fn detail(&self) -> Option<Arc<Detail>> {
+        let read = serde_json::from_str(self.detail.as_deref()?);
+        read.inspect_err(|error| {
+            tracing::warn!(job = %self.job.id(), %error, "a job's detail cannot be read");
+        })
+        .ok()
+    }
+
     fn history(&self) -> JobHistory {
         JobHistory {
             ready_us: self.ready_us,
             ended_us: self.ended_us,
             worker: self.job.worker(),
             device_ms: self.job.device_ms(),
-            detail: self.detail.as_deref().map(Into::into),
+            detail: self.detail(),
+            written: None,
         }
     }
 }
@@ -312,12 +330,19 @@ impl Loaded {
             outcome,
             decisions,
         };
-        let details = history.jobs.iter();
+        let told = request
+            .jobs
+            .iter()
+            .zip(&history.jobs)
+            .map(|(job, history)| JobOutline {
+                id: job.id,
+                detail: history.detail.clone(),
+                written: history.written.clone(),
+            });
         Some(TraceOutline {
             trace,
             plan: request.plan.map(|plan| plan.artifact),
-            details: details.map(|job| job.detail.clone()).collect(),
-            jobs: request.jobs.iter().map(|job| job.id).collect(),
+            jobs: told.collect(),
             brought: spec.brought,
             notes: request.notes.clone(),
         })

@@ -11,12 +11,12 @@ use std::{
 use atelier_domain::{
     Delta, Effect, Event, Job, JobState, Millis, NotApplied, Policy, Request, State, invariants,
 };
-use atelier_proto::{JobId, RequestId, WorkerId, job::JobKind};
+use atelier_proto::{JobId, RequestId, WorkerId, job::JobKind, plan::Plan, review::Review};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{
-    Claimed, Place, Store, StoreError,
+    Claimed, Detail, Place, Store, StoreError,
     clock::NOW,
     history::History,
     job_row::{self, JobRow, JobWrite, Rank},
@@ -33,8 +33,19 @@ pub struct Finding {
     pub worker: WorkerId,
     /// Time on the device, milliseconds.
     pub device_ms: u64,
-    /// How it was done, as JSON.
-    pub detail: Option<String>,
+    /// How it was done.
+    pub detail: Option<Arc<Detail>>,
+    /// What was written, which is stored as well.
+    pub written: Option<Written>,
+}
+
+/// A document that a job made, as its report has it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written {
+    /// By a planner.
+    Plan(Arc<Plan>),
+    /// By a critic.
+    Review(Arc<Review>),
 }
 
 /// What a commit leaves to be done.

@@ -1,5 +1,7 @@
 //! Critique jobs: a plan and a picture in, an answer to every check out.
 
+use std::sync::Arc;
+
 use atelier_engine::CritiqueInput;
 use atelier_platform::Artifacts;
 use atelier_proto::{MediaType, job::CritiqueWork, report::Outcome, review::Review};
@@ -28,7 +30,7 @@ pub(super) async fn finish(artifacts: &Artifacts, review: Review) -> Result<Outc
     let artifact = store(artifacts, json.into(), MediaType::Json).await?;
     let score = review.score();
     Ok(Outcome::Reviewed {
-        review: Box::new(review),
+        review: Arc::new(review),
         artifact,
         score,
     })

@@ -34,9 +34,10 @@ pub(super) async fn finish(
         serde_json::to_vec(&made.plan).map_err(|error| StageError::Output(error.to_string()))?;
     let artifact = store(artifacts, json.into(), MediaType::Json).await?;
     // What is made of it is often made here.
-    plans.keep(artifact.sha256, Arc::new(made.plan.clone()));
+    let plan = Arc::new(made.plan);
+    plans.keep(artifact.sha256, plan.clone());
     Ok(Outcome::Planned {
-        plan: Box::new(made.plan),
+        plan,
         artifact,
         thought: bounded(made.thought),
     })
