@@ -33,7 +33,8 @@ const FENCED: &str = "AT001";
 
 /// Times to come are delays here, so that only this server's clock is read. The ids are named twice, so that a plan from a time when the tables were small
 /// looks up rows, too, and does not read all of them. Jobs are ready, and end, when that was decided: some have been published since. Requests end when
-/// the statement begins. It returns both moments: what is in memory has the same.
+/// the statement begins. It returns both moments: what is in memory has the same. Arrays are unnested in a list of columns: as the arguments of one
+/// `unnest` in FROM each of them would be written out into a table of its own first, which takes four times as long.
 macro_rules! save {
     ($rare:literal, $told:literal) => {
         concat!(
@@ -47,10 +48,14 @@ macro_rules! save {
             findings = n.findings::jsonb, decisions = n.decisions::jsonb,
             notes = CASE n.notes WHEN '[]' THEN '{}' ELSE ARRAY(SELECT jsonb_array_elements_text(n.notes::jsonb)) END,
             finished_at = CASE WHEN n.state = 'active' THEN NULL ELSE statement_timestamp() END
-        FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::smallint[], $6::bytea[], $7::bigint[], $8::integer[],
-                    $9::bytea[], $10::bigint[], $11::smallint[], $12::integer[], $13::integer[], $14::integer[], $15::text[], $55::text[], $56::text[])
-             AS n(id, version, state, reason, round, plan_sha256, plan_bytes, plan_checks,
-                  image_sha256, image_bytes, image_round, score_pass, score_fail, score_unknown, notes, findings, decisions)
+        FROM (
+            SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS version, unnest($3::text[]) AS state, unnest($4::text[]) AS reason,
+                   unnest($5::smallint[]) AS round, unnest($6::bytea[]) AS plan_sha256, unnest($7::bigint[]) AS plan_bytes,
+                   unnest($8::integer[]) AS plan_checks, unnest($9::bytea[]) AS image_sha256, unnest($10::bigint[]) AS image_bytes,
+                   unnest($11::smallint[]) AS image_round, unnest($12::integer[]) AS score_pass, unnest($13::integer[]) AS score_fail,
+                   unnest($14::integer[]) AS score_unknown, unnest($15::text[]) AS notes, unnest($55::text[]) AS findings,
+                   unnest($56::text[]) AS decisions
+        ) AS n
         -- Nothing changes after the end, and the end is a change: an active version is never that of an ended request.
         WHERE r.id = ANY($1) AND r.id = n.id AND r.version = n.version
         RETURNING r.tenant_id, r.state
@@ -71,12 +76,15 @@ macro_rules! save {
             score_pass = n.score_pass, score_fail = n.score_fail, score_unknown = n.score_unknown,
             detail = coalesce(n.detail::jsonb, j.detail), device_ms = coalesce(n.device_ms, j.device_ms),
             finished_at = CASE WHEN n.state IN ('done', 'failed', 'canceled') THEN least(statement_timestamp(), to_timestamp($59)) END
-        FROM unnest($16::uuid[], $17::integer[], $18::text[], $19::text[], $20::integer[], $21::integer[], $22::text[], $23::text[],
-                    $24::bigint[], $25::bigint[], $26::uuid[], $27::text[], $28::bytea[], $29::bigint[],
-                    $30::integer[], $31::integer[], $32::integer[], $33::text[], $34::bigint[], $53::integer[], $54::boolean[])
-             AS n(id, from_attempt, from_state, state, attempt, failures, dead_workers, input_pictures,
-                  not_before_in, lease_in, worker_id, reason, artifact_sha256, artifact_bytes,
-                  score_pass, score_fail, score_unknown, detail, device_ms, losses, begun)
+        FROM (
+            SELECT unnest($16::uuid[]) AS id, unnest($17::integer[]) AS from_attempt, unnest($18::text[]) AS from_state, unnest($19::text[]) AS state,
+                   unnest($20::integer[]) AS attempt, unnest($21::integer[]) AS failures, unnest($22::text[]) AS dead_workers,
+                   unnest($23::text[]) AS input_pictures, unnest($24::bigint[]) AS not_before_in, unnest($25::bigint[]) AS lease_in,
+                   unnest($26::uuid[]) AS worker_id, unnest($27::text[]) AS reason, unnest($28::bytea[]) AS artifact_sha256,
+                   unnest($29::bigint[]) AS artifact_bytes, unnest($30::integer[]) AS score_pass, unnest($31::integer[]) AS score_fail,
+                   unnest($32::integer[]) AS score_unknown, unnest($33::text[]) AS detail, unnest($34::bigint[]) AS device_ms,
+                   unnest($53::integer[]) AS losses, unnest($54::boolean[]) AS begun
+        ) AS n
         WHERE j.id = ANY($16) AND j.id = n.id AND j.attempt = n.from_attempt AND j.state = n.from_state
         RETURNING 1
     )",
@@ -117,11 +125,14 @@ const SAVE: &str = save!(
                clock_timestamp() + n.not_before_in * interval '1 millisecond',
                clock_timestamp() + n.lease_in * interval '1 millisecond',
                CASE WHEN n.state IN ('ready', 'dispatched') THEN least(statement_timestamp(), to_timestamp($59)) END, n.priority, n.fair_tag, n.candidate, n.repair::jsonb
-        FROM unnest($35::uuid[], $36::uuid[], $37::smallint[], $38::text[], $39::smallint[], $40::text[], $41::text[], $42::text[],
-                    $43::bigint[], $44::text[], $45::integer[], $46::text[], $47::bigint[], $48::bigint[], $49::text[], $50::bigint[],
-                    $57::smallint[], $58::text[])
-             AS n(id, request_id, position, kind, round, stage, op, inputs, seed, state, attempt,
-                  input_pictures, not_before_in, lease_in, priority, fair_tag, candidate, repair)
+        FROM (
+            SELECT unnest($35::uuid[]) AS id, unnest($36::uuid[]) AS request_id, unnest($37::smallint[]) AS position, unnest($38::text[]) AS kind,
+                   unnest($39::smallint[]) AS round, unnest($40::text[]) AS stage, unnest($41::text[]) AS op, unnest($42::text[]) AS inputs,
+                   unnest($43::bigint[]) AS seed, unnest($44::text[]) AS state, unnest($45::integer[]) AS attempt,
+                   unnest($46::text[]) AS input_pictures, unnest($47::bigint[]) AS not_before_in, unnest($48::bigint[]) AS lease_in,
+                   unnest($49::text[]) AS priority, unnest($50::bigint[]) AS fair_tag, unnest($57::smallint[]) AS candidate,
+                   unnest($58::text[]) AS repair
+        ) AS n
         RETURNING 1
     ),
     told AS (SELECT pg_notify(n.channel, n.payload) FROM unnest($51::text[], $52::text[]) AS n(channel, payload))",

@@ -27,17 +27,18 @@ pub(super) struct Admitted<'a> {
 
 /// Writes new requests (`$1`..`$26`) with their first jobs (`$27`..`$43`), except those whose idempotency key is taken, and moves the queues of their
 /// tenants, and the clock to the turn of what is dispatched at once; returns what it wrote. Writes nothing when a queue has moved since it had taken as
-/// many requests as `$45` says (`$44` names the tenants).
+/// many requests as `$45` says (`$44` names the tenants). As in [a save](super::super::save), rows are unnested beside each other.
 const INSERT: &str = "
     WITH new AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::integer[], $10::boolean[],
-                             $11::text[], $12::integer[], $13::integer[], $14::integer[], $15::smallint[], $16::text[],
-                             $17::bytea[], $18::bigint[], $19::integer[], $20::bigint[], $21::bigint[],
-                             $22::text[], $23::boolean[], $24::smallint[], $25::bigint[], $26::bigint[])
-             AS n(id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only,
-                  priority, steps, width, height, max_rounds, pictures,
-                  direct_plan_sha256, direct_plan_bytes, plan_checks, fair_tag, fair_finish,
-                  traceparent, use_cache, candidates, max_time_ms, max_cost_ms)
+        SELECT unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS tenant_id, unnest($3::text[]) AS idempotency_key,
+               unnest($4::bytea[]) AS body_sha256, unnest($5::text[]) AS model, unnest($6::text[]) AS prompt, unnest($7::bigint[]) AS seed,
+               unnest($8::text[]) AS think, unnest($9::integer[]) AS think_tokens, unnest($10::boolean[]) AS plan_only,
+               unnest($11::text[]) AS priority, unnest($12::integer[]) AS steps, unnest($13::integer[]) AS width,
+               unnest($14::integer[]) AS height, unnest($15::smallint[]) AS max_rounds, unnest($16::text[]) AS pictures,
+               unnest($17::bytea[]) AS direct_plan_sha256, unnest($18::bigint[]) AS direct_plan_bytes, unnest($19::integer[]) AS plan_checks,
+               unnest($20::bigint[]) AS fair_tag, unnest($21::bigint[]) AS fair_finish, unnest($22::text[]) AS traceparent,
+               unnest($23::boolean[]) AS use_cache, unnest($24::smallint[]) AS candidates, unnest($25::bigint[]) AS max_time_ms,
+               unnest($26::bigint[]) AS max_cost_ms
     ),
     made AS (
         INSERT INTO requests (id, tenant_id, idempotency_key, body_sha256, model, prompt, seed, think, think_tokens, plan_only, priority, steps, width, height,
@@ -78,12 +79,13 @@ const INSERT: &str = "
         SELECT id, request_id, position, kind, round, candidate, stage, op, inputs::text[], seed, priority, fair_tag, state, attempt, input_pictures::jsonb,
                to_timestamp(not_before / 1000.0), to_timestamp(lease_until / 1000.0),
                CASE WHEN state IN ('ready', 'dispatched') THEN now() END
-        FROM unnest($27::uuid[], $28::uuid[], $29::smallint[], $30::text[], $31::smallint[], $32::smallint[], $33::text[], $34::text[], $35::text[],
-                    $36::bigint[], $37::text[], $38::bigint[], $39::text[], $40::integer[], $41::text[],
-                    $42::bigint[], $43::bigint[])
-             AS n(id, request_id, position, kind, round, candidate, stage, op, inputs,
-                  seed, priority, fair_tag, state, attempt, input_pictures,
-                  not_before, lease_until)
+        FROM (
+            SELECT unnest($27::uuid[]) AS id, unnest($28::uuid[]) AS request_id, unnest($29::smallint[]) AS position, unnest($30::text[]) AS kind,
+                   unnest($31::smallint[]) AS round, unnest($32::smallint[]) AS candidate, unnest($33::text[]) AS stage, unnest($34::text[]) AS op,
+                   unnest($35::text[]) AS inputs, unnest($36::bigint[]) AS seed, unnest($37::text[]) AS priority, unnest($38::bigint[]) AS fair_tag,
+                   unnest($39::text[]) AS state, unnest($40::integer[]) AS attempt, unnest($41::text[]) AS input_pictures,
+                   unnest($42::bigint[]) AS not_before, unnest($43::bigint[]) AS lease_until
+        ) AS n
         WHERE request_id IN (SELECT id FROM made)
         RETURNING state, fair_tag
     ),
