@@ -8,7 +8,7 @@ use atelier_platform::artifacts::MAX_ARTIFACT_BYTES;
 use atelier_proto::{
     ArtifactRef, RequestId, Sha256,
     http::{Cost, RequestView, SubmitRequest, UploadedReference},
-    job::JobKind,
+    job::{JobKind, Think},
     object_key,
     plan::Plan,
     trace::{Trace, TraceJob},
@@ -414,6 +414,78 @@ async fn texts_that_were_read_for_a_picture_are_not_read_for_the_next_which_is_t
         assert_eq!(anew.image, before.image);
     }
     assert_eq!(looked_for(&admin, "texts").await?, [0, 0]);
+    Ok(())
+}
+
+/// How often it is tried to be quicker than the traces' loop, which waits a tenth of a second.
+const TRIES: usize = 10;
+
+/// Where the trace of a request is, by its row.
+async fn named(sandbox: &Sandbox, id: RequestId) -> Result<Option<Vec<u8>>> {
+    let mut database = sandbox.database().await?;
+    let named = sqlx::query_scalar("SELECT trace_sha256 FROM requests WHERE id = $1");
+    Ok(named.bind(id.as_uuid()).fetch_one(&mut database).await?)
+}
+
+#[tokio::test]
+async fn what_memory_knows_of_a_request_makes_the_trace_that_its_rows_make() -> Result<()> {
+    let (sandbox, coordinator, _worker) = farm().await?;
+    let api = &coordinator.api;
+    let mut database = sandbox.database().await?;
+    let requests = [
+        prompt("a city [blend]"),
+        // Planned again, drawn again and repaired.
+        prompt("a cat and a dog [hopeless]"),
+        prompt("a cat, a tree and a dog [dark] [lacks:3]"),
+        SubmitRequest {
+            think: Think::Off,
+            steps: Some(2),
+            cache: Some(false),
+            references: vec![UploadedReference {
+                name: "mine".into(),
+                data: BASE64_STANDARD.encode(png()?),
+            }],
+            ..prompt("a cat")
+        },
+        SubmitRequest {
+            candidates: Some(2),
+            max_time_s: Some(100.0),
+            ..prompt("a dog and a tree [misses]")
+        },
+    ];
+    for request in requests {
+        let mut written = None;
+        let mut id = None;
+        for _ in 0..TRIES {
+            let asked = api.submit(&request).await?.id;
+            api.succeeded(asked, LONG).await?;
+            // Rows cannot be read for a trace now.
+            sqlx::query("ALTER TABLE requests RENAME COLUMN model TO hidden")
+                .execute(&mut database)
+                .await?;
+            let late = in_time("it is written", Duration::from_secs(2), async || {
+                Ok(named(&sandbox, asked).await?.is_some())
+            });
+            let late = late.await.is_err();
+            sqlx::query("ALTER TABLE requests RENAME COLUMN hidden TO model")
+                .execute(&mut database)
+                .await?;
+            if !late {
+                (written, id) = (named(&sandbox, asked).await?, Some(asked));
+                break;
+            }
+        }
+        let (written, id) = written.zip(id).context("it was written from memory")?;
+        let told = api.trace(id).await?;
+        let lost =
+            "UPDATE requests SET trace_sha256 = sha256('lost'), trace_bytes = 4 WHERE id = $1";
+        sqlx::query(lost)
+            .bind(id.as_uuid())
+            .execute(&mut database)
+            .await?;
+        assert_eq!(api.trace(id).await?, told, "{}", request.prompt);
+        assert_eq!(named(&sandbox, id).await?, Some(written));
+    }
     Ok(())
 }
 

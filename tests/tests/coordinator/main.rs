@@ -7,6 +7,7 @@ mod ahead;
 mod bad_input;
 mod cancel;
 mod checks;
+mod claims;
 mod events;
 mod fair;
 mod files;

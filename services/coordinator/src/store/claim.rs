@@ -1,5 +1,8 @@
 //! Taking ready jobs to be published, and giving them back when that failed.
 
+use std::collections::HashMap;
+
+use atelier_domain::JobState;
 use atelier_proto::{
     ArtifactRef, JobId, MediaType, RequestId, TenantId, TraceContext, WorkerId,
     job::{CritiqueWork, JobKind, JobOffer, NamedReference, PlanWork, Priority, RenderWork, Work},
@@ -11,6 +14,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     job_row::RepairColumn,
+    offer::offer,
     request_row::{artifact, priority, size, think},
     view::kind,
 };
@@ -134,7 +138,7 @@ const CLAIM: &str = "
             stream_epoch = NULL, stream_sequence = NULL,
             lease_until = clock_timestamp() + $1 * interval '1 millisecond'
         WHERE id = ANY (ARRAY(SELECT id FROM taken))
-        RETURNING id, request_id, kind, round, stage, seed, attempt, dead_workers, input_pictures, fair_tag, repair
+        RETURNING id, request_id, kind, attempt, fair_tag
     ),
     -- The smallest tag that waited, of all kinds.
     waiting AS (
@@ -159,16 +163,19 @@ const CLAIM: &str = "
            CASE WHEN room.free = 0 THEN EXISTS (
                SELECT FROM jobs j WHERE j.kind = room.kind AND j.state = 'ready' AND j.not_before <= clock_timestamp()
            ) END AS ready,
-           c.*
-    FROM room LEFT JOIN (
-        SELECT c.id, c.request_id, c.kind, c.stage, c.seed, c.attempt, c.dead_workers, c.input_pictures, c.repair, c.fair_tag,
-               -- Only another plan than the first is made of what was found.
-               CASE WHEN c.kind = 'plan' AND c.round > 1 THEN r.findings END AS findings,
-               r.prompt, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
-               r.tenant_id, r.use_cache
-        FROM claimed c JOIN requests r ON r.id = c.request_id AND r.id = ANY (ARRAY(SELECT request_id FROM claimed))
-    ) c ON c.kind = room.kind
+           c.id, c.request_id, c.attempt
+    FROM room LEFT JOIN claimed c ON c.kind = room.kind
     ORDER BY c.fair_tag, c.id";
+
+/// What is published of claimed jobs (`$1`) that are not in memory. One that was canceled meanwhile is over.
+const DESCRIBE: &str = "
+    SELECT j.id, j.request_id, j.kind, j.stage, j.seed, j.attempt, j.dead_workers, j.input_pictures, j.repair,
+           -- Only another plan than the first is made of what was found.
+           CASE WHEN j.kind = 'plan' AND j.round > 1 THEN r.findings END AS findings,
+           r.prompt, r.think, r.think_tokens, r.priority, r.steps, r.width, r.height, r.pictures, r.plan_sha256, r.plan_bytes, r.traceparent,
+           r.tenant_id, r.use_cache
+    FROM jobs j JOIN requests r ON r.id = j.request_id
+    WHERE j.id = ANY($1) AND j.state = 'dispatched'";
 
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,7 +189,32 @@ pub struct Claim {
 /// One row: a claimed job, if there is one, and what was seen of its kind.
 struct Row {
     seen: SeenRow,
-    claimed: Option<ClaimedRow>,
+    taken: Option<Taken>,
+}
+
+/// A job that a claim marked.
+#[derive(Clone, Copy)]
+struct Taken {
+    job: JobId,
+    request: RequestId,
+    attempt: u32,
+}
+
+#[derive(FromRow)]
+struct TakenRow {
+    id: Uuid,
+    request_id: Uuid,
+    attempt: i32,
+}
+
+impl From<TakenRow> for Taken {
+    fn from(row: TakenRow) -> Self {
+        Self {
+            job: JobId::from_uuid(row.id),
+            request: RequestId::from_uuid(row.request_id),
+            attempt: row.attempt.unsigned_abs(),
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -198,7 +230,10 @@ impl<'r> FromRow<'r, PgRow> for Row {
         let id: Option<Uuid> = row.try_get("id")?;
         Ok(Self {
             seen: SeenRow::from_row(row)?,
-            claimed: id.map(|_| ClaimedRow::from_row(row)).transpose()?,
+            taken: id
+                .map(|_| TakenRow::from_row(row))
+                .transpose()?
+                .map(Taken::from),
         })
     }
 }
@@ -232,9 +267,9 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         let mut seen: Vec<(SeenRow, i64)> = Vec::new();
-        let mut claimed = Vec::new();
+        let mut taken = Vec::new();
         for row in rows {
-            let new = i64::from(row.claimed.is_some());
+            let new = i64::from(row.taken.is_some());
             match seen
                 .iter_mut()
                 .find(|(of, _)| of.of_kind == row.seen.of_kind)
@@ -242,16 +277,73 @@ impl Store {
                 Some((_, count)) => *count += new,
                 None => seen.push((row.seen, new)),
             }
-            claimed.extend(row.claimed);
+            taken.extend(row.taken);
         }
         let left = seen.iter().map(|(seen, claimed)| seen.left(*claimed));
         let left = left.collect::<Result<_, _>>()?;
-        let claimed = claimed
-            .into_iter()
-            .map(|row| row.into_claimed(lease_ms))
-            .collect::<Result<Vec<_>, _>>()?;
+        let claimed = self.describe(&taken, lease_ms).await?;
         self.note_claimed(&claimed);
         Ok(Claim { claimed, left })
+    }
+
+    /// What is to be published of jobs that were just marked, in their order: from memory where they are there. After an error they are ready again, or
+    /// run out their leases.
+    async fn describe(&self, taken: &[Taken], lease_ms: u64) -> Result<Vec<Claimed>, StoreError> {
+        let known: Vec<Option<Claimed>> = taken
+            .iter()
+            .map(|taken| self.recall_claimed(taken, lease_ms))
+            .collect();
+        let unknown = taken
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none());
+        let unknown: Vec<Uuid> = unknown.map(|(taken, _)| taken.job.as_uuid()).collect();
+        let mut read = match self.read_claimed(&unknown, lease_ms).await {
+            Ok(read) => read,
+            Err(error) => {
+                let jobs: Vec<_> = taken.iter().map(|one| (one.job, one.attempt)).collect();
+                if let Err(error) = self.unclaim(&jobs, 0).await {
+                    tracing::warn!(%error, "claimed jobs run out their leases");
+                }
+                return Err(error);
+            }
+        };
+        let claimed = taken.iter().zip(known).filter_map(|(taken, known)| {
+            known.or_else(|| {
+                let read = read.remove(&taken.job)?;
+                (read.offer.attempt == taken.attempt).then_some(read)
+            })
+        });
+        Ok(claimed.collect())
+    }
+
+    /// A job that was just marked, of a request in memory that nobody else changed.
+    fn recall_claimed(&self, taken: &Taken, lease_ms: u64) -> Option<Claimed> {
+        let known = self.recent.get(taken.request).filter(|_| !self.others())?;
+        let mut job = known.request.job(taken.job)?.clone();
+        let is_it = matches!(job.state, JobState::Ready { .. }) && job.attempt + 1 == taken.attempt;
+        job.attempt = taken.attempt;
+        let offer = || offer(&known.request, &job, &known.spec, lease_ms).ok();
+        is_it.then(offer).flatten()
+    }
+
+    async fn read_claimed(
+        &self,
+        ids: &[Uuid],
+        lease_ms: u64,
+    ) -> Result<HashMap<JobId, Claimed>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows: Vec<ClaimedRow> = sqlx::query_as(DESCRIBE)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?;
+        let claimed = rows.into_iter().map(|row| {
+            let claimed = row.into_claimed(lease_ms)?;
+            Ok((claimed.offer.job, claimed))
+        });
+        claimed.collect()
     }
 
     /// Makes jobs ready again whose publishing failed, not before `delay_ms` have passed. Those that moved on meanwhile are left alone.

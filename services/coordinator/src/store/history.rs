@@ -111,3 +111,125 @@ impl JobHistory {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use atelier_domain::{Event, Graph, Limits, NewRequest, Outcome, Policy};
+    use atelier_proto::{
+        ArtifactRef, MediaType, RequestId, Sha256, job::Think, plan::Plan, report::Thought,
+    };
+
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        lease_ms: 10_000,
+        max_failures: 4,
+        max_failed_workers: 2,
+        max_losses: 8,
+        backoff_ms: 250,
+        max_backoff_ms: 8_000,
+    };
+
+    fn artifact(bytes: u64) -> ArtifactRef {
+        ArtifactRef {
+            sha256: Sha256([7; 32]),
+            bytes,
+            media_type: MediaType::Json,
+        }
+    }
+
+    fn planned(bytes: u64) -> Outcome {
+        Outcome::Planned {
+            artifact: artifact(bytes),
+            graph: Graph::of(&Plan::direct("a cat")).unwrap(),
+        }
+    }
+
+    fn finding(thought: &str) -> Finding {
+        let thought = Thought {
+            text: thought.into(),
+            ..Thought::default()
+        };
+        Finding {
+            worker: WorkerId::at(1, [3; 10]),
+            device_ms: 5,
+            detail: Some(Arc::new(Detail {
+                thought: Some(thought),
+                ..Detail::default()
+            })),
+            written: Some(Written::Plan(Arc::new(Plan::direct("a cat")))),
+        }
+    }
+
+    /// A request that was made at 1,000 us, after its plan job was reported at 9,000 us.
+    fn reported(outcome: Outcome, finding: Option<Finding>) -> (Request, Option<History>) {
+        let before = Request::start(
+            NewRequest {
+                id: RequestId::at(1, [7; 10]),
+                seed: 42,
+                think: Think::Fast,
+                max_rounds: 1,
+                candidates: 1,
+                limits: Limits::default(),
+                direct_plan: artifact(1),
+                given: None,
+                plan_only: false,
+            },
+            1,
+        );
+        let history = History::begin("a-model", 1_000, &before.jobs);
+        assert_eq!(history.jobs[0].ready_us, Some(1_000));
+        let job = before.jobs[0].id;
+        let mut after = before.clone();
+        after.apply(Event::Dispatched { job }, 2, &POLICY).unwrap();
+        let report = Event::Reported {
+            job,
+            attempt: 1,
+            worker: WorkerId::at(1, [3; 10]),
+            device_ms: 5,
+            outcome,
+        };
+        after.apply(report, 9, &POLICY).unwrap();
+        let delta = Delta::between(&before, &after);
+        let findings = finding.into_iter().map(|finding| (job, finding)).collect();
+        let history = history.after(&after, &delta, &findings, 9_000);
+        (after, history)
+    }
+
+    #[test]
+    fn what_ends_well_is_kept_and_what_follows_begins() {
+        let (request, history) = reported(planned(100), Some(finding("short")));
+        let history = history.unwrap();
+        assert_eq!(history.jobs.len(), request.jobs.len());
+        let plan = &history.jobs[0];
+        assert_eq!((plan.ready_us, plan.ended_us), (Some(1_000), Some(9_000)));
+        assert_eq!(plan.worker, Some(WorkerId::at(1, [3; 10])));
+        assert_eq!(plan.device_ms, Some(5));
+        assert!(plan.detail.is_some() && plan.written.is_some());
+        let drawing = &history.jobs[1];
+        assert_eq!((drawing.ready_us, drawing.ended_us), (Some(9_000), None));
+    }
+
+    #[test]
+    fn what_goes_wrong_only_rows_tell() {
+        let failed = Outcome::Failed {
+            reason: "no".into(),
+            retry: true,
+        };
+        let told = Finding {
+            detail: None,
+            written: None,
+            ..finding("")
+        };
+        assert!(reported(failed, Some(told)).1.is_none());
+        assert!(reported(planned(100), None).1.is_none());
+    }
+
+    #[test]
+    fn what_is_long_is_read_when_it_is_needed() {
+        let long = "long ".repeat(MAX_THOUGHT_BYTES);
+        assert!(reported(planned(100), Some(finding(&long))).1.is_none());
+        let (_, history) = reported(planned(MAX_WRITTEN_BYTES + 1), Some(finding("short")));
+        assert_eq!(history.unwrap().jobs[0].written, None);
+    }
+}
