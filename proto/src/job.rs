@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ArtifactRef, JobId, RequestId, TenantId, WorkerId, review::Fix};
+use crate::{ArtifactRef, JobId, RequestId, TenantId, WorkerId, flat::there, review::Fix};
 
 /// Kind of a job; also the role a worker needs for it.
 #[derive(
@@ -143,7 +143,7 @@ const fn is_false(flag: &bool) -> bool {
 
 /// What a job asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "Fields")]
 pub enum Work {
     /// Make a plan.
     Plan(PlanWork),
@@ -151,6 +151,63 @@ pub enum Work {
     Render(RenderWork),
     /// Look at a picture.
     Critique(CritiqueWork),
+}
+
+/// The fields of every [`Work`] side by side, see [`crate::flat`].
+#[derive(Deserialize)]
+struct Fields {
+    kind: JobKind,
+    prompt: Option<String>,
+    seed: Option<u64>,
+    #[serde(default)]
+    references: Vec<NamedReference>,
+    #[serde(default)]
+    findings: Vec<String>,
+    #[serde(default)]
+    think: Think,
+    think_tokens: Option<u32>,
+    keep_for: Option<TenantId>,
+    plan: Option<ArtifactRef>,
+    stage: Option<String>,
+    steps: Option<u32>,
+    size: Option<Size>,
+    #[serde(default)]
+    inputs: Vec<ArtifactRef>,
+    fix: Option<Fix>,
+    image: Option<ArtifactRef>,
+}
+
+impl TryFrom<Fields> for Work {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        Ok(match fields.kind {
+            JobKind::Plan => Self::Plan(PlanWork {
+                prompt: there(fields.prompt, "prompt")?,
+                seed: there(fields.seed, "seed")?,
+                references: fields.references,
+                findings: fields.findings,
+                think: fields.think,
+                think_tokens: fields.think_tokens,
+                keep_for: fields.keep_for,
+            }),
+            JobKind::Render => Self::Render(RenderWork {
+                plan: there(fields.plan, "plan")?,
+                stage: there(fields.stage, "stage")?,
+                seed: there(fields.seed, "seed")?,
+                steps: fields.steps,
+                size: fields.size,
+                inputs: fields.inputs,
+                references: fields.references,
+                fix: fields.fix,
+                keep_for: fields.keep_for,
+            }),
+            JobKind::Critique => Self::Critique(CritiqueWork {
+                plan: there(fields.plan, "plan")?,
+                image: there(fields.image, "image")?,
+            }),
+        })
+    }
 }
 
 impl Work {

@@ -4,6 +4,7 @@
 
 pub mod artifact;
 pub mod envelope;
+mod flat;
 mod hex;
 pub mod http;
 pub mod ids;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArtifactRef, JobId, RequestId, WorkerId,
+    flat::there,
     job::Size,
     made::Made,
     plan::{BBox, Plan},
@@ -103,8 +104,7 @@ pub enum Outcome {
     Returned,
 }
 
-/// The fields of every [`Outcome`] side by side, as a message has them: which ones there are follows from a word that may be the last of them. What serde
-/// makes of a tagged enum keeps each field as a tree until that word is known; this reads each at once as what it is.
+/// The fields of every [`Outcome`] side by side, see [`crate::flat`].
 #[derive(Deserialize)]
 struct Fields {
     outcome: Word,
@@ -136,9 +136,6 @@ impl TryFrom<Fields> for Outcome {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        fn there<T>(field: Option<T>, name: &str) -> Result<T, String> {
-            field.ok_or_else(|| format!("missing field `{name}`"))
-        }
         Ok(match fields.outcome {
             Word::Planned => Self::Planned {
                 plan: there(fields.plan, "plan")?,

@@ -448,8 +448,8 @@ async fn what_memory_knows_of_a_request_makes_the_trace_that_its_rows_make() -> 
             ..prompt("a cat")
         },
         SubmitRequest {
-            candidates: Some(2),
             max_time_s: Some(100.0),
+            max_rounds: Some(3),
             ..prompt("a dog and a tree [misses]")
         },
     ];
@@ -475,7 +475,9 @@ async fn what_memory_knows_of_a_request_makes_the_trace_that_its_rows_make() -> 
                 break;
             }
         }
-        let (written, id) = written.zip(id).context("it was written from memory")?;
+        let (written, id) = written
+            .zip(id)
+            .with_context(|| format!("{:?} was not written from memory", request.prompt))?;
         let told = api.trace(id).await?;
         let lost =
             "UPDATE requests SET trace_sha256 = sha256('lost'), trace_bytes = 4 WHERE id = $1";

@@ -16,6 +16,7 @@ mod webhooks;
 mod workers;
 
 use std::{
+    ops::Deref,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,9 +54,12 @@ const BODY_SILENCE: Duration = Duration::from_secs(30);
 /// W3C trace context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What every handler may use.
+/// What every handler may use. Clones, which every call makes several of, share it.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Shared>);
+
+/// What clones of an [`Api`] share.
+pub struct Shared {
     farm: Farm,
     registry: Registry,
     keys: KnownKeys,
@@ -67,6 +71,14 @@ pub struct Api {
     body_budget: Arc<Semaphore>,
     /// Turns at writing drawn pictures in another format.
     converting: Turns,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// What the command line says of this API.
@@ -126,7 +138,7 @@ pub fn router(
     settings: Settings,
     stop: CancellationToken,
 ) -> Router {
-    let api = Api {
+    let api = Api(Arc::new(Shared {
         farm,
         registry,
         keys: KnownKeys::default(),
@@ -134,7 +146,7 @@ pub fn router(
         stop,
         body_budget: Arc::new(Semaphore::new(BODY_BUDGET_KIB)),
         converting: Turns::new(MOST_CONVERTING),
-    };
+    }));
     let router = routes()
         .into_iter()
         .chain(page::routes())
