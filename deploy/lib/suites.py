@@ -36,6 +36,7 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTI
 
 
 def main() -> int:
+    sys.argv[1:] = placed(sys.argv[1:])
     if sys.argv[1:2] == ["bench"]:
         return bench(sys.argv[2:])
     if sys.argv[1:2] == ["eval"]:
@@ -61,6 +62,15 @@ def main() -> int:
         for program in programs
     ]
     return report([run(*command, limit) for command in commands], started)
+
+
+def placed(arguments) -> list:
+    """The same with the file after `--json` where the caller means it to be: programs run in folders of their own."""
+    folder = Path(os.environ.get("CALLER", os.getcwd()))
+    return [
+        str(folder / word) if before == "--json" and not word.startswith("-") else word
+        for before, word in zip(["", *arguments], arguments)
+    ]
 
 
 def fuzz_longer(options) -> int:

@@ -23,7 +23,7 @@ use image::RgbImage;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// The model that the hand says to have.
+/// The model that the hand has unless a test says otherwise.
 pub const MODEL: &str = "atelier-mini";
 
 /// A worker played by the test.
@@ -34,6 +34,8 @@ pub struct Hand {
     pub id: WorkerId,
     /// Its name for people.
     pub name: String,
+    /// The model that it says to have.
+    pub model: String,
     /// What its reports say of batches.
     pub batch: u32,
     /// Whether its reports say that something else was away.
@@ -70,6 +72,7 @@ impl Hand {
             bus: Bus::connect(options).await?,
             id: WorkerId::from_uuid(Uuid::now_v7()),
             name: "hand".into(),
+            model: MODEL.into(),
             batch: 1,
             outage: false,
             draining: false,
@@ -175,7 +178,7 @@ impl Hand {
             worker: self.id,
             name: self.name.clone(),
             roles: JobKind::ALL.to_vec(),
-            model: MODEL.into(),
+            model: self.model.clone(),
             device: "none".into(),
             holding: [pairs(on_device), pairs(waiting)].concat(),
             draining: self.draining,

@@ -119,7 +119,7 @@ async fn start(
         ready: Arc::new(Notify::new()),
         pass: Pass::default(),
         changes: Changes::default(),
-        workers: Workers::new(SILENCE),
+        workers: Workers::new(config.model.as_str().into(), SILENCE),
         trust: Trust::default(),
         end_rates: EndRates::default(),
         queue_limit: config.tenant_queue_limit,

@@ -310,9 +310,19 @@ async fn a_submit_says_for_which_workers_it_waits() -> Result<()> {
     let direct = coordinator.api.submit(&direct).await?;
     assert_eq!(direct.waiting_for, [JobKind::Render]);
 
-    let hand = Hand::new(&sandbox).await?;
-    hand.beat(&[]).await?;
     let soon = Duration::from_secs(5);
+    let mut hand = Hand::new(&sandbox).await?;
+    let model = std::mem::replace(&mut hand.model, "another".into());
+    hand.beat(&[]).await?;
+    in_time("it is heard", soon, async || {
+        Ok(!coordinator.api.workers().await?.is_empty())
+    })
+    .await?;
+    let still = coordinator.api.submit(&prompt("a cow")).await?;
+    assert_eq!(still.waiting_for, JobKind::ALL, "it has another model");
+
+    hand.model = model;
+    hand.beat(&[]).await?;
     let served = |view: &RequestView| view.waiting_for.is_empty();
     coordinator.api.until(request.id, soon, served).await?;
     let next = coordinator.api.submit(&prompt("a dog")).await?;

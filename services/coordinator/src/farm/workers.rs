@@ -25,6 +25,8 @@ const NEWEST: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub struct Workers {
     inner: Arc<Mutex<Inner>>,
+    /// What jobs are published for: who has loaded another model takes none of them.
+    model: Arc<str>,
     /// A worker that was not heard for this long is gone.
     silence: Duration,
 }
@@ -37,10 +39,11 @@ struct Inner {
 }
 
 impl Workers {
-    /// Nobody heard yet; a worker counts for `silence` after each heartbeat.
-    pub fn new(silence: Duration) -> Self {
+    /// Nobody heard yet; a worker of `model` counts for `silence` after each heartbeat.
+    pub fn new(model: Arc<str>, silence: Duration) -> Self {
         Self {
             inner: Arc::default(),
+            model,
             silence,
         }
     }
@@ -160,6 +163,7 @@ impl Workers {
         let counted = inner.heard.values().filter(|(heartbeat, at)| {
             at.elapsed() < self.silence
                 && !heartbeat.draining
+                && *heartbeat.model == *self.model
                 && heartbeat.roles.contains(&kind)
                 && !heartbeat.kept_from.contains(&kind)
                 && wanted(heartbeat)
@@ -183,6 +187,10 @@ fn ahead(mean_ms: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn workers(silence: Duration) -> Workers {
+        Workers::new("m".into(), silence)
+    }
 
     fn heartbeat(n: u8, roles: &[JobKind]) -> Heartbeat {
         Heartbeat {
@@ -209,7 +217,7 @@ mod tests {
 
     #[test]
     fn room_is_for_the_idle_and_a_little_more() {
-        let workers = Workers::new(Duration::from_secs(60));
+        let workers = workers(Duration::from_secs(60));
         let room = |plan, render, critique| Room {
             plan,
             render,
@@ -235,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_told_by_name() {
-        let workers = Workers::new(Duration::from_secs(60));
+        let workers = workers(Duration::from_secs(60));
         let said = |n: u8, name: &str, jobs: u8| Heartbeat {
             name: name.into(),
             holding: (0..jobs).map(|j| (JobId::at(0, [j; 10]), 1)).collect(),
@@ -257,14 +265,14 @@ mod tests {
             .collect();
         holding.sort();
         assert_eq!(holding, [("pod-a".into(), 3), ("pod-b".into(), 0)]);
-        let silent = Workers::new(Duration::ZERO);
+        let silent = workers(Duration::ZERO);
         silent.heard(said(1, "pod-a", 2));
         assert!(silent.holding(|_| true).is_empty());
     }
 
     #[test]
     fn whoever_said_so_lately_holds_a_job() {
-        let workers = Workers::new(Duration::from_secs(60));
+        let workers = workers(Duration::from_secs(60));
         let job = JobId::at(0, [7; 10]);
         let mut holding = heartbeat(1, &[JobKind::Render]);
         holding.holding.push((job, 2));
@@ -278,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_kept_from_a_kind_does_not_count_for_it() {
-        let workers = Workers::new(Duration::from_secs(60));
+        let workers = workers(Duration::from_secs(60));
         let kinds = [JobKind::Plan, JobKind::Render];
         workers.heard(heartbeat(1, &kinds));
         let failing = Heartbeat {
@@ -295,8 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_of_another_model_is_listed_and_counts_for_nothing() {
+        let workers = workers(Duration::from_secs(60));
+        let other = Heartbeat {
+            model: "another".into(),
+            ..heartbeat(1, &JobKind::ALL)
+        };
+        assert!(workers.heard(other));
+        assert_eq!(JobKind::ALL.map(|kind| workers.taking(kind)), [0; 3]);
+        assert!(!workers.others(JobKind::Plan, &[]));
+        assert_eq!(workers.room().plan, WITHOUT_WORKERS);
+        assert_eq!(workers.list().len(), 1);
+    }
+
+    #[test]
     fn a_silent_worker_is_gone() {
-        let workers = Workers::new(Duration::ZERO);
+        let workers = workers(Duration::ZERO);
         workers.heard(heartbeat(1, &[JobKind::Plan]));
         assert_eq!(workers.taking(JobKind::Plan), 0);
         assert!(workers.list().is_empty());

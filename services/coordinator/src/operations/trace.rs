@@ -136,7 +136,7 @@ async fn record(farm: &Farm, stored: &[Stored]) -> Result<(), TraceError> {
 async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError> {
     let mut trace = outline.trace;
     trace.plan_artifact = outline.plan;
-    let mut is_read = false;
+    let mut is_known = false;
     for (
         job,
         JobOutline {
@@ -167,7 +167,7 @@ async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError
                     _ => read(farm, &artifact).await?,
                 };
                 if trace.plan_artifact == Some(artifact) {
-                    (trace.plan, trace.thought, is_read) = (plan, detail.thought, true);
+                    (trace.plan, trace.thought, is_known) = (plan, detail.thought, true);
                 } else {
                     trace.earlier_plans.push(Revision {
                         round: job.round,
@@ -185,7 +185,7 @@ async fn compose(farm: &Farm, outline: TraceOutline) -> Result<Trace, TraceError
             .add(job.kind, repairs, job.device_ms.unwrap_or(0));
     }
     // That nobody made here: the direct one, or one that came with the request.
-    if let (Some(plan), false) = (&trace.plan_artifact, is_read) {
+    if let (Some(plan), false) = (&trace.plan_artifact, is_known) {
         trace.plan = read(farm, plan).await?;
     }
     if !outline.notes.is_empty() {

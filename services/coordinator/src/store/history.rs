@@ -10,7 +10,7 @@ use super::{Detail, Finding, Written};
 
 /// Longest thought that is kept, in bytes.
 const MAX_THOUGHT_BYTES: usize = 8_192;
-/// Longest plan or review that is kept, in bytes of its JSON; one that is longer is read when it is needed.
+/// Longest plan or review that is kept, in bytes of its JSON as its report has them; one that is longer is read when it is needed.
 const MAX_WRITTEN_BYTES: u64 = 8_192;
 
 /// What a trace tells beside the state of its request.
@@ -121,15 +121,6 @@ mod tests {
 
     use super::*;
 
-    const POLICY: Policy = Policy {
-        lease_ms: 10_000,
-        max_failures: 4,
-        max_failed_workers: 2,
-        max_losses: 8,
-        backoff_ms: 250,
-        max_backoff_ms: 8_000,
-    };
-
     fn artifact(bytes: u64) -> ArtifactRef {
         ArtifactRef {
             sha256: Sha256([7; 32]),
@@ -179,9 +170,10 @@ mod tests {
         );
         let history = History::begin("a-model", 1_000, &before.jobs);
         assert_eq!(history.jobs[0].ready_us, Some(1_000));
+        let policy = Policy::default();
         let job = before.jobs[0].id;
         let mut after = before.clone();
-        after.apply(Event::Dispatched { job }, 2, &POLICY).unwrap();
+        after.apply(Event::Dispatched { job }, 2, &policy).unwrap();
         let report = Event::Reported {
             job,
             attempt: 1,
@@ -189,7 +181,7 @@ mod tests {
             device_ms: 5,
             outcome,
         };
-        after.apply(report, 9, &POLICY).unwrap();
+        after.apply(report, 9, &policy).unwrap();
         let delta = Delta::between(&before, &after);
         let findings = finding.into_iter().map(|finding| (job, finding)).collect();
         let history = history.after(&after, &delta, &findings, 9_000);
