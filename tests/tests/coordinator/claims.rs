@@ -17,6 +17,8 @@ use sqlx::Executor;
 /// More than queue where no worker is heard.
 const MANY: usize = 12;
 
+const SOON: Duration = Duration::from_secs(15);
+
 /// How long a job may take to come that is not held up.
 const NOW: Duration = Duration::from_secs(2);
 
@@ -34,10 +36,12 @@ async fn submit(api: &Api, request: &SubmitRequest) -> Result<()> {
     Ok(())
 }
 
-/// Takes jobs into the hand until no more come; each that it says to have makes room for the next.
-async fn take_all(hand: &Hand, kind: JobKind) -> Result<Vec<Taken>> {
+/// Takes at most so many jobs into the hand, each within `patience`; each that it says to have makes room for the next.
+async fn take(hand: &Hand, kind: JobKind, most: usize, patience: Duration) -> Result<Vec<Taken>> {
     let mut taken: Vec<Taken> = Vec::new();
-    while let Ok(next) = hand.take(kind, NOW).await {
+    while taken.len() < most
+        && let Ok(next) = hand.take(kind, patience).await
+    {
         taken.push(next);
         let offers: Vec<_> = taken.iter().map(|taken| &taken.offer).collect();
         hand.beat(&offers).await?;
@@ -62,19 +66,19 @@ async fn recalled_and_read(
     for _ in 0..TRIES {
         submit(&coordinator.api, request).await?;
         database.execute(HIDE).await?;
-        recalled = take_all(&hand, kind).await?;
+        recalled = take(&hand, kind, MANY, NOW).await?;
         database.execute(SHOW).await?;
-        if recalled.len() >= MANY {
+        if recalled.len() == MANY {
             break;
         }
-        take_all(&hand, kind).await?;
+        take(&hand, kind, usize::MAX, NOW).await?;
     }
-    ensure!(recalled.len() >= MANY, "{} came", recalled.len());
+    ensure!(recalled.len() == MANY, "{} came", recalled.len());
     submit(&coordinator.api, request).await?;
     coordinator.program.kill()?;
     coordinator.restart()?;
-    let read = take_all(&hand, kind).await?;
-    ensure!(read.len() >= MANY, "{} were read", read.len());
+    let read = take(&hand, kind, MANY, SOON).await?;
+    ensure!(read.len() == MANY, "{} were read", read.len());
     Ok((work(recalled), work(read)))
 }
 
