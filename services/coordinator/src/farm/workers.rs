@@ -188,7 +188,7 @@ fn ahead(mean_ms: Option<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn workers(silence: Duration) -> Workers {
+    fn nobody(silence: Duration) -> Workers {
         Workers::new("m".into(), silence)
     }
 
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn room_is_for_the_idle_and_a_little_more() {
-        let workers = workers(Duration::from_secs(60));
+        let workers = nobody(Duration::from_secs(60));
         let room = |plan, render, critique| Room {
             plan,
             render,
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_told_by_name() {
-        let workers = workers(Duration::from_secs(60));
+        let workers = nobody(Duration::from_secs(60));
         let said = |n: u8, name: &str, jobs: u8| Heartbeat {
             name: name.into(),
             holding: (0..jobs).map(|j| (JobId::at(0, [j; 10]), 1)).collect(),
@@ -265,14 +265,14 @@ mod tests {
             .collect();
         holding.sort();
         assert_eq!(holding, [("pod-a".into(), 3), ("pod-b".into(), 0)]);
-        let silent = workers(Duration::ZERO);
+        let silent = nobody(Duration::ZERO);
         silent.heard(said(1, "pod-a", 2));
         assert!(silent.holding(|_| true).is_empty());
     }
 
     #[test]
     fn whoever_said_so_lately_holds_a_job() {
-        let workers = workers(Duration::from_secs(60));
+        let workers = nobody(Duration::from_secs(60));
         let job = JobId::at(0, [7; 10]);
         let mut holding = heartbeat(1, &[JobKind::Render]);
         holding.holding.push((job, 2));
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_kept_from_a_kind_does_not_count_for_it() {
-        let workers = workers(Duration::from_secs(60));
+        let workers = nobody(Duration::from_secs(60));
         let kinds = [JobKind::Plan, JobKind::Render];
         workers.heard(heartbeat(1, &kinds));
         let failing = Heartbeat {
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_worker_of_another_model_is_listed_and_counts_for_nothing() {
-        let workers = workers(Duration::from_secs(60));
+        let workers = nobody(Duration::from_secs(60));
         let other = Heartbeat {
             model: "another".into(),
             ..heartbeat(1, &JobKind::ALL)
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_silent_worker_is_gone() {
-        let workers = workers(Duration::ZERO);
+        let workers = nobody(Duration::ZERO);
         workers.heard(heartbeat(1, &[JobKind::Plan]));
         assert_eq!(workers.taking(JobKind::Plan), 0);
         assert!(workers.list().is_empty());
